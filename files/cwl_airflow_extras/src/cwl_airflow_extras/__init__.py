@@ -1,0 +1,1 @@
+"""What a production host adds to CWL-Airflow."""

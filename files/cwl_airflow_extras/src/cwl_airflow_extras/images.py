@@ -1,0 +1,119 @@
+"""Which container images do CWL documents need?
+
+cwl-utils reads the documents (every version and form, ``run:`` references included). Its own
+extractor is not used as a whole: it takes one process per call, not a ``$graph`` of several, loads a
+referenced tool once per step, and leaves out the tag ``latest`` for requirements of steps.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+import yaml
+from cwl_utils import parser
+from cwl_utils.docker_extract import extract_docker_reqs
+
+
+class DocumentError(Exception):
+    """A CWL document that cannot be read; the message names file and, where there is one, line."""
+
+
+def is_document(path: Path) -> bool:
+    """Tell whether a file is a CWL document of its own.
+
+    Fragments that others ``$import`` have no ``cwlVersion`` and are not: they are read with the
+    document that imports them.
+
+    :raises DocumentError: the file is no YAML.
+    """
+    try:
+        content = yaml.load(path.read_text(encoding="utf-8"), Loader=_SAFE_LOADER)
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        line = f", line {mark.line + 1}" if mark else ""
+        problem = getattr(error, "problem", None) or str(error)
+        raise DocumentError(f"{path}{line}: not YAML: {problem}") from error
+    except UnicodeDecodeError as error:
+        raise DocumentError(f"{path}: not UTF-8: {error.reason} at byte {error.start}") from error
+    return isinstance(content, dict) and "cwlVersion" in content
+
+
+_SAFE_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+
+
+def _processes(loaded: Any) -> Iterator[Any]:
+    yield from loaded if isinstance(loaded, list) else [loaded]
+
+
+def _requirements(process: Any, seen: set[str]) -> Iterator[Any]:
+    """Find the DockerRequirements of a process, of its steps, and of all that they run."""
+    yield from extract_docker_reqs(process)
+    for step in getattr(process, "steps", None) or []:
+        yield from extract_docker_reqs(step)
+        if not isinstance(step.run, str):
+            yield from _requirements(step.run, seen)
+        elif step.run not in seen:
+            seen.add(step.run)
+            for referenced in _processes(parser.load_document_by_uri(step.run)):
+                yield from _requirements(referenced, seen)
+
+
+def document_images(path: Path) -> set[str]:
+    """Return the images that one document needs.
+
+    :param path: a CWL document of version 1.0, 1.1 or 1.2, in YAML or JSON, packed or not.
+    :returns: the ``dockerPull`` values, with the tag ``latest`` where they have none.
+    :raises DocumentError: the document is no valid CWL.
+
+    Source: https://www.commonwl.org/v1.2/CommandLineTool.html#DockerRequirement
+    """
+    try:
+        loaded = parser.load_document_by_uri(path.resolve().as_uri(), load_all=True)
+        found = [r.dockerPull for p in _processes(loaded) for r in _requirements(p, set()) if r.dockerPull]
+    except Exception as error:  # cwl-utils raises what its parsers raise
+        raise DocumentError(f"{path}: {' '.join(str(error).split())}") from error
+    return {tagged(image) for image in found}
+
+
+def tagged(image: str) -> str:
+    """Add the tag that the Docker engine assumes: ``host:5000/name`` has none, ``name@sha256:…`` needs none."""
+    return image if ":" in image.rpartition("/")[2] or "@" in image else f"{image}:latest"
+
+
+def find_images(folders: Iterable[Path]) -> tuple[dict[str, list[str]], list[str]]:
+    """Search folders for CWL documents and the images that they need.
+
+    :param folders: folders or single documents.
+    :returns: documents by image, and one message per document that could not be read.
+    """
+    images: dict[str, set[str]] = {}
+    errors: list[str] = []
+    for folder in folders:
+        paths = [folder] if folder.is_file() else sorted(folder.rglob("*.cwl"))
+        for path in paths:
+            try:
+                if is_document(path):
+                    for image in document_images(path):
+                        images.setdefault(image, set()).add(str(path))
+            except DocumentError as error:
+                errors.append(str(error))
+    return {image: sorted(paths) for image, paths in sorted(images.items())}, errors
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Print the images of CWL documents as JSON; exit code 1 when a document could not be read."""
+    arguments = argparse.ArgumentParser(description="List the container images that CWL documents need.")
+    arguments.add_argument("folders", nargs="+", type=Path, help="folders with *.cwl, or documents")
+    images, errors = find_images(arguments.parse_args(argv).folders)
+    json.dump({"images": images, "errors": errors}, sys.stdout, indent=2)
+    print()
+    return 1 if errors else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

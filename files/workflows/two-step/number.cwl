@@ -1,0 +1,14 @@
+cwlVersion: v1.0
+class: CommandLineTool
+hints:
+  - class: DockerRequirement
+    dockerPull: debian:bookworm-slim
+baseCommand: [nl, --number-width=3, --number-separator=" "]
+inputs:
+  text:
+    type: File
+    inputBinding: {}
+outputs:
+  numbered:
+    type: stdout
+stdout: numbered.txt

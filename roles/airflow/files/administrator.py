@@ -1,0 +1,23 @@
+"""Create Airflow's administrator, or set name, role and password, from JSON on standard input.
+
+`airflow users create` takes the password on its command line, where every user of the host sees it.
+"""
+
+import json
+import sys
+
+from airflow.providers.fab.auth_manager.cli_commands.utils import get_application_builder
+
+wanted = json.load(sys.stdin)
+with get_application_builder() as builder:
+    manager = builder.sm
+    role = manager.find_role("Admin")
+    user = manager.find_user(username=wanted["name"])
+    if user is None:
+        user = manager.add_user(wanted["name"], "Site", "Administrator", wanted["email"], role, wanted["password"])
+        if not user:
+            sys.exit(f"Airflow refused the administrator {wanted['name']} <{wanted['email']}>: is the address taken?")
+    else:
+        if role not in user.roles:
+            user.roles.append(role)
+        manager.reset_password(user.id, wanted["password"])
