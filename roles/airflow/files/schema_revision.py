@@ -18,8 +18,10 @@ versions = next(pathlib.Path(sys.prefix).glob("lib/python*/site-packages/airflow
 revisions, parents = set(), set()
 for path in versions.glob("*.py"):
     text = path.read_text(encoding="utf-8")
-    revisions.update(re.findall(r"^revision(?:: str)? = [\"'](\w+)[\"']", text, re.M))
-    parents.update(re.findall(r"^down_revision(?:: str)? = [\"'](\w+)[\"']", text, re.M))
+    revisions.update(re.findall(r"^revision\b.*?[\"'](\w+)[\"']", text, re.M))
+    # A merge has several.
+    for line in re.findall(r"^down_revision\b.*", text, re.M):
+        parents.update(re.findall(r"[\"'](\w+)[\"']", line))
 heads = revisions - parents
 
 connection = MySQLdb.connect(

@@ -6,6 +6,7 @@ none of what it adapts: each function runs when its module is first imported by 
 
 from __future__ import annotations
 
+import logging
 import os
 import re
 from collections.abc import Callable, Iterator, MutableMapping, MutableSequence
@@ -14,6 +15,9 @@ from typing import Any
 from urllib.parse import unquote, urlsplit
 
 from wrapt import when_imported
+
+# Alembic announces its own plug-ins before the output of every `airflow` command.
+logging.getLogger("alembic.runtime.plugins").setLevel(logging.WARNING)
 
 # Docker Hub under the names that people write; the engine lists its images without them.
 DOCKER_HUB = re.compile(r"^(?:(?:registry-1\.|index\.)?docker\.io/)(?:library/)?")
