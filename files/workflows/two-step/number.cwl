@@ -3,7 +3,7 @@ class: CommandLineTool
 hints:
   - class: DockerRequirement
     dockerPull: debian:bookworm-slim
-baseCommand: [nl, --number-width=3, --number-separator=" "]
+baseCommand: [nl, -w, "3", -s, " "]
 inputs:
   text:
     type: File

@@ -1,11 +1,11 @@
 cwlVersion: v1.0
 class: Workflow
-label: Count the words of several texts in parallel, then report the totals
+label: Count the words of several texts, then report the totals
 
 requirements:
-  ScatterFeatureRequirement: {}
   InlineJavascriptRequirement: {}
   StepInputExpressionRequirement: {}
+  SubworkflowFeatureRequirement: {}
 
 inputs:
   texts:
@@ -16,16 +16,15 @@ inputs:
 
 steps:
   count:
-    run: count.cwl
-    scatter: text
+    run: count-all.cwl
     in:
-      text: texts
-    out: [words]
+      texts: texts
+    out: [counts]
   report:
     run: report.cwl
     in:
       texts: texts
-      counts: count/words
+      counts: count/counts
       title:
         source: title
         valueFrom: $(self.toUpperCase())

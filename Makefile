@@ -1,0 +1,42 @@
+# A thin list of verbs: each calls the real tool.
+.PHONY: help up down verify test lint unit molecule bench lock docs tools standin
+export PATH := $(CURDIR)/.venv/bin:$(PATH)
+
+help: ## list the verbs
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+up: standin ## make a stand-in host, set it up and prove it
+	ansible-playbook playbooks/up.yml
+
+down: ## remove the stand-in host and what was made for it
+	bin/down
+
+verify: ## prove the stand-in host again
+	ansible-playbook playbooks/verify.yml
+
+test: ## everything that CI runs, from a clean checkout
+	bin/test
+
+lint: tools ## check the code, with nothing skipped
+	bin/lint
+
+unit: tools ## test our Python and templates
+	pytest tests/unit
+
+molecule: standin ## one host from nothing to reboot and no network
+	molecule test
+
+bench: standin ## measure, and write docs/benchmarks.md
+	python bench/run.py
+
+lock: tools ## resolve the Python requirements again
+	bin/lock
+
+docs: tools ## generate the role READMEs from their argument specs
+	bin/docs
+
+tools:
+	@bin/controller tools
+
+standin:
+	@bin/controller standin

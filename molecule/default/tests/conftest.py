@@ -1,0 +1,32 @@
+"""What the tests of the state share. Each takes testinfra's `host`."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+SERVICES = ["airflow-webserver", "airflow-scheduler", "airflow-worker", "airflow-flower", "airflow-cwl-api"]
+UNITS = [*SERVICES, "mariadb", "rabbitmq-server", "docker"]
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
+    """Add the journal of the unit that a failed test is about."""
+    outcome = yield
+    report = outcome.get_result()  # type: ignore[attr-defined]
+    parameters = getattr(item, "callspec", None)
+    unit = parameters.params.get("unit") if parameters else None
+    if report.failed and unit:
+        host = item.funcargs["host"]  # type: ignore[attr-defined]
+        journal = host.run(f"journalctl --no-pager --lines=40 --unit={unit}").stdout
+        report.sections.append((f"journal of {unit}", journal))
+
+
+@pytest.fixture(scope="session")
+def secret() -> object:
+    """Return a function that reads a secret of the site."""
+    folder = Path(os.environ["CREDENTIALS"])
+    return lambda name: (folder / name).read_text(encoding="utf-8").strip()
