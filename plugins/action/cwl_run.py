@@ -54,7 +54,7 @@ def own_error(log: str) -> list[str]:
     return lines[-LOG_LINES:]
 
 
-class ActionModule(ActionBase):
+class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible is not typed
     """Trigger, follow and wait for DAG runs.
 
     Arguments: ``url``, ``user`` and ``password`` of the webserver as the host reaches it; ``folders``, the
@@ -87,7 +87,9 @@ class ActionModule(ActionBase):
                 done = sum(task["state"] in ("success", "skipped") for task in tasks)
                 running = ", ".join(task["task_id"] for task in tasks if task["state"] == "running")
                 state = self._get(path)["state"]
-                line = f"{dag_id}: {state}, {done} of {len(tasks)} tasks done{', running ' + running if running else ''}"
+                line = (
+                    f"{dag_id}: {state}, {done} of {len(tasks)} tasks done{', running ' + running if running else ''}"
+                )
                 if shown.get(dag_id) != line:
                     shown[dag_id] = line
                     display.display(f"  {time.monotonic() - began:5.1f} s  {line}")

@@ -142,7 +142,7 @@ def differences(found: Any, expected: Any, folder: str, name: str) -> Iterator[s
     elif isinstance(expected, list) and isinstance(found, list):
         if len(found) != len(expected):
             yield f"{name} has {len(found)} elements, expected {len(expected)}"
-        for index, pair in enumerate(zip(found, expected)):
+        for index, pair in enumerate(zip(found, expected, strict=False)):
             yield from differences(*pair, folder, f"{name}[{index}]")
     elif found != expected:
         yield f"{name} is {found!r}, expected {expected!r}"

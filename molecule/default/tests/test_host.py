@@ -94,7 +94,10 @@ def test_broker_user_has_rights_on_its_vhost_only(host):
 
 
 def test_broker_lets_long_steps_finish(host):
-    assert host.check_output("rabbitmqctl --quiet eval 'application:get_env(rabbit, consumer_timeout).'") == "{ok,2592000000}"
+    assert (
+        host.check_output("rabbitmqctl --quiet eval 'application:get_env(rabbit, consumer_timeout).'")
+        == "{ok,2592000000}"
+    )
 
 
 def test_broker_name_does_not_depend_on_the_host_name(host):
@@ -137,8 +140,10 @@ def test_no_compiler_stays(host):
         assert not host.package(name).is_installed
 
 
-@pytest.mark.parametrize("name", ["airflow_admin", "fernet_key", "mysql_airflow", "rabbitmq_admin",
-                                  "rabbitmq_airflow", "webserver_secret_key"])
+@pytest.mark.parametrize(
+    "name",
+    ["airflow_admin", "fernet_key", "mysql_airflow", "rabbitmq_admin", "rabbitmq_airflow", "webserver_secret_key"],
+)
 def test_secret_is_in_no_command_line_and_no_log(host, secret, name):
     value = secret(name)
     assert value not in host.check_output("ps -eo args")
@@ -163,7 +168,12 @@ def test_no_default_password_works(host, password):
     urls = ["http://127.0.0.1:8080/api/v1/dags", "http://127.0.0.1:5555/workers", "http://127.0.0.1:15672/api/overview"]
     for user in ("admin", "airflow", "guest"):
         assert host.check_output(f"python3 -c %s {user} %s {' '.join(urls)}", script, password) == ""
-    assert host.run(f"mysql --protocol=tcp --host=127.0.0.1 --user=airflow --password={password or repr('')} -e 'SELECT 1'").rc != 0
+    assert (
+        host.run(
+            f"mysql --protocol=tcp --host=127.0.0.1 --user=airflow --password={password or repr('')} -e 'SELECT 1'"
+        ).rc
+        != 0
+    )
 
 
 def test_commands_have_the_services_environment(host):
@@ -183,5 +193,6 @@ def test_upstreams_clean_dag_run_is_not_installed(host):
 
 def test_upstream_deletes_no_dag_files(host):
     program = "import airflow, cwl_airflow.utilities.cwl as m; print(m.remove_outdated_dags.__name__)"
-    assert "keep_dags" in host.check_output(f"cd {HOME} && set -a && . /etc/default/airflow && runuser -u airflow -- "
-                                            f"/opt/airflow/bin/python -c '{program}'")
+    assert "keep_dags" in host.check_output(
+        f"cd {HOME} && set -a && . /etc/default/airflow && runuser -u airflow -- /opt/airflow/bin/python -c '{program}'"
+    )

@@ -101,14 +101,14 @@ def main() -> None:
     p = module.params
     images = sorted(set(p["images"]))
     missing = [image for image in images if not is_present(image)]
-    report = {image: "present" for image in images}
+    report = dict.fromkeys(images, "present")
     failed: list[str] = []
     if module.check_mode:
         report.update(dict.fromkeys(missing, "would be pulled"))
     else:
         with ThreadPoolExecutor(max_workers=max(1, p["parallel"])) as pool:
             reasons = pool.map(lambda image: pull(image, p["retries"], p["timeout"]), missing)
-            for image, reason in zip(missing, reasons):
+            for image, reason in zip(missing, reasons, strict=True):
                 report[image] = f"could not be pulled: {reason}" if reason else "pulled"
                 if reason and image not in p["optional"]:
                     failed.append(f"{image}: {reason}")

@@ -10,7 +10,6 @@ import logging
 import os
 import re
 from collections.abc import Callable, Iterator, MutableMapping, MutableSequence
-from types import ModuleType
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
@@ -33,7 +32,7 @@ def engine_name(image: str) -> str:
 
 
 @when_imported("cwltool.docker")
-def _recognise_docker_hub_names(module: ModuleType) -> None:
+def _recognise_docker_hub_names(module: Any) -> None:
     """Let cwltool of 2021 find pulled images under ``docker.io/…``: it compares names literally."""
     job = module.DockerCommandLineJob
     get_image = job.get_image
@@ -48,7 +47,7 @@ def _recognise_docker_hub_names(module: ModuleType) -> None:
 
 
 @when_imported("cwl_airflow.utilities.cwl")
-def _adapt_utilities(module: ModuleType) -> None:
+def _adapt_utilities(module: Any) -> None:
     """Keep upstream from deleting other people's DAG files, and name inputs that cannot be read."""
 
     def keep_dags(cwl_id: str, dags_folder: str) -> None:
@@ -59,7 +58,7 @@ def _adapt_utilities(module: ModuleType) -> None:
 
 
 @when_imported("airflow.utils.serve_logs")
-def _bind_worker_logs(module: ModuleType) -> None:
+def _bind_worker_logs(module: Any) -> None:
     """Let ``[logging] worker_log_server_host`` choose the address: Airflow 2 binds all of them."""
     option = module.GunicornOption
 

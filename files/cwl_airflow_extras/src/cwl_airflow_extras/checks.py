@@ -1,4 +1,4 @@
-"""Can this host reach the site's database and broker as Airflow would?"""
+"""Try whether this host reaches the database and the broker as Airflow does."""
 
 from __future__ import annotations
 

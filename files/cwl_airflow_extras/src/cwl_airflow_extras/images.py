@@ -1,4 +1,4 @@
-"""Which container images do CWL documents need?
+"""Find the container images that CWL documents need.
 
 cwl-utils reads the documents (every version and form, ``run:`` references included). Its own
 extractor is not used as a whole: it takes one process per call, not a ``$graph`` of several, loads a

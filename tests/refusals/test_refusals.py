@@ -1,0 +1,142 @@
+"""Bad input ends with a clear message before anything changes.
+
+Each case runs the whole of site.yml against a bare host, which must stay as it is. The message must
+name the variable or file, the value, and what to do.
+"""
+
+from __future__ import annotations
+
+import re
+import subprocess
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+import yaml
+from conftest import HOST, PROJECT
+
+Refused = Callable[..., str]
+
+
+@pytest.mark.parametrize(
+    ("variables", "fragments"),
+    [
+        ({"rabbitmq_memory_watermark": 3}, ["rabbitmq_memory_watermark is 3", "fraction of the host's memory"]),
+        ({"mysql_port": "many"}, ["mysql_port", "many", "int"]),
+        ({"mysql_airflow_remote_hosts": ["192.0.2.0/24"]}, ["mysql_airflow_remote_hosts", "192.0.2.0/24", "netmasks"]),
+        (
+            {"cwl_airflow_queues": {"default": {"cpus": "two", "ram": 1024}}},
+            ["cwl_airflow_queues has 'default'", "two", "cpus (cores) and ram (MiB)"],
+        ),
+        ({"cwl_airflow_queues": {"big": {"cpus": 2, "ram": 1024}}}, ["cwl_airflow_queues has big", "'default'"]),
+        ({"airflow_config": {"core": ["parallelism"]}}, ["airflow_config has the section 'core'", "section → option"]),
+        ({"airflow_config": {"core": {"a": {"b": 1}}}}, ["airflow_config has the section 'core'"]),
+        (
+            {"docker_registry_mirrors": ["http://registry:5001"]},
+            ["docker_registry_mirrors has 'http://registry:5001'", "does not answer", HOST],
+        ),
+        ({"docker_registry_mirrors": ["registry:5000"]}, ["docker_registry_mirrors has 'registry:5000'", "http://"]),
+        ({"docker_daemon_options": {"log-drver": "x"}}, ["docker_daemon_options has log-drver"]),
+        ({"base_minimum_memory": 99999999}, ["base_minimum_memory asks for 99999999", HOST]),
+        ({"base_minimum_disk": 999999999}, ["base_minimum_disk asks for 999999999", HOST]),
+        ({"base_ca_certificates": ["/nowhere.pem"]}, ["base_ca_certificates names '/nowhere.pem'"]),
+        ({"cwl_airflow_data_paths": [{"path": "/data/none"}]}, ["cwl_airflow_data_paths has '/data/none'", HOST]),
+        ({"cwl_airflow_api_host": "0.0.0.0"}, ["cwl_airflow_api_host", "0.0.0.0"]),
+    ],
+    ids=lambda value: next(iter(value)) if isinstance(value, dict) else "",
+)
+def test_wrong_value_or_type(refused: Refused, variables: dict[str, object], fragments: list[str]) -> None:
+    output = refused(variables)
+    for fragment in fragments:
+        assert fragment in output
+
+
+def test_lock_with_a_wrong_checksum(refused: Refused, tmp_path: Path) -> None:
+    for path in (PROJECT / "files/airflow").glob("*.txt"):
+        (tmp_path / path.name).write_bytes(path.read_bytes())
+    lock = tmp_path / "requirements.txt"
+    text = lock.read_text(encoding="utf-8")
+    start = text.index("\nalembic==")
+    end = text.index("\n", text.index("# via", start))
+    wrong = re.sub(r"sha256:[0-9a-f]{64}", f"sha256:{'0' * 64}", text[start:end])
+    lock.write_text(text[:start] + wrong + text[end:], encoding="utf-8")
+    output = refused({"airflow_requirements": str(tmp_path)})
+    assert f"{tmp_path}/requirements.txt does not agree with" in output
+    assert "alembic" in output
+
+
+def test_document_that_is_not_yaml(refused: Refused, tmp_path: Path) -> None:
+    folder = tmp_path / "broken"
+    folder.mkdir()
+    (folder / "dag.py").write_text("", encoding="utf-8")
+    (folder / "broken.cwl").write_text("cwlVersion: v1.0\nclass: [Workflow\n", encoding="utf-8")
+    output = refused({"cwl_airflow_site_workflows": [str(folder)]})
+    assert f"{folder}/broken.cwl, line 3 is not YAML" in output
+
+
+def test_inventory_without_a_database(refused: Refused, inventory: Path, tmp_path: Path) -> None:
+    hosts = yaml.safe_load((inventory / "hosts.yml").read_text(encoding="utf-8"))
+    del hosts["all"]["children"]["database"]
+    hosts["all"]["vars"] = yaml.safe_load((inventory / "group_vars/all.yml").read_text(encoding="utf-8"))
+    (tmp_path / "hosts.yml").write_text(yaml.safe_dump(hosts), encoding="utf-8")
+    output = refused({}, changed_inventory=tmp_path)
+    assert "no host in the group 'database'" in output
+
+
+@pytest.mark.parametrize("content", ["", "short", "two words in it"])
+def test_secret_that_is_none(refused: Refused, credentials: Path, content: str) -> None:
+    credentials.mkdir(parents=True)
+    (credentials / "mysql_airflow").write_text(content, encoding="utf-8")
+    output = refused({})
+    assert "credentials/refusals/mysql_airflow must have one line of at least 12 characters" in output
+
+
+def test_fernet_key_that_is_none(refused: Refused, credentials: Path) -> None:
+    credentials.mkdir(parents=True)
+    (credentials / "fernet_key").write_text("this-is-no-fernet-key", encoding="utf-8")
+    assert "fernet key is not 32 bytes in URL-safe base64" in refused({})
+
+
+def test_missing_credentials_of_a_host_that_was_set_up(refused: Refused, shell: Callable[[str], str]) -> None:
+    shell("mkdir -p /etc/airflow && touch /etc/airflow/airflow.cfg")
+    try:
+        output = refused({})
+    finally:
+        shell("rm -r /etc/airflow")
+    assert f"{HOST} was set up before" in output
+    assert "credentials/refusals/airflow_admin" in output
+
+
+@pytest.fixture
+def held_port(inventory: Path) -> Iterator[int]:
+    """Let a foreign program hold a port on the host."""
+    program = "import socket, time; s = socket.create_server(('127.0.0.1', 8080)); time.sleep(120)"
+    with subprocess.Popen(["docker", "exec", HOST, "python3", "-c", program]) as process:
+        for _ in range(50):
+            listing = subprocess.run(
+                ["docker", "exec", HOST, "ss", "-ltnH"], capture_output=True, text=True, check=True
+            ).stdout
+            if ":8080 " in listing:
+                break
+        yield 8080
+        subprocess.run(["docker", "exec", HOST, "pkill", "-f", "create_server"], check=True)
+        process.wait()
+
+
+def test_port_that_a_foreign_process_holds(refused: Refused, held_port: int) -> None:
+    output = refused({})
+    assert f"Port {held_port} of {HOST} is held by" in output
+    assert "airflow_webserver_port" in output
+
+
+def test_operating_system_that_is_not_supported(refused: Refused, shell: Callable[[str], str]) -> None:
+    shell(
+        "cp /usr/lib/os-release /run/os-release && sed -i 's/12/11/; s/bookworm/bullseye/' /usr/lib/os-release; "
+        "cp -p /etc/debian_version /run/; echo 11.9 > /etc/debian_version"
+    )
+    try:
+        output = refused({})
+    finally:
+        shell("cp /run/os-release /usr/lib/os-release; cp -p /run/debian_version /etc/debian_version")
+    assert f"{HOST} runs Debian 11" in output
+    assert "Supported are Debian 12" in output

@@ -1,0 +1,547 @@
+"""What the templates make of awkward values, read as the programs read it that the files are for."""
+
+from __future__ import annotations
+
+import configparser
+import json
+import os
+import shlex
+import string
+import subprocess
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote, urlsplit
+
+import pytest
+from ansible.parsing.dataloader import DataLoader
+from ansible.plugins.loader import filter_loader, init_plugin_loader
+from ansible.template import Templar, trust_as_template
+from cwl_airflow_extras.checks import setting
+from hypothesis import example, given
+from hypothesis import strategies as st
+from rabbitmq_password_hash import rabbitmq_password_hash
+
+REPOSITORY = Path(__file__).parents[2]
+PRINTABLE = string.ascii_letters + string.digits + string.punctuation + " äß€"
+# Secrets come from files, without the blanks at the ends.
+PASSWORDS = st.text(PRINTABLE, min_size=1, max_size=20).map(str.strip).filter(bool)
+AWKWARD = [
+    "100%",
+    "%(x)s",
+    "%%",
+    "$HOME",
+    "${HOME}",
+    "`id`",
+    "$(id)",
+    '"',
+    "'",
+    "\\",
+    "\\\\n",
+    "a b",
+    "#;=:",
+    "{{ 1 + 1 }}",
+    "{%",
+]
+
+init_plugin_loader()
+filter_loader.add_directory(str(REPOSITORY / "roles/rabbitmq/filter_plugins"))
+
+Values = dict[str, Any]
+
+
+@cache
+def variables(*files: str) -> Values:
+    """Return the variables of files, later ones over earlier ones."""
+    loader = DataLoader()
+    merged: Values = {"ansible_managed": "Ansible managed", "ansible_facts": FACTS}
+    for file in files:
+        merged |= loader.load_from_file(str(REPOSITORY / file), trusted_as_template=True) or {}
+    return merged
+
+
+FACTS = {
+    "distribution": "Debian",
+    "distribution_release": "bookworm",
+    "distribution_version": "12.8",
+    "distribution_major_version": "12",
+    "python_version": "3.11.2",
+    "systemd": {"version": 252},
+    "architecture": "x86_64",
+}
+
+
+def evaluate(expression: str, values: Values) -> Any:
+    """Return an expression's value."""
+    return Templar(loader=DataLoader(), variables=values).evaluate_expression(trust_as_template(expression))
+
+
+def render(role: str, template: str, **values: Any) -> str:
+    """Render a role's template with the role's defaults and variables, as ansible.builtin.template does.
+
+    What is given is not trusted as a template, just like a secret that was read from a file.
+    """
+    known = variables(f"roles/{role}/defaults/main.yml", f"roles/{role}/vars/main.yml")
+    text = (REPOSITORY / "roles" / role / "templates" / template).read_text(encoding="utf-8")
+    templar = Templar(loader=DataLoader(), variables={**known, "role_path": str(REPOSITORY / "roles" / role), **values})
+    rendered: str = templar.template(trust_as_template(text), escape_backslashes=False, overrides={"trim_blocks": True})
+    return rendered
+
+
+SECRETS = {
+    "airflow_admin_password": "admin",
+    "airflow_broker_url": "amqp://",
+    "airflow_database_url": "mysql+mysqldb://",
+    "airflow_fernet_key": "key",
+    "airflow_webserver_secret_key": "secret",
+}
+
+
+def airflow_cfg(**values: Any) -> configparser.ConfigParser:
+    """Render airflow.cfg and read it as Airflow does: with references after `%`."""
+    config = configparser.ConfigParser()
+    config.read_string(render("airflow", "airflow.cfg.j2", **(SECRETS | values)))
+    return config
+
+
+@given(PASSWORDS)
+@example("%")
+@example("%(core)s%%")
+@example("#;=[x]")
+@example("{{ 1 }}")
+def test_any_secret_survives_airflow_cfg(password: str) -> None:
+    config = airflow_cfg(airflow_webserver_secret_key=password, airflow_admin_password=password)
+    assert config.get("webserver", "secret_key") == password
+    assert config.get("celery", "flower_basic_auth") == f"admin:{password}"
+
+
+@pytest.mark.parametrize("password", [*AWKWARD, "%%%", "%%%%"])
+def test_our_checks_read_what_airflow_reads(password: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "airflow.cfg"
+    path.write_text(
+        render("airflow", "airflow.cfg.j2", **SECRETS | {"airflow_database_url": password}), encoding="utf-8"
+    )
+    monkeypatch.setenv("AIRFLOW_CONFIG", str(path))
+    assert setting("database", "sql_alchemy_conn") == password
+    assert setting("celery", "result_backend") == f"db+{password}"
+
+
+WIRING = ("group_vars/all/wiring.yml",)
+HOST = {
+    "inventory_hostname": "host",
+    "group_names": ["database", "broker"],
+    "groups": {"database": ["host"], "broker": ["host"]},
+    "hostvars": {"host": {"ansible_host": "192.0.2.1"}},
+}
+
+
+def airflow_url(name: str, **values: Any) -> str:
+    """Return a URL of the wiring as Airflow gets it through airflow.cfg."""
+    url = evaluate(name, {**variables(*WIRING), **HOST, **values})
+    return airflow_cfg(**{name: url}).get(
+        *{"airflow_database_url": ("database", "sql_alchemy_conn")}.get(name, ("celery", "broker_url"))
+    )
+
+
+@given(PASSWORDS)
+@example("a/b")
+@example("100%25")
+@example("p@ss:w?rd#")
+def test_any_password_survives_the_database_url(password: str) -> None:
+    url = urlsplit(airflow_url("airflow_database_url", mysql_airflow_password=password))
+    assert (url.hostname, url.port, url.path) == ("127.0.0.1", 3306, "/airflow")
+    assert (url.username, unquote(url.password or "")) == ("airflow", password)
+
+
+@given(PASSWORDS)
+@example("a/b")
+@example("100%25")
+@example("p@ss:w?rd#")
+def test_any_password_survives_the_broker_url(password: str) -> None:
+    url = urlsplit(airflow_url("airflow_broker_url", rabbitmq_airflow_password=password))
+    assert (url.hostname, url.port, url.path) == ("127.0.0.1", 5672, "/airflow")
+    assert (url.username, unquote(url.password or "")) == ("airflow", password)
+
+
+@pytest.mark.parametrize("vhost", ["airflow", "/", "a/b", "a b", "50%"])
+def test_any_virtual_host_survives_the_broker_url(vhost: str) -> None:
+    """One slash ends the address, the rest is the name: https://www.rabbitmq.com/docs/uri-spec#the-amqp-uri-scheme."""
+    url = airflow_url("airflow_broker_url", rabbitmq_airflow_password="x", rabbitmq_airflow_vhost=vhost)
+    assert unquote(urlsplit(url).path[1:]) == vhost
+
+
+def test_the_result_backend_is_the_same_database() -> None:
+    config = airflow_cfg(airflow_database_url="mysql+mysqldb://airflow:p%25@127.0.0.1/airflow")
+    assert config.get("celery", "result_backend") == "db+mysql://airflow:p%25@127.0.0.1/airflow"
+
+
+@pytest.mark.parametrize("value", AWKWARD)
+def test_options_of_the_site_survive_airflow_cfg(value: str) -> None:
+    assert airflow_cfg(airflow_config={"site": {"option": value}}).get("site", "option") == value
+
+
+def test_options_of_the_site_win_over_layers_and_layers_over_defaults() -> None:
+    config = airflow_cfg(
+        airflow_config_layers=[{"core": {"parallelism": 1, "load_examples": True}}, {"cwl": {"tmp_folder": "/t"}}],
+        airflow_config={"core": {"parallelism": 2}},
+    )
+    assert config.getint("core", "parallelism") == 2
+    assert config.getboolean("core", "load_examples") is True
+    assert config.get("core", "executor") == "CeleryExecutor"
+    assert config.get("cwl", "tmp_folder") == "/t"
+
+
+def shell(folder: Path, text: str, name: str) -> str:
+    """Return a variable of an environment file as a POSIX shell reads it, and refuse anything else that it does."""
+    path = folder / "environment"
+    path.write_text(text, encoding="utf-8")
+    done = subprocess.run(
+        ["sh", "-euc", f'. "$0"; printf "%s" "${{{name}}}"', str(path)],
+        capture_output=True,
+        text=True,
+        check=True,
+        env={"PATH": os.environ["PATH"]},
+        cwd=folder,
+    )
+    assert done.stderr == ""
+    return done.stdout
+
+
+@given(value=st.text(PRINTABLE, max_size=20))
+@example(value="\\")
+@example(value="$(touch made)`touch made`")
+@example(value='a"; touch made; "')
+@example(value="\\\\1")
+def test_any_value_survives_the_environment_file(tmp_path_factory: pytest.TempPathFactory, value: str) -> None:
+    folder = tmp_path_factory.getbasetemp()
+    text = render("airflow", "environment.j2", airflow_environment={"SITE_VALUE": value})
+    assert shell(folder, text, "SITE_VALUE") == value
+    assert not (folder / "made").exists()
+
+
+@pytest.mark.parametrize(("value", "read"), [(8080, "8080"), (True, "True"), ("", ""), (0.5, "0.5")])
+def test_numbers_survive_the_environment_file(tmp_path: Path, value: Any, read: str) -> None:
+    text = render("airflow", "environment.j2", airflow_environment={"SITE_VALUE": value})
+    assert shell(tmp_path, text, "SITE_VALUE") == read
+
+
+def test_the_environment_leads_to_the_configuration(tmp_path: Path) -> None:
+    text = render("airflow", "environment.j2")
+    assert shell(tmp_path, text, "AIRFLOW_CONFIG") == "/etc/airflow/airflow.cfg"
+    assert shell(tmp_path, text, "AIRFLOW_HOME") == "/var/lib/airflow"
+
+
+def unit(text: str) -> dict[str, list[str]]:
+    """Return the settings of a unit file, each with its values in order."""
+    settings: dict[str, list[str]] = {}
+    for line in text.splitlines():
+        if line and not line.startswith(("#", ";", "[")):
+            name, separator, value = line.partition("=")
+            assert separator and name.isalnum(), line
+            settings.setdefault(name, []).append(value)
+    return settings
+
+
+def words(value: str) -> list[str]:
+    """Split a unit's setting into words and resolve `%%`, as systemd does (systemd.syntax(7), systemd.unit(5))."""
+    assert "%" not in value.replace("%%", ""), f"systemd reads a specifier in {value}"
+    return [word.replace("%%", "%") for word in shlex.split(value)]
+
+
+SERVICES = ["webserver", "scheduler", "worker", "flower"]
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_a_unit_runs_its_service_as_airflow(service: str) -> None:
+    settings = unit(render("airflow", "unit.service.j2", item=service))
+    assert settings["User"] == settings["Group"] == ["airflow"]
+    assert settings["EnvironmentFile"] == ["/etc/default/airflow"]
+    command = words(settings["ExecStart"][0])
+    assert command[0] == "/opt/airflow/bin/airflow"
+    assert service in command
+    assert settings["RuntimeDirectory"] == [f"airflow-{service}"]
+    assert ("SupplementaryGroups" in settings) == (service == "worker")
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_systemd_accepts_the_unit(tmp_path: Path, service: str) -> None:
+    path = tmp_path / f"airflow-{service}.service"
+    text = render("airflow", "unit.service.j2", item=service)
+    # What is not on this machine: the program, its user and its files.
+    text = text.replace("/opt/airflow/bin/airflow", "/bin/true").replace("EnvironmentFile=/", "EnvironmentFile=-/")
+    path.write_text(text, encoding="utf-8")
+    try:
+        done = subprocess.run(
+            ["systemd-analyze", "verify", "--man=no", "--recursive-errors=no", str(path)],
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+    except FileNotFoundError:
+        pytest.skip("systemd-analyze is not on this machine")
+    complaints = [line for line in done.stderr.splitlines() if path.name in line]
+    assert complaints == []
+
+
+def test_the_worker_listens_to_its_queues() -> None:
+    settings = unit(render("airflow", "unit.service.j2", item="worker", airflow_worker_queues=["default", "big"]))
+    command = words(settings["ExecStart"][0])
+    assert command[command.index("--queues") + 1] == "default,big"
+
+
+def test_only_services_that_compile_code_may_run_it() -> None:
+    may = {service for service in SERVICES if "MemoryDenyWriteExecute" not in unit(_plain_unit(service))}
+    assert may == {"scheduler", "worker"}
+
+
+def _plain_unit(service: str) -> str:
+    return render("airflow", "unit.service.j2", item=service)
+
+
+@pytest.mark.parametrize(("version", "grows"), [(252, False), (253, False), (254, True), (257, True)])
+def test_growing_pauses_need_systemd_254(version: int, grows: bool) -> None:
+    facts = FACTS | {"systemd": {"version": version}}
+    assert ("RestartSteps" in unit(render("airflow", "unit.service.j2", item="flower", ansible_facts=facts))) == grows
+
+
+@pytest.mark.parametrize("path", ["/data/lab", "/data/two words", "/data/50%", "/data/a'b"])
+def test_a_unit_may_write_where_it_is_told(path: str) -> None:
+    settings = unit(render("airflow", "unit.service.j2", item="worker", airflow_writable_paths=[path]))
+    assert words(settings["ReadWritePaths"][0]) == ["/var/lib/airflow", path]
+    assert settings["ProtectHome"] == ["true"]
+
+
+@pytest.mark.parametrize("path", ["/home/lab", "/home/lab/two words", "/root", "/run/user/1000/50%"])
+def test_a_unit_sees_the_homes_that_it_is_told(path: str) -> None:
+    readable = unit(render("airflow", "unit.service.j2", item="worker", airflow_readable_paths=[path]))
+    assert readable["ProtectHome"] == ["tmpfs"]
+    assert words(readable["BindReadOnlyPaths"][0]) == [path]
+    writable = unit(render("airflow", "unit.service.j2", item="worker", airflow_writable_paths=[path]))
+    assert writable["ProtectHome"] == ["tmpfs"]
+    assert words(writable["BindPaths"][0]) == [path]
+
+
+def test_other_folders_need_no_homes() -> None:
+    settings = unit(render("airflow", "unit.service.j2", item="worker", airflow_readable_paths=["/homes/lab"]))
+    assert settings["ProtectHome"] == ["true"]
+
+
+@pytest.mark.parametrize("value", ["plain", "two words", "100%", 'a"b', "back\\slash"])
+def test_a_units_own_environment_survives(value: str) -> None:
+    units = {"site": {"description": "Site", "command": "airflow site", "environment": {"SITE_VALUE": value}}}
+    settings = unit(render("airflow", "unit.service.j2", item="site", airflow_extra_units=units))
+    assert words(settings["Environment"][0]) == [f"SITE_VALUE={value}"]
+
+
+PROXY = "http://user:p%40ss%25@proxy.example.org:3128"
+
+
+def test_a_proxy_with_a_percent_encoded_password_survives() -> None:
+    settings = unit(render("docker", "proxy.conf.j2", docker_http_proxy=PROXY, docker_https_proxy=""))
+    assert [words(value) for value in settings["Environment"]] == [
+        [f"HTTP_PROXY={PROXY}"],
+        ["NO_PROXY=localhost,127.0.0.1"],
+    ]
+
+
+def test_without_proxy_the_engine_gets_none() -> None:
+    assert "Environment" not in unit(render("docker", "proxy.conf.j2"))
+
+
+RABBITMQ_SECRETS = {"rabbitmq_admin_password": "admin-secret", "rabbitmq_airflow_password": "airflow-secret"}
+
+
+@given(PASSWORDS, PASSWORDS)
+@example('"', "\\")
+def test_any_password_gets_into_the_definitions(admin: str, airflow: str) -> None:
+    text = render("rabbitmq", "definitions.json.j2", rabbitmq_admin_password=admin, rabbitmq_airflow_password=airflow)
+    hashes = {user["name"]: user["password_hash"] for user in json.loads(text)["users"]}
+    assert hashes == {
+        "admin": rabbitmq_password_hash(admin, "admin"),
+        "airflow": rabbitmq_password_hash(airflow, "airflow"),
+    }
+
+
+def test_the_definitions_hold_no_password_in_clear_text() -> None:
+    text = render("rabbitmq", "definitions.json.j2", **RABBITMQ_SECRETS)
+    assert not any(secret in text for secret in RABBITMQ_SECRETS.values())
+
+
+@pytest.mark.parametrize("name", ["airflow", "two words", 'a"b', "50%", "/"])
+def test_the_definitions_give_each_user_what_it_needs(name: str) -> None:
+    definitions = json.loads(
+        render(
+            "rabbitmq",
+            "definitions.json.j2",
+            rabbitmq_airflow_user=name,
+            rabbitmq_airflow_vhost="v" + name,
+            **RABBITMQ_SECRETS,
+        )
+    )
+    assert [user["name"] for user in definitions["users"]] == ["admin", name]
+    assert [user["tags"] for user in definitions["users"]] == [["administrator"], []]
+    assert {vhost["name"] for vhost in definitions["vhosts"]} == {"/", "v" + name}
+    rights = {(right["user"], right["vhost"]) for right in definitions["permissions"]}
+    assert rights == {("admin", "/"), ("admin", "v" + name), (name, "v" + name)}
+
+
+def test_the_definitions_have_a_guest_only_where_it_may_log_in_from_anywhere() -> None:
+    definitions = json.loads(render("rabbitmq", "definitions.json.j2", rabbitmq_loopback_users=[], **RABBITMQ_SECRETS))
+    assert "guest" in [user["name"] for user in definitions["users"]]
+
+
+def rabbitmq_conf(**values: Any) -> dict[str, str]:
+    """Render rabbitmq.conf and read it: lines of name, `=` and value, of which the last one counts."""
+    lines = render("rabbitmq", "rabbitmq.conf.j2", **values).splitlines()
+    pairs = [line.partition(" = ") for line in lines if line and not line.startswith("#")]
+    assert all(separator for _, separator, _ in pairs)
+    return {name: value for name, _, value in pairs}
+
+
+def test_the_broker_listens_on_loopback_and_reads_its_definitions() -> None:
+    conf = rabbitmq_conf()
+    assert conf["listeners.tcp.default"] == "127.0.0.1:5672"
+    assert conf["management.tcp.ip"] == "127.0.0.1"
+    assert conf["loopback_users.1"] == "guest"
+    assert conf["load_definitions"] == "/etc/rabbitmq/definitions.json"
+
+
+def test_users_may_log_in_from_anywhere_when_none_is_bound_to_loopback() -> None:
+    conf = rabbitmq_conf(rabbitmq_loopback_users=[])
+    assert [name for name in conf if name.startswith("loopback_users")] == ["loopback_users"]
+    assert conf["loopback_users"] == "none"
+
+
+def test_further_settings_reach_the_broker() -> None:
+    assert rabbitmq_conf(rabbitmq_extra_settings={"log.console": "true"})["log.console"] == "true"
+
+
+def test_a_further_setting_replaces_ours() -> None:
+    assert rabbitmq_conf(rabbitmq_extra_settings={"consumer_timeout": 60000})["consumer_timeout"] == "60000"
+
+
+@pytest.mark.parametrize("address", ["127.0.0.1", "192.0.2.7"])
+def test_erlang_gets_its_address_as_a_tuple(tmp_path: Path, address: str) -> None:
+    text = render("rabbitmq", "rabbitmq-env.conf.j2", rabbitmq_distribution_bind_address=address)
+    tuple_ = "{" + address.replace(".", ",") + "}"
+    assert shell(tmp_path, text, "SERVER_ADDITIONAL_ERL_ARGS") == f"-kernel inet_dist_use_interface {tuple_}"
+    assert shell(tmp_path, text, "NODENAME") == "rabbit@localhost"
+    assert shell(tmp_path, text, "ERL_EPMD_ADDRESS") == address
+
+
+def test_epmd_listens_on_one_address_only() -> None:
+    settings = unit(render("rabbitmq", "epmd.conf.j2", rabbitmq_distribution_bind_address="192.0.2.7"))
+    assert settings == {"ListenStream": ["", "192.0.2.7:4369"]}
+
+
+def test_the_broker_gets_its_limit_and_its_plugin() -> None:
+    assert unit(render("rabbitmq", "airflow.conf.j2", rabbitmq_open_files=99)) == {"LimitNOFILE": ["99"]}
+    assert render("rabbitmq", "enabled_plugins.j2").strip() == "[rabbitmq_management]."
+
+
+def mysqld(**values: Any) -> dict[str, str]:
+    """Render the server's settings and read them as an option file."""
+    config = configparser.RawConfigParser()
+    config.read_string(render("mysql", "airflow.cnf.j2", **values))
+    assert config.sections() == ["mysqld"]
+    return dict(config["mysqld"])
+
+
+def test_the_database_gets_what_airflow_asks_for() -> None:
+    settings = mysqld(mysql_innodb_buffer_pool_size=512)
+    assert settings["bind_address"] == "127.0.0.1"
+    assert settings["explicit_defaults_for_timestamp"] == "ON"
+    assert settings["innodb_buffer_pool_size"] == "512M"
+    assert settings["character_set_server"] == "utf8mb4"
+
+
+def test_settings_of_the_site_win_over_ours() -> None:
+    settings = mysqld(mysql_extra_settings={"max_connections": 7, "slow_query_log": "ON"})
+    assert settings["max_connections"] == "7"
+    assert settings["slow_query_log"] == "ON"
+
+
+@pytest.mark.parametrize(("variant", "has"), [("mariadb", False), ("mysql", True)])
+def test_only_mysql_has_its_second_protocol_to_switch_off(variant: str, has: bool) -> None:
+    assert ("mysqlx" in mysqld(mysql_variant=variant)) == has
+
+
+def settings_lines(text: str) -> list[str]:
+    """Return the lines that are no comments."""
+    return [line for line in text.splitlines() if line and not line.startswith("#")]
+
+
+def test_sshd_gets_yes_and_no() -> None:
+    options = {"PasswordAuthentication": False, "X11Forwarding": True, "AllowGroups": "lab admins", "MaxAuthTries": 3}
+    assert settings_lines(render("base", "sshd.conf.j2", base_sshd_options=options)) == [
+        "AllowGroups lab admins",
+        "MaxAuthTries 3",
+        "PasswordAuthentication no",
+        "X11Forwarding yes",
+    ]
+
+
+def test_chrony_gets_every_server() -> None:
+    servers = ["192.0.2.1", "time.example.org"]
+    assert settings_lines(render("base", "chrony.sources.j2", base_ntp_servers=servers)) == [
+        "server 192.0.2.1 iburst",
+        "server time.example.org iburst",
+    ]
+
+
+MIRROR = "http://mirror.example.org/100%25"
+
+
+@pytest.mark.parametrize(
+    ("distribution", "release", "security", "components"),
+    [
+        ("Debian", "bookworm", "http://deb.debian.org/debian-security", "main"),
+        ("Ubuntu", "noble", "http://security.ubuntu.com/ubuntu", "main universe"),
+    ],
+)
+def test_apt_uses_the_mirror_and_the_security_archive(
+    distribution: str, release: str, security: str, components: str
+) -> None:
+    facts = FACTS | {"distribution": distribution, "distribution_release": release}
+    lines = settings_lines(render("base", "sources.list.j2", base_apt_mirror=MIRROR, ansible_facts=facts))
+    assert lines == [
+        f"deb {MIRROR} {release} {components}",
+        f"deb {MIRROR} {release}-updates {components}",
+        f"deb {security} {release}-security {components}",
+    ]
+
+
+def test_apt_uses_a_mirror_of_the_security_archive() -> None:
+    text = render("base", "sources.list.j2", base_apt_mirror=MIRROR, base_apt_security_mirror="http://192.0.2.1/s")
+    assert settings_lines(text)[2] == "deb http://192.0.2.1/s bookworm-security main"
+
+
+TEMPLATES = sorted(path.relative_to(REPOSITORY).as_posix() for path in REPOSITORY.glob("roles/*/templates/*.j2"))
+UNMANAGED = ["definitions.json.j2", "enabled_plugins.j2"]  # formats without comments
+NEEDS: dict[str, Callable[[], Values]] = {
+    "airflow.cfg.j2": lambda: SECRETS,
+    "command.j2": lambda: {"item": "airflow"},
+    "unit.service.j2": lambda: {"item": "worker"},
+    "definitions.json.j2": lambda: RABBITMQ_SECRETS,
+}
+
+
+@pytest.mark.parametrize("template", TEMPLATES)
+def test_every_template_renders_with_the_defaults_and_ends_with_a_newline(template: str) -> None:
+    _, role, _, name = template.split("/")
+    text = render(role, name, **NEEDS.get(name, dict)())
+    assert text.endswith("\n")
+    assert ("Ansible managed" in text) == (name not in UNMANAGED)
+
+
+@pytest.mark.parametrize("command", ["airflow", "cwl-airflow-images"])
+def test_a_command_is_a_valid_shell_script(tmp_path: Path, command: str) -> None:
+    path = tmp_path / command
+    path.write_text(render("airflow", "command.j2", item=command), encoding="utf-8")
+    assert path.read_text(encoding="utf-8").startswith("#!/bin/sh\n")
+    subprocess.run(["sh", "-n", str(path)], check=True)
+    if not Path("/etc/default/airflow").exists():
+        done = subprocess.run(["sh", str(path)], capture_output=True, text=True, check=False)
+        assert done.returncode == 77
+        assert f"run sudo {command}" in done.stderr
