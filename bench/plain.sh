@@ -33,6 +33,7 @@ AIRFLOW__WEBSERVER__SECRET_KEY=secret
 PATH=/opt/airflow/bin:/usr/bin:/bin
 X
 set -a
+# shellcheck disable=SC1091  # written above
 . /etc/default/airflow
 set +a
 cd /var/lib/airflow

@@ -169,7 +169,8 @@ def chain_through_cwltool() -> float:
     began = time.monotonic()
     shell(
         SITE,
-        "cd /var/lib/airflow/cwl/tmp && rm -rf bench && mkdir bench && TMPDIR=$PWD/bench /opt/airflow/bin/cwltool --quiet "
+        "cd /var/lib/airflow/cwl/tmp && rm -rf bench && mkdir bench && "
+        "TMPDIR=$PWD/bench /opt/airflow/bin/cwltool --quiet "
         "--tmpdir-prefix $PWD/bench/ --tmp-outdir-prefix $PWD/bench/ --outdir $PWD/bench/out "
         "/var/lib/airflow/dags/chain/chain.cwl /var/lib/airflow/dags/chain/job.yml >/dev/null",
     )

@@ -7,6 +7,7 @@ import gzip
 import json
 import os
 import struct
+import zlib
 from collections.abc import Iterator
 from typing import Any
 from urllib.parse import unquote, urlsplit
@@ -129,7 +130,7 @@ def differences(found: Any, expected: Any, folder: str, name: str) -> Iterator[s
         try:
             if read(path) != read(os.path.join(folder, basename)):  # type: ignore[operator]
                 yield f"{name}: {path} differs from {os.path.join(folder, basename)}"
-        except (OSError, ValueError, EOFError, struct.error) as error:
+        except (OSError, ValueError, EOFError, struct.error, zlib.error) as error:
             yield f"{name}: {error}"
         wanted = expected.get("secondaryFiles", [])
         yield from differences(found.get("secondaryFiles", []), wanted, folder, f"{name}.secondaryFiles")
@@ -176,6 +177,7 @@ def main() -> None:
         for name in sorted(expected)
         for problem in differences(found.get(name), expected[name], module.params["expected"], name)
     ]
+    problems += [f"{name} is not expected" for name in sorted(found.keys() - expected.keys())]
     if problems:
         module.fail_json(msg="The outputs are not the expected ones: " + "; ".join(problems), outputs=outputs)
     module.exit_json(changed=False, outputs=outputs)

@@ -7,6 +7,9 @@ from pathlib import Path
 
 import yaml
 
+# libyaml refuses characters beyond Unicode, where PyYAML's own scanner raises OverflowError.
+_LOADER = getattr(yaml, "CBaseLoader", yaml.BaseLoader)
+
 
 def cwl_workflow_errors(folders: Iterable[str]) -> list[str]:
     """Look for what would fail on a host.
@@ -21,10 +24,12 @@ def cwl_workflow_errors(folders: Iterable[str]) -> list[str]:
             continue
         if not any(folder.glob("*.py")):
             errors.append(f"{folder} has no DAG file (*.py): see files/workflows/two-step/dag.py")
-        for path in sorted(folder.rglob("*.cwl")):
+        for path in sorted(path for path in folder.rglob("*.cwl") if not path.is_dir()):
             try:
-                for _ in yaml.parse(path.read_text(encoding="utf-8"), Loader=yaml.SafeLoader):
+                for _ in yaml.compose_all(path.read_text(encoding="utf-8"), Loader=_LOADER):
                     pass
+            except OSError as error:
+                errors.append(f"{path} cannot be read: {error.strerror}")
             except yaml.YAMLError as error:
                 mark = getattr(error, "problem_mark", None)
                 line = f", line {mark.line + 1}" if mark else ""

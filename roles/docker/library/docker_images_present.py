@@ -70,12 +70,17 @@ def pull(image: str, retries: int, timeout: float) -> str:
     :returns: the last attempt's reason for failing, or an empty string when it worked.
     """
     reason = ""
-    for attempt in range(retries):
+    for attempt in range(max(1, retries)):
         if attempt:
             time.sleep(2**attempt)
         try:
             done = subprocess.run(
-                ["docker", "pull", "--quiet", image], capture_output=True, text=True, check=False, timeout=timeout
+                ["docker", "pull", "--quiet", image],
+                capture_output=True,
+                encoding="utf-8",
+                errors="replace",
+                check=False,
+                timeout=timeout,
             )
         except subprocess.TimeoutExpired:
             reason = f"not done after {timeout:g} s"

@@ -19,7 +19,8 @@ from wrapt import when_imported
 logging.getLogger("alembic.runtime.plugins").setLevel(logging.WARNING)
 
 # Docker Hub under the names that people write; the engine lists its images without them.
-DOCKER_HUB = re.compile(r"^(?:(?:registry-1\.|index\.)?docker\.io/)(?:library/)?")
+# Source: https://github.com/distribution/reference/blob/main/normalize.go
+DOCKER_HUB = re.compile(r"^(?:(?:index\.)?docker\.io/)?(?:library/(?!.*/))?")
 
 
 def engine_name(image: str) -> str:
@@ -81,8 +82,7 @@ def job_locations(value: Any, name: str = "") -> Iterator[tuple[str, str]]:
     if isinstance(value, MutableMapping):
         if value.get("class") in ("File", "Directory"):
             location = str(value.get("location") or value.get("path") or "")
-            parts = urlsplit(location)
-            path = unquote(parts.path) if parts.scheme == "file" else location if parts.scheme == "" else ""
+            path = unquote(urlsplit(location).path) if location.startswith("file:") else location
             if os.path.isabs(path):
                 yield name, path
         for key, item in value.items():

@@ -10,13 +10,12 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import yaml
 from cwl_utils import parser
-from cwl_utils.docker_extract import extract_docker_reqs
 
 
 class DocumentError(Exception):
@@ -29,10 +28,12 @@ def is_document(path: Path) -> bool:
     Fragments that others ``$import`` have no ``cwlVersion`` and are not: they are read with the
     document that imports them.
 
-    :raises DocumentError: the file is no YAML.
+    :raises DocumentError: the file cannot be read, or is no YAML.
     """
     try:
-        content = yaml.load(path.read_text(encoding="utf-8"), Loader=_SAFE_LOADER)
+        content = yaml.load(path.read_text(encoding="utf-8"), Loader=_LOADER)
+    except OSError as error:
+        raise DocumentError(f"{path}: {error.strerror}") from error
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         line = f", line {mark.line + 1}" if mark else ""
@@ -43,24 +44,45 @@ def is_document(path: Path) -> bool:
     return isinstance(content, dict) and "cwlVersion" in content
 
 
-_SAFE_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+# Scalars stay text: CWL's YAML has no time stamps and the like, so that they need not be valid ones.
+_LOADER = getattr(yaml, "CBaseLoader", yaml.BaseLoader)
 
 
 def _processes(loaded: Any) -> Iterator[Any]:
     yield from loaded if isinstance(loaded, list) else [loaded]
 
 
-def _requirements(process: Any, seen: set[str]) -> Iterator[Any]:
-    """Find the DockerRequirements of a process, of its steps, and of all that they run."""
-    yield from extract_docker_reqs(process)
+def _images(part: Any) -> Iterator[str]:
+    """Find the images in the requirements and hints of a process or step."""
+    for requirement in [*(part.requirements or []), *(part.hints or [])]:
+        image = None
+        if isinstance(requirement, parser.DockerRequirementTypes):
+            image = requirement.dockerPull
+        elif isinstance(requirement, Mapping) and requirement.get("class") == "DockerRequirement":
+            image = requirement.get("dockerPull")  # cwl-utils leaves the hints of steps as they were written
+        if image:
+            yield image
+
+
+def _all_images(process: Any, seen: set[str]) -> Iterator[str]:
+    """Find the images of a process, of its steps, and of all that they run."""
+    yield from _images(process)
     for step in getattr(process, "steps", None) or []:
-        yield from extract_docker_reqs(step)
+        yield from _images(step)
         if not isinstance(step.run, str):
-            yield from _requirements(step.run, seen)
+            yield from _all_images(step.run, seen)
         elif step.run not in seen:
             seen.add(step.run)
-            for referenced in _processes(parser.load_document_by_uri(step.run)):
-                yield from _requirements(referenced, seen)
+            for referenced in _processes(_referenced(step.run)):
+                yield from _all_images(referenced, seen)
+
+
+def _referenced(uri: str) -> Any:
+    try:
+        # cwl-utils decodes a URI as if it were a form, where a plus sign is a space.
+        return parser.load_document_by_uri(uri.replace("+", "%2B"))
+    except Exception as error:  # its messages do not all name the file
+        raise DocumentError(f"{uri}: {error}") from error
 
 
 def document_images(path: Path) -> set[str]:
@@ -74,7 +96,7 @@ def document_images(path: Path) -> set[str]:
     """
     try:
         loaded = parser.load_document_by_uri(path.resolve().as_uri(), load_all=True)
-        found = [r.dockerPull for p in _processes(loaded) for r in _requirements(p, set()) if r.dockerPull]
+        found = [image for process in _processes(loaded) for image in _all_images(process, set())]
     except Exception as error:  # cwl-utils raises what its parsers raise
         raise DocumentError(f"{path}: {' '.join(str(error).split())}") from error
     return {tagged(image) for image in found}
@@ -94,7 +116,9 @@ def find_images(folders: Iterable[Path]) -> tuple[dict[str, list[str]], list[str
     images: dict[str, set[str]] = {}
     errors: list[str] = []
     for folder in folders:
-        paths = [folder] if folder.is_file() else sorted(folder.rglob("*.cwl"))
+        if not folder.exists():
+            errors.append(f"{folder}: no such file or folder")
+        paths = [folder] if folder.is_file() else sorted(path for path in folder.rglob("*.cwl") if not path.is_dir())
         for path in paths:
             try:
                 if is_document(path):
