@@ -145,3 +145,14 @@ def test_names_a_secondary_file_that_is_missing(tmp_path: Path) -> None:
     job = {"alignments": {"class": "File", "path": str(bam), "secondaryFiles": [_file(f"{bam}.bai")]}}
     with pytest.raises(FileNotFoundError, match=r"'alignments': .*a\.bam\.bai"):
         check_locations(job)
+
+
+def test_folders_that_may_not_be_written_are_named(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()  # root may write any folder, but a file is none
+    for key in ("outputs_folder", "tmp_folder"):
+        with pytest.raises(PermissionError, match=f"'{key}': .*/file/x may not .*cwl_airflow_data_paths"):
+            check_locations({key: str(tmp_path / "file/x")})
+
+
+def test_folders_that_may_be_made_are_accepted(tmp_path: Path) -> None:
+    check_locations({"outputs_folder": str(tmp_path / "not/yet/there"), "tmp_folder": "relative"})

@@ -93,10 +93,11 @@ def job_locations(value: Any, name: str = "") -> Iterator[tuple[str, str]]:
 
 
 def check_locations(job: Any) -> None:
-    """Refuse a job whose inputs this service cannot see, with what to do about it.
+    """Refuse a job whose inputs this service cannot see or whose folders it may not write.
 
     :param job: the run's job object.
     :raises FileNotFoundError: names the input, the path and the variable.
+    :raises PermissionError: names the folder, the path and the variable.
     """
     for name, path in job_locations(job):
         if not os.access(path, os.R_OK):
@@ -104,6 +105,20 @@ def check_locations(job: Any) -> None:
                 f"Input '{name}': {path} is not there or may not be read. Put it under the inputs folder "
                 "(/var/lib/airflow/cwl/inputs), or open its folder with cwl_airflow_data_paths."
             )
+    for key in ("outputs_folder", "tmp_folder"):
+        folder = job.get(key) if isinstance(job, MutableMapping) else None
+        if isinstance(folder, str) and os.path.isabs(folder) and not _may_be_written(folder):
+            raise PermissionError(
+                f"'{key}': {folder} may not be written. Leave it out to use the site's own folder, or open the "
+                "folder with cwl_airflow_data_paths (writable: true)."
+            )
+
+
+def _may_be_written(folder: str) -> bool:
+    """Tell whether a folder may be written, or made in the nearest one that is there."""
+    while not os.path.exists(folder):
+        folder = os.path.dirname(folder)
+    return os.path.isdir(folder) and os.access(folder, os.W_OK | os.X_OK)
 
 
 def _checked_load_job(load_job: Callable[..., Any]) -> Callable[..., Any]:
