@@ -38,8 +38,8 @@ def wait_for(what, found, seconds):
 
 
 def test_new_dag_is_usable_soon_and_a_running_step_survives_a_restart(host):
-    host.check_output(f"printf %s %s > {DAGS}/slow.cwl", json.dumps(TOOL))
-    host.check_output(f"printf %s %s > {DAGS}/slow.py", DAG)
+    host.check_output(f"printf %%s %s > {DAGS}/slow.cwl", json.dumps(TOOL))
+    host.check_output(f"printf %%s %s > {DAGS}/slow.py", DAG)
     try:
         wait_for(
             "new DAG", lambda: host.run("airflow dags trigger slow --run-id restart --conf '{\"job\": {}}'").rc == 0, 30
