@@ -30,7 +30,7 @@ AIRFLOW__DATABASE__SQL_ALCHEMY_CONN=mysql+mysqldb://airflow:airflow@localhost/ai
 AIRFLOW__CELERY__RESULT_BACKEND=db+mysql://airflow:airflow@localhost/airflow
 AIRFLOW__CELERY__BROKER_URL=amqp://airflow:airflow@127.0.0.1/airflow
 AIRFLOW__WEBSERVER__SECRET_KEY=secret
-PATH=/opt/airflow/bin:/usr/bin:/bin
+PATH=/opt/airflow/bin:/usr/sbin:/usr/bin:/sbin:/bin
 X
 set -a
 # shellcheck disable=SC1091  # written above

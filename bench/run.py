@@ -27,7 +27,7 @@ PROJECT = Path(__file__).parents[1]
 BUILD = PROJECT / "build/bench"
 SITE, PLAIN = "bench-site", "bench-plain"
 STEPS = 10
-REPEATS = 3
+REPEATS = 2
 
 
 def say(text: str) -> None:
