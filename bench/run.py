@@ -27,7 +27,7 @@ PROJECT = Path(__file__).parents[1]
 BUILD = PROJECT / "build/bench"
 SITE, PLAIN = "bench-site", "bench-plain"
 STEPS = 10
-REPEATS = 2
+REPEATS = 3
 
 
 def say(text: str) -> None:
@@ -210,9 +210,11 @@ def measure() -> str:
     run("docker", "stop", PLAIN)
 
     say(f"took {plain:.0f} s; site.yml on a bare host")
-    fresh, _ = playbook("site.yml", "--extra-vars", json.dumps({"airflow_webserver_host": "0.0.0.0"}))
+    # The host of the plain script is in no group of site.yml, and stopped.
+    site = ("site.yml", f"--limit={SITE},localhost", "--extra-vars", json.dumps({"airflow_webserver_host": "0.0.0.0"}))
+    fresh, _ = playbook(*site)
     say(f"took {fresh:.0f} s; site.yml again")
-    again, output = playbook("site.yml", "--extra-vars", json.dumps({"airflow_webserver_host": "0.0.0.0"}))
+    again, output = playbook(*site)
     if " changed=0 " not in output:
         sys.exit("the second run changed something")
     roles = role_times(output)
