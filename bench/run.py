@@ -62,7 +62,7 @@ def write_inventory() -> None:
     variables = {
         "site_name": "bench",
         "standin_prefix": "bench",
-        "ansible_connection": "community.docker.docker",
+        "ansible_connection": "docker",
         "docker_registry_mirrors": ["http://registry:5000"],
         # Wheels are compiled in this run too, as the plain script does.
         "airflow_wheel_cache": str(BUILD / "wheels"),

@@ -42,7 +42,7 @@ def inventory(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     variables = {
         "site_name": "refusals",
         "standin_prefix": "refusals",
-        "ansible_connection": "community.docker.docker",
+        "ansible_connection": "docker",
         "docker_registry_mirrors": ["http://registry:5000"],
     }
     (folder / "group_vars/all.yml").write_text(yaml.safe_dump(variables), encoding="utf-8")
@@ -69,7 +69,7 @@ def shell(inventory: Path) -> Callable[[str], str]:
 
     def run(command: str) -> str:
         return subprocess.run(
-            ["docker", "exec", HOST, "sh", "-c", command], capture_output=True, text=True, check=True, timeout=60
+            ["docker", "exec", HOST, "sh", "-c", command], capture_output=True, text=True, check=True, timeout=180
         ).stdout
 
     return run

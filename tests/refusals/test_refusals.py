@@ -10,6 +10,7 @@ import re
 import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -74,13 +75,59 @@ def test_document_that_is_not_yaml(refused: Refused, tmp_path: Path) -> None:
     assert f"{folder}/broken.cwl, line 3 is not YAML" in output
 
 
-def test_inventory_without_a_database(refused: Refused, inventory: Path, tmp_path: Path) -> None:
-    hosts = yaml.safe_load((inventory / "hosts.yml").read_text(encoding="utf-8"))
-    del hosts["all"]["children"]["database"]
-    hosts["all"]["vars"] = yaml.safe_load((inventory / "group_vars/all.yml").read_text(encoding="utf-8"))
-    (tmp_path / "hosts.yml").write_text(yaml.safe_dump(hosts), encoding="utf-8")
-    output = refused({}, changed_inventory=tmp_path)
+@pytest.fixture
+def change_inventory(inventory: Path, tmp_path: Path) -> Callable[[Callable[[Any], None]], Path]:
+    """Return a function that changes a copy of the inventory and returns where it is."""
+
+    def change(how: Callable[[Any], None]) -> Path:
+        whole = yaml.safe_load((inventory / "hosts.yml").read_text(encoding="utf-8"))["all"]
+        whole["vars"] = yaml.safe_load((inventory / "group_vars/all.yml").read_text(encoding="utf-8"))
+        how(whole)
+        (tmp_path / "hosts.yml").write_text(yaml.safe_dump({"all": whole}), encoding="utf-8")
+        return tmp_path
+
+    return change
+
+
+ChangeInventory = Callable[[Callable[[Any], None]], Path]
+
+
+def test_inventory_without_a_database(refused: Refused, change_inventory: ChangeInventory) -> None:
+    output = refused({}, changed_inventory=change_inventory(lambda whole: whole["children"].pop("database")))
     assert "no host in the group 'database'" in output
+
+
+def test_several_schedulers_on_mariadb(refused: Refused, change_inventory: ChangeInventory) -> None:
+    def add_a_scheduler(whole: Any) -> None:
+        whole["children"]["scheduler"]["hosts"]["second"] = {"ansible_host": HOST}
+
+    output = refused({}, changed_inventory=change_inventory(add_a_scheduler))
+    assert f"The inventory has {HOST}, second in the group 'scheduler'" in output
+    assert "set mysql_variant to mysql" in output
+
+
+def test_host_without_systemd(refused: Refused, change_inventory: ChangeInventory) -> None:
+    def docker(*arguments: str) -> str:
+        return subprocess.run(["docker", *arguments], capture_output=True, text=True, check=True).stdout.strip()
+
+    image = docker("inspect", "--format", "{{.Config.Image}}", HOST)
+    label = "cwl-airflow-production.standin=refusals"
+    container = docker("run", "--detach", "--label", label, "--network", "refusals", image, "sleep", "infinity")
+    try:
+        output = refused({"ansible_host": container}, changed_inventory=change_inventory(lambda whole: None))
+        assert not [change for change in docker("diff", container).splitlines() if not re.match(". /(tmp|root)", change)]
+    finally:
+        docker("rm", "--force", "--volumes", container)
+    assert f"{HOST} is not running systemd (PID 1 is " in output
+
+
+def test_python_that_the_lock_does_not_support(refused: Refused, shell: Callable[[str], str]) -> None:
+    shell("apt-get update -q && DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends pypy3")
+    try:
+        output = refused({"ansible_python_interpreter": "/usr/bin/pypy3"})
+    finally:
+        shell("apt-get purge -y -q --auto-remove pypy3 pypy3-lib")
+    assert f"{HOST} has Python 3.9 at /usr/bin/pypy3; the lock is made for 3.10, 3.11, 3.12" in output
 
 
 @pytest.mark.parametrize("content", ["", "short", "two words in it"])

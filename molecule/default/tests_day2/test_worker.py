@@ -37,6 +37,13 @@ def wait_for(what, found, seconds):
     return time.monotonic() - began
 
 
+def test_every_task_was_scheduled_once(host):
+    tries = host.check_output("mysql --skip-column-names --execute='SELECT MAX(try_number), COUNT(*) FROM airflow.task_instance'")
+    most, tasks = map(int, tries.split())
+    assert tasks > 5
+    assert most == 1
+
+
 def test_new_dag_is_usable_soon_and_a_running_step_survives_a_restart(host):
     host.check_output(f"printf %%s %s > {DAGS}/slow.cwl", json.dumps(TOOL))
     host.check_output(f"printf %%s %s > {DAGS}/slow.py", DAG)

@@ -1,4 +1,4 @@
-"""Create Airflow's administrator, or set name, role and password, from JSON on standard input.
+"""Create Airflow's administrator, or set role and password, from JSON on standard input; say "changed" if so.
 
 `airflow users create` takes the password on its command line, where every user of the host sees it.
 """
@@ -7,6 +7,7 @@ import json
 import sys
 
 from airflow.providers.fab.auth_manager.cli_commands.utils import get_application_builder
+from werkzeug.security import check_password_hash
 
 wanted = json.load(sys.stdin)
 with get_application_builder() as builder:
@@ -17,7 +18,10 @@ with get_application_builder() as builder:
         user = manager.add_user(wanted["name"], "Site", "Administrator", wanted["email"], role, wanted["password"])
         if not user:
             sys.exit(f"Airflow refused the administrator {wanted['name']} <{wanted['email']}>: is the address taken?")
+    elif role in user.roles and check_password_hash(user.password, wanted["password"]):
+        sys.exit()
     else:
         if role not in user.roles:
             user.roles.append(role)
         manager.reset_password(user.id, wanted["password"])
+print("changed")
