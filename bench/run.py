@@ -244,7 +244,7 @@ def measure() -> str:
         "",
         "Where the second run's time goes: "
         + ", ".join(f"{name} {seconds:.1f} s" for name, seconds in roles[:8])
-        + ". Nearly all of it is one Python process per task on the host, about 0.3 s each, not work.",
+        + ".",
         "",
     ]
     return "\n".join(lines)

@@ -38,7 +38,9 @@ def wait_for(what, found, seconds):
 
 
 def test_every_task_was_scheduled_once(host):
-    tries = host.check_output("mysql --skip-column-names --execute='SELECT MAX(try_number), COUNT(*) FROM airflow.task_instance'")
+    tries = host.check_output(
+        "mysql --skip-column-names --execute='SELECT MAX(try_number), COUNT(*) FROM airflow.task_instance'"
+    )
     most, tasks = map(int, tries.split())
     assert tasks > 5
     assert most == 1
