@@ -1,9 +1,9 @@
 # A thin list of verbs: each calls the real tool.
-.PHONY: help up down verify test lint unit molecule bench lock docs tools standin
+.PHONY: help up down verify test lint unit molecule base-box box bench lock docs tools standin
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
 help: ## list the verbs
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 up: standin ## make a stand-in host, set it up and prove it
 	ansible-playbook playbooks/up.yml
@@ -25,6 +25,12 @@ unit: tools ## test our Python and templates
 
 molecule: standin ## one host from nothing to reboot and no network
 	molecule test
+
+base-box: ## make build/base-<version>-<provider>.box, bare Debian for Vagrant
+	bin/box base
+
+box: ## make build/cwl-airflow-production-<version>-<provider>.box, the whole host
+	bin/box production
 
 bench: standin ## measure, and write docs/benchmarks.md
 	python bench/run.py

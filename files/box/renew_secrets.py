@@ -1,0 +1,138 @@
+"""Give this machine secrets of its own, if it has those of another.
+
+A box is copied to many machines. Each gets a machine-id of its own at its first boot, and this program
+compares it with the one for which the secrets were made. It may be interrupted at any time: the new
+secrets are kept before the first of them is used, and the machine-id is noted last.
+
+What is renewed: Fernet key (what is stored is encrypted again), the webserver's secret key, passwords of
+the database, of both users of the broker and of the administrator. Erlang's cookie is made by the broker
+itself when it finds none. They lie in CREDENTIALS, one file each, under the names that the controller of a
+site uses.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+import re
+import secrets
+import subprocess
+import sys
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from rabbitmq_password_hash import rabbitmq_password_hash
+
+CREDENTIALS = Path("/etc/cwl-airflow/credentials")
+MACHINE_ID = Path("/etc/machine-id")
+DONE_FOR = Path("/etc/cwl-airflow/machine-id")
+CONFIGURATION = Path("/etc/airflow/airflow.cfg")
+DEFINITIONS = Path("/etc/rabbitmq/definitions.json")
+BROKER_DATA = Path("/var/lib/rabbitmq")
+NAMES = ["airflow_admin", "fernet_key", "mysql_airflow", "rabbitmq_admin", "rabbitmq_airflow", "webserver_secret_key"]
+
+# As the units run it, with what they read; secrets come over standard input.
+AS_AIRFLOW = ["sh", "-c", 'set -a && . /etc/default/airflow && set +a && cd / && exec runuser -u airflow -- "$@"', "sh"]
+
+
+def run(*command: str, text: str) -> None:
+    """Run a command with text on its standard input."""
+    subprocess.run(command, input=text, text=True, check=True, stdout=subprocess.DEVNULL)
+
+
+def write(path: Path, text: str) -> None:
+    """Replace a file at once, with the owner and mode that it has (a new one is root's alone)."""
+    new = path.with_name(path.name + ".new")
+    new.touch(mode=0o600)
+    new.write_text(text, encoding="utf-8")
+    if path.exists():
+        status = path.stat()
+        os.chown(new, status.st_uid, status.st_gid)
+        new.chmod(status.st_mode)
+    with new.open(encoding="utf-8") as file:
+        os.fsync(file.fileno())
+    new.replace(path)
+
+
+def option(text: str, name: str) -> str:
+    """Return the value of an option of airflow.cfg, whose names are unique there."""
+    match = re.search(rf"^{name} = (.*)$", text, re.MULTILINE)
+    if not match:
+        sys.exit(f"{CONFIGURATION} has no option {name}: restore the file")
+    return match[1].replace("%%", "%")
+
+
+def make() -> dict[str, str]:
+    """Make new secrets and keep them, or return those of an interrupted run."""
+    CREDENTIALS.mkdir(mode=0o700, parents=True, exist_ok=True)
+    for name in NAMES:
+        path = CREDENTIALS / f"{name}.next"
+        if not path.exists():
+            random = base64.urlsafe_b64encode(os.urandom(32)).decode() if name == "fernet_key" else secrets.token_hex(16)
+            write(path, f"{random}\n")
+    return {name: (CREDENTIALS / f"{name}.next").read_text(encoding="utf-8").strip() for name in NAMES}
+
+
+def renew(new: dict[str, str]) -> None:
+    """Put new secrets in the place of the old ones."""
+    text = CONFIGURATION.read_text(encoding="utf-8")
+    database = urlsplit(option(text, "sql_alchemy_conn"))
+    broker = urlsplit(option(text, "broker_url"))
+    admin, _, _ = option(text, "flower_basic_auth").partition(":")
+
+    hosts = f"SELECT CONCAT('ALTER USER ', QUOTE(user), '@', QUOTE(host), ' IDENTIFIED BY ', QUOTE('{new['mysql_airflow']}'), ';')"
+    statements = subprocess.run(
+        ["mysql", "--skip-column-names", "--batch"],
+        input=f"{hosts} FROM mysql.user WHERE user = '{database.username}';",
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout
+    run("mysql", text=statements)
+
+    # With both keys Airflow reads what the old one wrote, and writes it again with the new one.
+    url = option(text, "sql_alchemy_conn").replace(f":{database.password}@", f":{new['mysql_airflow']}@")
+    read = "IFS= read -r AIRFLOW__CORE__FERNET_KEY && IFS= read -r AIRFLOW__DATABASE__SQL_ALCHEMY_CONN"
+    export = "export AIRFLOW__CORE__FERNET_KEY AIRFLOW__DATABASE__SQL_ALCHEMY_CONN"
+    rotate = f"{read} && {export} && exec airflow rotate-fernet-key"
+    keys = list(dict.fromkeys([new["fernet_key"], option(text, "fernet_key")]))
+    run(*AS_AIRFLOW, "sh", "-c", rotate, text=f"{','.join(keys)}\n{url}\n")
+
+    definitions = json.loads(DEFINITIONS.read_text(encoding="utf-8"))
+    for user in definitions["users"]:
+        secret = new["rabbitmq_airflow"] if user["name"] == broker.username else new["rabbitmq_admin"]
+        user["password_hash"] = rabbitmq_password_hash(secret, user["name"])
+    write(DEFINITIONS, json.dumps(definitions, indent=4) + "\n")
+    (BROKER_DATA / ".erlang.cookie").unlink(missing_ok=True)
+
+    for old, secret in [
+        (f":{database.password}@", f":{new['mysql_airflow']}@"),
+        (f":{broker.password}@", f":{new['rabbitmq_airflow']}@"),
+        (f"fernet_key = {option(text, 'fernet_key')}", f"fernet_key = {new['fernet_key']}"),
+        (f"\nsecret_key = {option(text, 'secret_key')}", f"\nsecret_key = {new['webserver_secret_key']}"),
+        (option(text, "flower_basic_auth"), f"{admin}:{new['airflow_admin']}"),
+    ]:
+        text = text.replace(old, secret)
+    write(CONFIGURATION, text)
+
+    user = {"name": admin, "email": "admin@example.org", "password": new["airflow_admin"]}
+    program = Path(__file__).with_name("administrator.py").read_text(encoding="utf-8")
+    run(*AS_AIRFLOW, "/opt/airflow/bin/python", "-c", program, text=json.dumps(user))
+
+
+def main() -> None:
+    """Renew the secrets if they are another machine's."""
+    machine = MACHINE_ID.read_text(encoding="utf-8")
+    if DONE_FOR.exists() and DONE_FOR.read_text(encoding="utf-8") == machine:
+        return
+    new = make()
+    renew(new)
+    for name in NAMES:
+        (CREDENTIALS / f"{name}.next").replace(CREDENTIALS / name)
+    write(DONE_FOR, machine)
+    print(f"This machine has secrets of its own now: {CREDENTIALS}")
+
+
+if __name__ == "__main__":
+    main()
