@@ -1,9 +1,9 @@
 # A thin list of verbs: each calls the real tool.
-.PHONY: help up down verify test lint unit molecule base-box box bench lock docs tools standin
+.PHONY: help up down verify test lint unit molecule base-box box vagrant-docker bench lock docs tools standin
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
 help: ## list the verbs
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 up: standin ## make a stand-in host, set it up and prove it
 	ansible-playbook playbooks/up.yml
@@ -31,6 +31,9 @@ base-box: ## make build/base-<version>-<provider>.box, bare Debian for Vagrant
 
 box: ## make build/cwl-airflow-production-<version>-<provider>.box, the whole host
 	bin/box production
+
+vagrant-docker: standin ## make the image, network and registry of vagrant up --provider=docker
+	ansible-playbook playbooks/standin/vagrant.yml
 
 bench: standin ## measure, and write docs/benchmarks.md
 	python bench/run.py

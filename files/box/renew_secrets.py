@@ -69,7 +69,9 @@ def make() -> dict[str, str]:
     for name in NAMES:
         path = CREDENTIALS / f"{name}.next"
         if not path.exists():
-            random = base64.urlsafe_b64encode(os.urandom(32)).decode() if name == "fernet_key" else secrets.token_hex(16)
+            random = (
+                base64.urlsafe_b64encode(os.urandom(32)).decode() if name == "fernet_key" else secrets.token_hex(16)
+            )
             write(path, f"{random}\n")
     return {name: (CREDENTIALS / f"{name}.next").read_text(encoding="utf-8").strip() for name in NAMES}
 
