@@ -83,10 +83,10 @@ def renew(new: dict[str, str]) -> None:
     broker = urlsplit(option(text, "broker_url"))
     admin, _, _ = option(text, "flower_basic_auth").partition(":")
 
-    hosts = f"SELECT CONCAT('ALTER USER ', QUOTE(user), '@', QUOTE(host), ' IDENTIFIED BY ', QUOTE('{new['mysql_airflow']}'), ';')"
+    alter = f"'ALTER USER ', QUOTE(user), '@', QUOTE(host), ' IDENTIFIED BY ', QUOTE('{new['mysql_airflow']}'), ';'"
     statements = subprocess.run(
         ["mysql", "--skip-column-names", "--batch"],
-        input=f"{hosts} FROM mysql.user WHERE user = '{database.username}';",
+        input=f"SELECT CONCAT({alter}) FROM mysql.user WHERE user = '{database.username}';",
         capture_output=True,
         text=True,
         check=True,

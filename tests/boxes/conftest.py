@@ -18,12 +18,14 @@ TOOLS = "cwl-airflow-standin/boxer:latest"
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add the option that names boxes."""
     parser.addoption(
         "--box", action="append", default=[], metavar="FILE", help="box to test; may be given more than once"
     )
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Run every test for each box."""
     if "box" in metafunc.fixturenames:
         boxes = [Path(box).resolve() for box in metafunc.config.getoption("box")]
         if not boxes:
@@ -45,6 +47,7 @@ class Box:
     """A box, unpacked in the container `container`."""
 
     def __init__(self, container: str, file: Path) -> None:
+        """Note where the box is unpacked, and its file."""
         self.container = container
         self.file = file
 
@@ -138,7 +141,8 @@ def box(request: pytest.FixtureRequest, tools: str) -> Iterator[Box]:
     file: Path = request.param
     container = subprocess.run(
         ["docker", "run", "--detach", "--network=none", "--label=cwl-airflow-production.standin=boxes",
-         f"--volume={file.parent}:/boxes:ro", "--volume=/work", "--workdir=/work", "--entrypoint=sleep", tools, "infinity"],
+         f"--volume={file.parent}:/boxes:ro", "--volume=/work", "--workdir=/work", "--entrypoint=sleep", tools,
+         "infinity"],
         check=True, capture_output=True, text=True,
     ).stdout.strip()  # fmt: skip
     try:

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 import yaml
-from conftest import HOST, PROJECT
+from conftest import HOST, PROJECT, playbook
 
 Refused = Callable[..., str]
 
@@ -143,6 +143,13 @@ def test_fernet_key_that_is_none(refused: Refused, credentials: Path) -> None:
     credentials.mkdir(parents=True)
     (credentials / "fernet_key").write_text("this-is-no-fernet-key", encoding="utf-8")
     assert "fernet key is not 32 bytes in URL-safe base64" in refused({})
+
+
+def test_limit_to_a_host_still_makes_the_secrets(inventory: Path, credentials: Path) -> None:
+    done = playbook(inventory, "playbooks/credentials.yml", f"--limit={HOST}")
+    assert done.returncode == 0, done.stdout
+    assert len(list(credentials.iterdir())) == 6
+    assert {file.stat().st_mode & 0o777 for file in credentials.iterdir()} == {0o600}
 
 
 def test_missing_credentials_of_a_host_that_was_set_up(refused: Refused, shell: Callable[[str], str]) -> None:

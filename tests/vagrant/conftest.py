@@ -1,0 +1,51 @@
+"""Real Vagrant, with a home and a state of its own."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+PROJECT = Path(__file__).parents[2]
+SITE = "vagrant-test"
+PORTS = {"WEBSERVER": 18080, "CWL_API": 18081, "FLOWER": 15555, "RABBITMQ": 35672}
+
+Run = Callable[..., str]
+
+
+@pytest.fixture(scope="session")
+def vagrant(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Run]:
+    """Return a function that runs vagrant in the checkout; its machine is destroyed afterwards."""
+    state = tmp_path_factory.mktemp("vagrant")
+    environment = {
+        **os.environ,
+        "VAGRANT_HOME": str(state / "home"),
+        "VAGRANT_DOTFILE_PATH": str(state / "machines"),
+        "VAGRANT_CHECKPOINT_DISABLE": "1",
+        "CWL_AIRFLOW_SITE_NAME": SITE,
+        **{f"CWL_AIRFLOW_{service}_PORT": str(port) for service, port in PORTS.items()},
+    }
+
+    def run(*arguments: str, succeeds: bool = True) -> str:
+        done = subprocess.run(
+            ["vagrant", *arguments],
+            cwd=PROJECT,
+            env=environment,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=900,
+        )
+        assert (done.returncode == 0) == succeeds, done.stdout[-5000:] + done.stderr[-5000:]
+        return done.stdout + done.stderr
+
+    run.environment = environment  # type: ignore[attr-defined]
+    try:
+        yield run
+    finally:
+        subprocess.run(["vagrant", "destroy", "--force"], cwd=PROJECT, env=environment, check=False)
+        shutil.rmtree(PROJECT / "credentials" / SITE, ignore_errors=True)
