@@ -1,5 +1,5 @@
 # A thin list of verbs: each calls the real tool.
-.PHONY: help up down verify test lint unit molecule base-box box vagrant-docker bench lock docs tools standin
+.PHONY: help up down verify test lint unit molecule base-box box test-box vagrant-docker bench lock docs tools standin
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
 help: ## list the verbs
@@ -31,6 +31,10 @@ base-box: ## make build/base-<version>-<provider>.box, bare Debian for Vagrant
 
 box: ## make build/cwl-airflow-production-<version>-<provider>.box, the whole host
 	bin/box production
+
+test-box: ## bring the libvirt box up under real Vagrant and QEMU (LIBVIRT_DRIVER=qemu without KVM)
+	bin/controller libvirt
+	pytest -p no:cacheprovider -v tests/vagrant/test_libvirt_box.py --box build/cwl-airflow-production-*-libvirt.box --libvirt-driver=$(or $(LIBVIRT_DRIVER),kvm)
 
 vagrant-docker: standin ## make the image, network and registry of vagrant up --provider=docker
 	ansible-playbook playbooks/standin/vagrant.yml

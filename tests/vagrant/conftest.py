@@ -17,6 +17,12 @@ PORTS = {"WEBSERVER": 18080, "CWL_API": 18081, "FLOWER": 15555, "RABBITMQ": 3567
 Run = Callable[..., str]
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add the options of the test of a box."""
+    parser.addoption("--box", metavar="FILE", help="box for libvirt to test")
+    parser.addoption("--libvirt-driver", default="kvm", choices=["kvm", "qemu"], help="qemu emulates the machine")
+
+
 @pytest.fixture(scope="session")
 def vagrant(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Run]:
     """Return a function that runs vagrant in the checkout; its machine is destroyed afterwards."""
