@@ -86,11 +86,14 @@ def guest(machine: Machine, command: str) -> str:
 
 
 def wait_until_active(machine: Machine) -> None:
-    """Wait until all units are active."""
+    """Wait until all units are active and the webserver answers."""
+    command = (
+        f"systemctl is-active {' '.join(UNITS)}; curl -s -o /dev/null -w %{{http_code}} http://127.0.0.1:8080/health"
+    )
     began = time.monotonic()
     while True:
-        states = machine("ssh", "--command", f"systemctl is-active {' '.join(UNITS)}", check=False).split()
-        if states == ["active"] * len(UNITS):
+        states = machine("ssh", "--command", command, check=False).split()
+        if states == ["active"] * len(UNITS) + ["200"]:
             return
         assert time.monotonic() - began < 900, states
         time.sleep(10)
