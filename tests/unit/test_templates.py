@@ -82,7 +82,8 @@ def render(role: str, template: str, **values: Any) -> str:
 
     What is given is not trusted as a template, just like a secret that was read from a file.
     """
-    known = variables(f"roles/{role}/defaults/main.yml", f"roles/{role}/vars/main.yml")
+    files = [f"roles/{role}/{kind}/main.yml" for kind in ("defaults", "vars")]
+    known = variables(*(file for file in files if (REPOSITORY / file).is_file()))
     text = (REPOSITORY / "roles" / role / "templates" / template).read_text(encoding="utf-8")
     templar = Templar(loader=DataLoader(), variables={**known, "role_path": str(REPOSITORY / "roles" / role), **values})
     rendered: str = templar.template(trust_as_template(text), escape_backslashes=False, overrides={"trim_blocks": True})
