@@ -54,7 +54,7 @@ class Box:
     def run(self, *command: str) -> str:
         """Run a command in the container and return what it prints."""
         done = subprocess.run(
-            ["docker", "exec", "--workdir=/work/box", self.container, *command],
+            ["docker", "exec", "--workdir=/scratch/box", self.container, *command],
             capture_output=True,
             text=True,
             check=False,
@@ -95,9 +95,9 @@ class Box:
     @cached_property
     def _root(self) -> str:
         """The last partition, as debugfs takes it."""
-        self.run("qemu-img", "convert", "-O", "raw", self.disk, "/work/disk.raw")
-        table = json.loads(self.run("sfdisk", "--json", "/work/disk.raw"))["partitiontable"]
-        return f"/work/disk.raw?offset={table['partitions'][-1]['start'] * table.get('sectorsize', 512)}"
+        self.run("qemu-img", "convert", "-O", "raw", self.disk, "/scratch/disk.raw")
+        table = json.loads(self.run("sfdisk", "--json", "/scratch/disk.raw"))["partitiontable"]
+        return f"/scratch/disk.raw?offset={table['partitions'][-1]['start'] * table.get('sectorsize', 512)}"
 
     def debugfs(self, request: str) -> str:
         """Ask debugfs about the guest's root file system."""
@@ -141,12 +141,12 @@ def box(request: pytest.FixtureRequest, tools: str) -> Iterator[Box]:
     file: Path = request.param
     container = subprocess.run(
         ["docker", "run", "--detach", "--network=none", "--label=cwl-airflow-production.standin=boxes",
-         f"--volume={file.parent}:/boxes:ro", "--volume=/work", "--workdir=/work", "--entrypoint=sleep", tools,
+         f"--volume={file.parent}:/boxes:ro", "--volume=/scratch", "--workdir=/scratch", "--entrypoint=sleep", tools,
          "infinity"],
         check=True, capture_output=True, text=True,
     ).stdout.strip()  # fmt: skip
     try:
-        subprocess.run(["docker", "exec", container, "mkdir", "/work/box"], check=True)
+        subprocess.run(["docker", "exec", container, "mkdir", "/scratch/box"], check=True)
         opened = Box(container, file)
         opened.run("tar", "--extract", "--file", f"/boxes/{file.name}")
         yield opened

@@ -164,8 +164,8 @@ def test_nothing_of_the_build_machine_is_left(box: Box) -> None:
 
 def test_initramfs_has_every_hypervisors_drivers(box: Box) -> None:
     (initramfs,) = [name for name in box.list("/boot") if name.startswith("initrd.img-")]
-    box.debugfs(f"dump /boot/{initramfs} /work/initramfs")
-    listing = box.run("lsinitramfs", "/work/initramfs")
+    box.debugfs(f"dump /boot/{initramfs} /scratch/initramfs")
+    listing = box.run("lsinitramfs", "/scratch/initramfs")
     for driver in ("ahci", "ata_piix", "e1000", "virtio_blk", "virtio_net", "virtio_pci", "virtio_scsi"):
         assert f"/{driver}.ko" in listing, driver
 
