@@ -23,6 +23,26 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--libvirt-driver", default="kvm", choices=["kvm", "qemu"], help="qemu emulates the machine")
 
 
+def runner(folder: Path, environment: dict[str, str]) -> Run:
+    """Return a function that runs vagrant in a folder and returns what it prints."""
+
+    def run(*arguments: str, succeeds: bool | None = True) -> str:
+        done = subprocess.run(
+            ["vagrant", *arguments],
+            cwd=folder,
+            env=environment,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=1800,
+        )
+        assert succeeds in (None, done.returncode == 0), done.stdout[-5000:] + done.stderr[-5000:]
+        return done.stdout + done.stderr if succeeds is False else done.stdout
+
+    run.environment = environment  # type: ignore[attr-defined]
+    return run
+
+
 @pytest.fixture(scope="session")
 def vagrant(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Run]:
     """Return a function that runs vagrant in the checkout; its machine is destroyed afterwards."""
@@ -35,23 +55,8 @@ def vagrant(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Run]:
         "CWL_AIRFLOW_SITE_NAME": SITE,
         **{f"CWL_AIRFLOW_{service}_PORT": str(port) for service, port in PORTS.items()},
     }
-
-    def run(*arguments: str, succeeds: bool = True) -> str:
-        done = subprocess.run(
-            ["vagrant", *arguments],
-            cwd=PROJECT,
-            env=environment,
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=900,
-        )
-        assert (done.returncode == 0) == succeeds, done.stdout[-5000:] + done.stderr[-5000:]
-        return done.stdout + done.stderr
-
-    run.environment = environment  # type: ignore[attr-defined]
     try:
-        yield run
+        yield runner(PROJECT, environment)
     finally:
         subprocess.run(["vagrant", "destroy", "--force"], cwd=PROJECT, env=environment, check=False)
         shutil.rmtree(PROJECT / "credentials" / SITE, ignore_errors=True)

@@ -10,11 +10,11 @@ import os
 import shutil
 import subprocess
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from conftest import PROJECT
+from conftest import PROJECT, Run, runner
 
 UNITS = ["airflow-webserver", "airflow-scheduler", "airflow-worker", "airflow-flower", "airflow-cwl-api"]
 CREDENTIALS = "/etc/cwl-airflow/credentials"
@@ -32,8 +32,6 @@ Vagrant.configure("2") do |config|
 end
 """
 
-Machine = Callable[..., str]
-
 
 @pytest.fixture(scope="session")
 def box(pytestconfig: pytest.Config) -> Path:
@@ -45,33 +43,20 @@ def box(pytestconfig: pytest.Config) -> Path:
 
 
 @pytest.fixture(scope="session")
-def machine(box: Path, pytestconfig: pytest.Config, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Machine]:
+def machine(box: Path, pytestconfig: pytest.Config, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Run]:
     """Add the box and return a function that runs vagrant in a folder with a machine of it."""
     folder = tmp_path_factory.mktemp(NAME)
     home = PROJECT / "build/vagrant-home"
     environment = {**os.environ, "VAGRANT_HOME": str(home), "VAGRANT_CHECKPOINT_DISABLE": "1"}
     driver = pytestconfig.getoption("libvirt_driver")
     (folder / "Vagrantfile").write_text(VAGRANTFILE.format(box=NAME, driver=driver), encoding="utf-8")
-
-    def run(*arguments: str, check: bool = True) -> str:
-        done = subprocess.run(
-            ["vagrant", *arguments],
-            cwd=folder,
-            env=environment,
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=1800,
-        )
-        assert not check or done.returncode == 0, done.stdout[-5000:] + done.stderr[-5000:]
-        return done.stdout
-
+    run = runner(folder, environment)
     try:
         run("box", "add", "--name", NAME, str(box))
         yield run
     finally:
-        run("destroy", "--force", check=False)
-        run("box", "remove", "--force", NAME, check=False)
+        run("destroy", "--force", succeeds=None)
+        run("box", "remove", "--force", NAME, succeeds=None)
         # vagrant-libvirt copies a box's disk into the storage pool and leaves it there.
         subprocess.run(
             ["virsh", "-c", "qemu:///system", "vol-delete", "--pool", "default", f"{NAME}_vagrant_box_image_0_box.img"],
@@ -80,43 +65,43 @@ def machine(box: Path, pytestconfig: pytest.Config, tmp_path_factory: pytest.Tem
         shutil.rmtree(home, ignore_errors=True)
 
 
-def guest(machine: Machine, command: str) -> str:
+def guest(machine: Run, command: str) -> str:
     """Run a command on the machine."""
     return machine("ssh", "--command", command)
 
 
-def wait_until_active(machine: Machine) -> None:
+def wait_until_active(machine: Run) -> None:
     """Wait until all units are active and the webserver answers."""
     command = (
         f"systemctl is-active {' '.join(UNITS)}; curl -s -o /dev/null -w %{{http_code}} http://127.0.0.1:8080/health"
     )
     began = time.monotonic()
     while True:
-        states = machine("ssh", "--command", command, check=False).split()
+        states = machine("ssh", "--command", command, succeeds=None).split()
         if states == ["active"] * len(UNITS) + ["200"]:
             return
         assert time.monotonic() - began < 900, states
         time.sleep(10)
 
 
-def test_machine_comes_up(machine: Machine) -> None:
+def test_machine_comes_up(machine: Run) -> None:
     machine("up", "--provider=libvirt")
     wait_until_active(machine)
     assert guest(machine, "systemctl --failed --no-legend --plain") == ""
 
 
-def test_insecure_keys_are_gone(machine: Machine) -> None:
+def test_insecure_keys_are_gone(machine: Run) -> None:
     keys = guest(machine, "cat .ssh/authorized_keys").splitlines()
     insecure = (PROJECT / "roles/vagrant_guest/files/vagrant.pub").read_text(encoding="utf-8").split()
     assert len([key for key in keys if key.startswith("ssh-")]) == 1
     assert not [key for key in keys if set(key.split()[1:2]) & set(insecure)]
 
 
-def test_root_has_grown(machine: Machine) -> None:
+def test_root_has_grown(machine: Run) -> None:
     assert int(guest(machine, "df --output=size --block-size=1G / | tail -n 1")) > 240
 
 
-def test_secrets_are_the_machines_own(machine: Machine) -> None:
+def test_secrets_are_the_machines_own(machine: Run) -> None:
     listing = guest(machine, f"sudo sh -c 'cd {CREDENTIALS} && stat -c \"%n %a %U\" *'").splitlines()
     names = [
         "airflow_admin",
@@ -137,7 +122,7 @@ def test_secrets_are_the_machines_own(machine: Machine) -> None:
     assert guest(machine, login.format("rabbitmq_admin", "http://127.0.0.1:8080/api/v1/dags")) == "401"
 
 
-def test_workflow_runs(machine: Machine) -> None:
+def test_workflow_runs(machine: Run) -> None:
     job = json.dumps({"job": {"text": {"class": "File", "path": "/var/lib/airflow/dags/two-step/inputs/fruit.txt"}}})
     guest(machine, f"sudo airflow dags trigger two-step --run-id box --conf '{job}'")
     began = time.monotonic()
@@ -151,7 +136,7 @@ def test_workflow_runs(machine: Machine) -> None:
     assert state == "success"
 
 
-def test_machine_comes_up_again_with_the_same_secrets(machine: Machine) -> None:
+def test_machine_comes_up_again_with_the_same_secrets(machine: Run) -> None:
     before = guest(machine, f"sudo sh -c 'cat {CREDENTIALS}/*' | sha256sum")
     machine("reload")
     wait_until_active(machine)
