@@ -32,8 +32,8 @@ base-box: ## make build/base-<version>-<provider>.box, bare Debian for Vagrant
 box: ## make build/cwl-airflow-production-<version>-<provider>.box, the whole host
 	bin/box production
 
-test-box: ## bring the libvirt box up under real Vagrant and QEMU (LIBVIRT_DRIVER=qemu without KVM)
-	bin/controller libvirt
+test-box: ## prove, package and prove the libvirt box under real Vagrant (LIBVIRT_DRIVER=qemu without KVM)
+	bin/controller guestfs
 	pytest -p no:cacheprovider -v tests/vagrant/test_libvirt_box.py --box build/cwl-airflow-production-*-libvirt.box --libvirt-driver=$(or $(LIBVIRT_DRIVER),kvm)
 
 vagrant-docker: standin ## make the image, network and registry of vagrant up --provider=docker

@@ -1,8 +1,9 @@
 """Give this machine secrets of its own, if it has those of another.
 
-A box is copied to many machines. Each gets a machine-id of its own at its first boot, and this program
-compares it with the one for which the secrets were made. It may be interrupted at any time: the new
-secrets are kept before the first of them is used, and the machine-id is noted last.
+A box is copied to many machines. Each gets a machine-id of its own at its first boot, and its hypervisor gives
+it another id (VirtualBox keeps the machine-id when it packages a machine). This program compares both with those
+for which the secrets were made. It may be interrupted at any time: the new secrets are kept before the first of
+them is used, and the ids are noted last.
 
 What is renewed: Fernet key (what is stored is encrypted again), the webserver's secret key, passwords of
 the database, of both users of the broker and of the administrator. Erlang's cookie is made by the broker
@@ -25,7 +26,7 @@ from urllib.parse import urlsplit
 from rabbitmq_password_hash import rabbitmq_password_hash
 
 CREDENTIALS = Path("/etc/cwl-airflow/credentials")
-MACHINE_ID = Path("/etc/machine-id")
+MACHINE_IDS = [Path("/etc/machine-id"), Path("/sys/class/dmi/id/product_uuid")]
 DONE_FOR = Path("/etc/cwl-airflow/machine-id")
 CONFIGURATION = Path("/etc/airflow/airflow.cfg")
 DEFINITIONS = Path("/etc/rabbitmq/definitions.json")
@@ -125,7 +126,7 @@ def renew(new: dict[str, str]) -> None:
 
 def main() -> None:
     """Renew the secrets if they are another machine's."""
-    machine = MACHINE_ID.read_text(encoding="utf-8")
+    machine = "".join(path.read_text(encoding="utf-8") for path in MACHINE_IDS if path.exists())
     if DONE_FOR.exists() and DONE_FOR.read_text(encoding="utf-8") == machine:
         return
     new = make()

@@ -17,6 +17,8 @@ display = Display()
 
 #: States in which Airflow leaves a DAG run alone.
 ENDED = ("success", "failed")
+#: The status that ansible.builtin.uri gives to an answer that did not come.
+NO_ANSWER = -1
 #: How many lines of a failed task's log are shown.
 LOG_LINES = 30
 
@@ -70,13 +72,13 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible is not typed
         self._vars = task_vars or {}
         arguments = self._task.args
         run_id: str = arguments["run_id"]
-        deadline = time.monotonic() + float(arguments.get("timeout", 600))
+        self._deadline = time.monotonic() + float(arguments.get("timeout", 600))
         interval = float(arguments.get("interval", 2))
         began = time.monotonic()
         waiting = {Path(folder).name: Path(folder) for folder in arguments["folders"]}
         for dag_id, folder in waiting.items():
             job = yaml.safe_load((folder / "job.yml").read_text(encoding="utf-8"))
-            self._trigger(dag_id, run_id, resolve_paths(job, f"{arguments['home']}/{dag_id}"), deadline)
+            self._trigger(dag_id, run_id, resolve_paths(job, f"{arguments['home']}/{dag_id}"))
         shown: dict[str, str] = {}
         states: dict[str, str] = {}
         seconds: dict[str, float] = {}
@@ -99,21 +101,24 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible is not typed
                     del waiting[dag_id]
                     if state == "failed":
                         return self._failure(dag_id, run_id, path, tasks)
-            if waiting and time.monotonic() > deadline:
+            if waiting and time.monotonic() > self._deadline:
                 return {"failed": True, "msg": f"Not done in time: {'; '.join(shown[dag_id] for dag_id in waiting)}"}
             if waiting:
                 time.sleep(interval)
         return {"changed": True, "run_id": run_id, "states": states, "seconds": seconds}
 
-    def _trigger(self, dag_id: str, run_id: str, job: Any, deadline: float) -> None:
+    def _trigger(self, dag_id: str, run_id: str, job: Any) -> None:
         body = {"dag_run_id": run_id, "conf": {"job": job}}
         path = f"/api/v1/dags/{quote(dag_id, safe='')}/dagRuns"
+        unanswered = False
         while True:
             result = self._call(path, method="POST", body=body)
-            if result.get("status") == 200:
+            status = result.get("status")
+            if status == 200 or (status == 409 and unanswered):
                 return
+            unanswered = unanswered or status == NO_ANSWER
             # The scheduler has not seen a DAG file that is new.
-            if result.get("status") != 404 or time.monotonic() > deadline:
+            if status not in (404, NO_ANSWER) or time.monotonic() > self._deadline:
                 errors = self._get("/api/v1/importErrors").get("import_errors", [])
                 raise AnsibleActionFail(
                     f"{dag_id} could not be triggered: {result.get('content') or result.get('msg')} "
@@ -131,6 +136,10 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible is not typed
 
     def _get(self, path: str) -> dict[str, Any]:
         result = self._call(path, accept="application/json")
+        # A host under load, or one whose webserver restarts, answers later.
+        while result.get("status") == NO_ANSWER and time.monotonic() < self._deadline:
+            time.sleep(2)
+            result = self._call(path, accept="application/json")
         if result.get("status") != 200:
             raise AnsibleActionFail(f"{path}: {result.get('msg')} {result.get('content', '')}")
         answer: dict[str, Any] = result["json"]

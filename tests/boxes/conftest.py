@@ -22,6 +22,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--box", action="append", default=[], metavar="FILE", help="box to test; may be given more than once"
     )
+    parser.addoption("--ovf-schema", metavar="FILE", help="DMTF's schema of OVF 1 (DSP8023), what it imports beside it")
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:

@@ -6,7 +6,9 @@ import json
 import math
 import re
 import struct
+import subprocess
 import xml.etree.ElementTree as ElementTree
+from pathlib import Path
 
 import pytest
 from conftest import PROJECT, Box
@@ -85,6 +87,15 @@ def test_ovf_names_the_disk(virtualbox: Box, ovf: ElementTree.Element) -> None:
     assert drive["Parent"] in [controller["InstanceID"] for controller in items(ovf, 20)]
 
 
+def test_ovf_follows_its_schema(virtualbox: Box, pytestconfig: pytest.Config) -> None:
+    schema = pytestconfig.getoption("ovf_schema")
+    if not schema:
+        pytest.skip("DMTF's schema is not part of this project: name a copy with --ovf-schema")
+    folder, name = Path(schema).resolve().parent, Path(schema).name
+    subprocess.run(["docker", "cp", str(folder), f"{virtualbox.container}:/scratch/schema"], check=True)
+    virtualbox.run("xmllint", "--nonet", "--noout", "--schema", f"/scratch/schema/{name}", "box.ovf")
+
+
 def test_first_network_card_is_nat(virtualbox: Box, ovf: ElementTree.Element) -> None:
     networks = [network.get(f"{OVF}name") for network in ovf.iter(f"{OVF}Network")]
     assert items(ovf, 10)[0]["Connection"] == "NAT"
@@ -139,6 +150,7 @@ def test_machine_has_no_identity_yet(box: Box) -> None:
     assert [name for name in box.list("/etc/ssh") if name.startswith("ssh_host_")] == []
     assert box.find("/var/lib/systemd/random-seed") is None
     assert box.find("/var/lib/rabbitmq/.erlang.cookie") is None
+    assert box.find("/etc/ssh/machine-id") is None
     assert box.find("/etc/cwl-airflow") is None
 
 
@@ -159,7 +171,13 @@ def test_nothing_of_the_build_machine_is_left(box: Box) -> None:
     if box.find("/etc/docker/daemon.json"):
         assert not json.loads(box.read("/etc/docker/daemon.json")).get("registry-mirrors")
     assert [name for name, entry in box.list("/var/log").items() if entry.size and name.endswith("log")] == []
-    assert "deb.debian.org" in box.read("/etc/apt/sources.list")
+
+
+def test_packages_come_from_debian_with_its_security_fixes(box: Box) -> None:
+    sources = box.read("/etc/apt/sources.list")
+    assert "http://deb.debian.org/debian bookworm main" in sources
+    assert "bookworm-security" in sources
+    assert "bookworm-updates" in sources
 
 
 def test_initramfs_has_every_hypervisors_drivers(box: Box) -> None:

@@ -43,20 +43,31 @@ def runner(folder: Path, environment: dict[str, str]) -> Run:
     return run
 
 
-@pytest.fixture(scope="session")
-def vagrant(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Run]:
-    """Return a function that runs vagrant in the checkout; its machine is destroyed afterwards."""
-    state = tmp_path_factory.mktemp("vagrant")
+def checkout(state: Path, site: str, **settings: str) -> Iterator[Run]:
+    """Return a function that runs vagrant in the checkout; the site's machines are destroyed afterwards."""
     environment = {
         **os.environ,
         "VAGRANT_HOME": str(state / "home"),
         "VAGRANT_DOTFILE_PATH": str(state / "machines"),
         "VAGRANT_CHECKPOINT_DISABLE": "1",
-        "CWL_AIRFLOW_SITE_NAME": SITE,
+        "CWL_AIRFLOW_SITE_NAME": site,
         **{f"CWL_AIRFLOW_{service}_PORT": str(port) for service, port in PORTS.items()},
+        **settings,
     }
     try:
         yield runner(PROJECT, environment)
     finally:
         subprocess.run(["vagrant", "destroy", "--force"], cwd=PROJECT, env=environment, check=False)
-        shutil.rmtree(PROJECT / "credentials" / SITE, ignore_errors=True)
+        shutil.rmtree(PROJECT / "credentials" / site, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def vagrant(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Run]:
+    """Return a function that runs vagrant in the checkout."""
+    yield from checkout(tmp_path_factory.mktemp("vagrant"), SITE)
+
+
+@pytest.fixture(scope="session")
+def vagrant_of_two(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Run]:
+    """Return a function that runs vagrant in the checkout, with one worker more."""
+    yield from checkout(tmp_path_factory.mktemp("vagrant-two"), f"{SITE}-two", CWL_AIRFLOW_WORKERS="1")

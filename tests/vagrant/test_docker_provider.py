@@ -1,10 +1,16 @@
-"""The Vagrantfile, with the provider that needs no hypervisor: the whole of site.yml over SSH."""
+"""The Vagrantfile, with the provider that needs no hypervisor: the whole of site.yml over SSH.
+
+One machine first, then two of which one only works.
+"""
 
 from __future__ import annotations
 
+import base64
 import json
 import subprocess
+import time
 import urllib.request
+from typing import Any
 
 import pytest
 from conftest import PORTS, PROJECT, SITE, Run
@@ -16,7 +22,11 @@ CONTAINER = f"{SITE}-cwl-airflow-production"
 
 @pytest.mark.parametrize(
     ("name", "value", "fragment"),
-    [("MEMORY", "4GB", "memory is '4GB': give a whole number"), ("CPUS", "0", "cpus is '0': give a whole number")],
+    [
+        ("MEMORY", "4GB", "memory is '4GB': give a whole number"),
+        ("CPUS", "0", "cpus is '0': give a whole number above 0"),
+        ("WORKERS", "-1", "workers is '-1': give a whole number."),
+    ],
 )
 def test_settings_that_are_none(
     vagrant: Run, monkeypatch: pytest.MonkeyPatch, name: str, value: str, fragment: str
@@ -42,11 +52,34 @@ def test_vagrantfile_is_valid(vagrant: Run) -> None:
 
 
 @pytest.fixture(scope="session")
-def up(vagrant: Run) -> Run:
-    """Bring the machine up and return vagrant."""
+def images() -> None:
+    """Make the image, network and registry, as `make vagrant-docker` does."""
     subprocess.run([PLAYBOOK, "playbooks/standin/vagrant.yml"], cwd=PROJECT, check=True, capture_output=True)
+
+
+@pytest.fixture(scope="session")
+def up(vagrant: Run, images: None) -> Run:
+    """Bring the machine up and return vagrant."""
     vagrant("up", "--provider=docker")
     return vagrant
+
+
+def prove(vagrant: Run) -> None:
+    """Prove the machines as any site is proved."""
+    environment = vagrant.environment  # type: ignore[attr-defined]
+    subprocess.run(
+        [PLAYBOOK, "-i", "inventories/vagrant",
+         "-i", f"{environment['VAGRANT_DOTFILE_PATH']}/provisioners/ansible/inventory",
+         "playbooks/verify.yml", "--extra-vars", f"site_name={environment['CWL_AIRFLOW_SITE_NAME']}"],
+        cwd=PROJECT, check=True,
+    )  # fmt: skip
+
+
+def names_of_containers() -> list[str]:
+    """Return the names of all containers of this computer's engine."""
+    return subprocess.run(
+        ["docker", "ps", "--all", "--format", "{{.Names}}"], check=True, capture_output=True, text=True
+    ).stdout.split()
 
 
 def health() -> str:
@@ -84,17 +117,57 @@ def test_provisioning_again_changes_nothing(up: Run) -> None:
 
 def test_machine_is_proved_after_a_reload(up: Run) -> None:
     up("reload")
-    machines = up.environment["VAGRANT_DOTFILE_PATH"]  # type: ignore[attr-defined]
-    subprocess.run(
-        [PLAYBOOK, "-i", "inventories/vagrant", "-i", f"{machines}/provisioners/ansible/inventory",
-         "playbooks/verify.yml", "--extra-vars", f"site_name={SITE}"],
-        cwd=PROJECT, check=True,
-    )  # fmt: skip
+    prove(up)
 
 
 def test_machine_is_destroyed(up: Run) -> None:
     up("destroy", "--force")
-    names = subprocess.run(
-        ["docker", "ps", "--all", "--format", "{{.Names}}"], check=True, capture_output=True, text=True
-    ).stdout
-    assert CONTAINER not in names.split()
+    assert CONTAINER not in names_of_containers()
+
+
+@pytest.fixture(scope="session")
+def two_up(vagrant_of_two: Run, images: None) -> Run:
+    """Bring two machines up and return vagrant."""
+    vagrant_of_two("up", "--provider=docker")
+    return vagrant_of_two
+
+
+def ask(path: str, password: str) -> Any:
+    """Ask Airflow's REST API as the administrator."""
+    login = base64.b64encode(f"admin:{password}".encode()).decode()
+    request = urllib.request.Request(  # our own address
+        f"http://127.0.0.1:{PORTS['WEBSERVER']}/api/v1/{path}",
+        headers={"Authorization": f"Basic {login}", "Accept": "application/json"},
+    )
+    with urllib.request.urlopen(request, timeout=30) as answer:
+        return json.load(answer)
+
+
+def test_two_machines_are_proved(two_up: Run) -> None:
+    prove(two_up)
+
+
+def test_workflow_runs_on_the_other_machine(two_up: Run) -> None:
+    two_up("ssh", "--command", "sudo systemctl stop airflow-worker")
+    job = {"job": {"text": {"class": "File", "path": "/var/lib/airflow/dags/two-step/inputs/fruit.txt"}}}
+    two_up("ssh", "--command", f"sudo airflow dags trigger two-step --run-id other --conf '{json.dumps(job)}'")
+    password = (PROJECT / "credentials" / f"{SITE}-two" / "airflow_admin").read_text(encoding="utf-8").strip()
+    run = "dags/two-step/dagRuns/other"
+    began = time.monotonic()
+    while (state := ask(run, password)["state"]) in ("queued", "running"):
+        assert time.monotonic() - began < 180, state
+        time.sleep(2)
+    assert state == "success"
+    tasks = ask(f"{run}/taskInstances", password)["task_instances"]
+    assert {task["hostname"] for task in tasks} == {"cwl-airflow-worker-1"}
+    log = ask(f"{run}/taskInstances/{tasks[0]['task_id']}/logs/1?full_content=true", password)["content"]
+    assert "Marking task as SUCCESS" in log  # it comes from the worker, by its name
+
+
+def test_two_machines_are_destroyed(two_up: Run) -> None:
+    two_up("destroy", "--force")
+    assert [name for name in names_of_containers() if name.startswith(f"{SITE}-two-")] == []
+    volumes = subprocess.run(
+        ["docker", "volume", "ls", "--quiet"], check=True, capture_output=True, text=True
+    ).stdout.split()
+    assert [volume for volume in volumes if volume.startswith(f"{SITE}-two-")] == []
