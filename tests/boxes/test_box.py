@@ -103,6 +103,11 @@ def test_first_network_card_is_nat(virtualbox: Box, ovf: ElementTree.Element) ->
     assert re.search(r'config\.vm\.base_mac = "080027[0-9A-F]{6}"', virtualbox.run("cat", "Vagrantfile"))
 
 
+def test_ports_are_forwarded_to_loopback_only(box: Box) -> None:
+    ports = re.findall(r'"forwarded_port",[^\n]*', box.run("cat", "Vagrantfile"))
+    assert all('host_ip: "127.0.0.1"' in port for port in ports)
+
+
 def test_vagrant_logs_in_with_its_keys(box: Box) -> None:
     user = re.search(r"^vagrant:[^:]*:(\d+):(\d+)::?[^:]*:(/[^:]*):", box.read("/etc/passwd"), re.MULTILINE)
     assert user

@@ -47,17 +47,6 @@ def _recognise_docker_hub_names(module: Any) -> None:
     job.get_image = staticmethod(get_image_by_engine_name)
 
 
-@when_imported("cwltool.validate_js")
-def _check_javascript_on_slow_machines(module: Any) -> None:
-    """Let cwltool check a document's JavaScript for up to 100 s: its 30 s are not enough on an emulated machine."""
-    run = module.exec_js_process
-
-    def run_patiently(*args: Any, **kwargs: Any) -> Any:
-        return run(*args, **{**kwargs, "timeout": 100})
-
-    module.exec_js_process = run_patiently
-
-
 @when_imported("cwl_airflow.utilities.cwl")
 def _adapt_utilities(module: Any) -> None:
     """Keep upstream from deleting other people's DAG files, and name inputs that cannot be read."""
