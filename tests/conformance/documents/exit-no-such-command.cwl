@@ -1,5 +1,0 @@
-cwlVersion: v1.2
-class: CommandLineTool
-baseCommand: no-such-command-anywhere
-inputs: []
-outputs: []
