@@ -39,18 +39,17 @@ end
 """
 
 
-def virsh(*arguments: str) -> str:
-    """Run virsh, whatever comes of it, and return what it prints."""
-    return subprocess.run(
-        ["virsh", "-c", "qemu:///system", *arguments], check=False, capture_output=True, text=True
-    ).stdout
+def remove_machines() -> None:
+    """Remove all machines of this test, also those that an interrupted run left."""
+    subprocess.run([Path(__file__).with_name("remove-machines")], check=True)
 
 
 class Machines:
     """Machines of boxes, each in a folder of its own, with a home of Vagrant's own."""
 
     def __init__(self, folder: Path, driver: str) -> None:
-        """Note where the machines live."""
+        """Note where the machines live, and make sure that there are none."""
+        remove_machines()
         self.folder = folder
         self.driver = driver
         self.home = PROJECT / "build/vagrant-home"
@@ -77,16 +76,9 @@ class Machines:
 
     def remove(self) -> None:
         """Remove machines, boxes, and what vagrant-libvirt leaves."""
-        for name, run in self.made.items():
+        for run in self.made.values():
             run("destroy", "--force", succeeds=None)
-            run("box", "remove", "--force", name, succeeds=None)
-        # A box's disk is copied into the storage pool and stays there.
-        for volume in virsh("vol-list", "default").split():
-            if volume.startswith(NAME) and volume.endswith(".img"):
-                virsh("vol-delete", "--pool", "default", volume)
-        virsh("net-destroy", NAME)
-        virsh("net-undefine", NAME)
-        shutil.rmtree(self.home, ignore_errors=True)
+        remove_machines()
 
 
 @pytest.fixture(scope="session")
