@@ -1,5 +1,5 @@
 # A thin list of verbs: each calls the real tool.
-.PHONY: help up down verify test lint unit molecule base-box box test-box vagrant-docker bench lock docs tools standin
+.PHONY: help up down verify test lint unit molecule base-box box test-box conformance vagrant-docker bench lock docs tools standin
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
 help: ## list the verbs
@@ -35,6 +35,9 @@ box: ## make build/cwl-airflow-production-<version>-<provider>.box, the whole ho
 test-box: ## prove, package and prove the libvirt box under real Vagrant (LIBVIRT_DRIVER=qemu without KVM)
 	bin/controller guestfs
 	pytest -p no:cacheprovider -v tests/vagrant/test_libvirt_box.py --box build/cwl-airflow-production-*-libvirt.box --libvirt-driver=$(or $(LIBVIRT_DRIVER),kvm)
+
+conformance: ## run a suite of CWL tests through the stand-in host: SUITE=<path of a conformance_tests.yaml>
+	bin/conformance "$(SUITE)"
 
 vagrant-docker: standin ## make the image, network and registry of vagrant up --provider=docker
 	ansible-playbook playbooks/standin/vagrant.yml

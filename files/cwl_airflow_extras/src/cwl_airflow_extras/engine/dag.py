@@ -1,0 +1,154 @@
+"""The DAG of a CWL document, behind ``cwl_airflow.extensions.cwldag``."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import re
+import zlib
+from copy import deepcopy
+from pathlib import Path
+from typing import Any
+
+from airflow.models.dag import DAG
+from airflow.utils.dates import days_ago
+
+from . import plans
+from .files import replace
+from .operators import (
+    CWLJobDispatcher,
+    CWLJobGatherer,
+    CWLScatterJobsOperator,
+    CWLScatterOperator,
+    CWLStepOperator,
+    mark,
+)
+from .settings import Settings
+
+
+def source_of(workflow: str, folder: Path) -> str:
+    """Return path or URL of a document, which is written to `folder` if it was given as compressed text.
+
+    :param workflow: path, URL, or base64 of the document's text compressed by gzip or zlib.
+    """
+    try:
+        text = zlib.decompress(base64.b64decode(workflow, validate=True), wbits=zlib.MAX_WBITS | 32)
+    except (ValueError, zlib.error):
+        return workflow
+    file = folder / "embedded" / f"{hashlib.sha256(text).hexdigest()}.cwl"
+    if not file.exists():
+        replace(file, text.decode("utf-8"))
+    return str(file)
+
+
+class CWLDAG(DAG):  # type: ignore[misc]  # Airflow is only typed in part
+    """A DAG with a task for each step of a CWL document."""
+
+    def __init__(self, dag_id: str, workflow: str, dispatcher: Any = None, gatherer: Any = None, **kwargs: Any) -> None:
+        """Make the DAG and its tasks.
+
+        :param dag_id: its name.
+        :param workflow: path or URL of the document, with ``#name`` for one process of several; or base64 of its
+            compressed text.
+        :param dispatcher: the first task, in place of `CWLJobDispatcher`. It returns the path of a JSON file with the
+            job and ``tmp_folder`` and ``outputs_folder``.
+        :param gatherer: the last task, in place of `CWLJobGatherer`.
+        :param kwargs: what any DAG takes; ``default_args["cwl"]`` has settings of the engine and options of cwltool.
+        :raises schema_salad.exceptions.ValidationException: what is wrong with the document, and where.
+        """
+        default_args = {
+            "start_date": days_ago(180),
+            "email_on_failure": False,
+            "email_on_retry": False,
+            **deepcopy(kwargs.pop("default_args", None) or {}),
+        }
+        settings = Settings.of(default_args.get("cwl") or {})
+        if "schedule_interval" not in kwargs:
+            kwargs.setdefault("schedule", None)
+        # A worker that was killed notes nothing.
+        callbacks = kwargs.pop("on_failure_callback", None) or []
+        kwargs["on_failure_callback"] = [
+            self._note_failure,
+            *(callbacks if isinstance(callbacks, list) else [callbacks]),
+        ]
+        super().__init__(dag_id, default_args=default_args, **kwargs)
+        self.workflow = workflow
+        self.source = source_of(workflow, settings.pickle_folder)
+        self.plan = plans.kept(settings.pickle_folder, [self.source, dict(settings.cwltool)], self._make_plan)
+        self.dispatcher = dispatcher if dispatcher is not None else CWLJobDispatcher(dag=self)
+        self.gatherer = gatherer if gatherer is not None else CWLJobGatherer(dag=self)
+        for task in (self.dispatcher, self.gatherer):
+            if task.dag is None or task.task_id not in self.task_dict:
+                self.add_task(task)
+        self._assemble(settings)
+
+    def folders(self, run_id: str, job: Any) -> tuple[Path, Path]:
+        """Return the folders of a run: of its intermediate data and of its outputs.
+
+        :param job: the run's job, which may name others as ``tmp_folder`` and ``outputs_folder``, absolute or
+            relative to those of the settings.
+        """
+        settings = Settings.of(self.default_args.get("cwl") or {})
+        given = job if isinstance(job, dict) else {}
+        name = Path(self.dag_id, re.sub(r"[:+/]", "_", run_id))
+        tmp, outputs = given.get("tmp_folder"), given.get("outputs_folder")
+        return (
+            # Always a folder of the run's own, as it is removed.
+            (settings.tmp_folder / tmp if tmp else settings.tmp_folder) / name,
+            settings.outputs_folder / (outputs or name),
+        )
+
+    def _note_failure(self, context: Any) -> None:
+        mark(self.folders(context["run_id"], (context["dag_run"].conf or {}).get("job"))[0])
+
+    def _loaded(self) -> Any:
+        from . import documents
+
+        settings = Settings.of(self.default_args.get("cwl") or {})
+        return documents.load(self.source, settings.cwltool)
+
+    def _make_plan(self) -> Any:
+        from . import documents
+
+        loaded = self._loaded()
+        name = Path(self.source.partition("#")[0]).stem
+        return documents.plan(loaded.process, name), loaded.texts
+
+    @property
+    def workflow_tool(self) -> Any:
+        """The document as cwltool reads it."""
+        return self._loaded().process.tool
+
+    def inputs(self) -> list[str]:
+        """Return the names of the document's inputs."""
+        from cwltool.process import shortname
+
+        return [shortname(parameter["id"]) for parameter in self.workflow_tool["inputs"]]
+
+    def _assemble(self, settings: Settings) -> None:
+        made = {}
+        for name, task in self.plan.tasks.items():
+            made[name] = CWLStepOperator(task_id=name, step=task.step, dag=self)
+        first = dict(made)  # the task of a step that comes first
+        for name, task in self.plan.tasks.items():
+            if task.scattered:
+                ids = {kind: free(f"{name}.{kind}", self.task_ids) for kind in ("scatter", "jobs")}
+                of_step: dict[str, Any] = {"step": task.step, "step_task_id": name}
+                first[name] = CWLScatterOperator(task_id=ids["scatter"], dag=self, **of_step)
+                jobs = CWLScatterJobsOperator.partial(
+                    task_id=ids["jobs"], dag=self, trigger_rule="none_failed", **of_step
+                ).expand(share=first[name].output)
+                jobs >> made[name]
+        for name, task in self.plan.tasks.items():
+            first[name].set_upstream([made[before] for before in task.before] or [self.dispatcher])
+        last = [made[name] for name in self.plan.last]
+        # Steps that give no output must end, too, before the run does.
+        loose = [task for task in made.values() if not task.downstream_list]
+        self.gatherer.set_upstream(list({id(task): task for task in [*last, *loose]}.values()) or [self.dispatcher])
+
+
+def free(name: str, taken: list[str]) -> str:
+    """Return a task id that is not taken."""
+    while name in taken:
+        name += "_"
+    return name

@@ -1,0 +1,105 @@
+"""Load CWL documents as cwltool does, and plan their tasks."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from cwltool.context import LoadingContext
+from cwltool.load_tool import fetch_document, make_tool, resolve_and_validate_document
+from cwltool.process import Process, shortname
+from cwltool.utils import aslist
+from cwltool.workflow import Workflow, default_make_tool
+from schema_salad.fetcher import DefaultFetcher
+from schema_salad.ref_resolver import file_uri
+
+from .plans import Plan, Task, task_ids
+from .steps import StepByStep
+
+
+def locate(source: str) -> str:
+    """Return the URI of a document that is named by path or URL, perhaps with ``#name``."""
+    if re.match(r"^(file|https?)://", source):
+        return source
+    if Path(source).exists():
+        return str(file_uri(str(Path(source).absolute())))
+    path, _, name = source.rpartition("#")
+    return f"{file_uri(str(Path(path).absolute()))}#{name}" if path else source
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """A document that can be run, and the texts it was read from: URI → SHA-256."""
+
+    process: Process
+    texts: Mapping[str, str]
+
+
+def load(
+    source: str, settings: Mapping[str, Any] | None = None, overrides: Iterable[Any] = (), validate: bool = True
+) -> Loaded:
+    """Load a document.
+
+    :param source: path or URL, with ``#name`` for one process of several.
+    :param settings: cwltool's options by name.
+    :param overrides: what a job says under ``cwltool:overrides``.
+    :param validate: whether to check it; false for what was checked before.
+    :raises schema_salad.exceptions.ValidationException: what is wrong and where.
+    """
+    texts: dict[str, str] = {}
+
+    class Recorder(DefaultFetcher):  # type: ignore[misc]
+        def fetch_text(self, url: str, content_types: list[str] | None = None) -> str:
+            text: str = super().fetch_text(url, content_types)
+            texts[url] = hashlib.sha256(text.encode()).hexdigest()
+            return text
+
+    context = LoadingContext(dict(settings or {}))
+    context.fetcher_constructor = Recorder
+    context.do_validate = validate
+    context.disable_js_validation = context.disable_js_validation or not validate
+    context.overrides_list = list(overrides)
+    depth = 0
+
+    def construct(document: Any, loading: LoadingContext) -> Process:
+        nonlocal depth
+        depth += 1
+        if depth == 1 and document.get("class") == "Workflow":
+            return StepByStep(document, loading)
+        return default_make_tool(document, loading)
+
+    context.construct_tool_object = construct
+    context, document, uri = fetch_document(locate(source), context)
+    context, uri = resolve_and_validate_document(context, document, uri)
+    return Loaded(make_tool(uri, context), texts)
+
+
+def plan(process: Process, name: str) -> Plan:
+    """Say which tasks run a document.
+
+    :param name: names the task if the document is one tool.
+    """
+    if not isinstance(process, Workflow):
+        (task,) = task_ids([name]).values()
+        return Plan({task: Task(None)}, (task,))
+    steps = process.tool["steps"]
+    ids = task_ids(shortname(step["id"]) for step in steps)
+    by_output = {
+        (output if isinstance(output, str) else output["id"]): ids[shortname(step["id"])]
+        for step in steps
+        for output in step["out"]
+    }
+
+    def tasks_before(parameters: Iterable[Any], field: str) -> tuple[str, ...]:
+        sources = {source for parameter in parameters for source in aslist(parameter.get(field) or [])}
+        return tuple(sorted({by_output[source] for source in sources if source in by_output}))
+
+    tasks = {
+        ids[shortname(step["id"])]: Task(shortname(step["id"]), tasks_before(step["in"], "source"), "scatter" in step)
+        for step in steps
+    }
+    return Plan(tasks, tasks_before(process.tool["outputs"], "outputSource"))

@@ -1,0 +1,239 @@
+"""Run the jobs of a step within what its queue grants, and end them all when the task ends."""
+
+from __future__ import annotations
+
+import collections
+import contextlib
+import ctypes
+import functools
+import logging
+import os
+import re
+import shlex
+import subprocess
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import psutil
+from cwltool.context import RuntimeContext
+from cwltool.errors import WorkflowException
+from cwltool.executors import JobExecutor
+from cwltool.job import ContainerCommandLineJob, JobBase
+from cwltool.process import Process
+
+_logger = logging.getLogger("cwltool")
+
+#: Lines of a tool's output that are shown again when it fails.
+LAST_LINES = 20
+#: Lines of a tool's output that go into the log of its task.
+LOGGED_LINES = 10_000
+#: For how long a container runs before cwltool measures its memory, in seconds.
+UNMONITORED = 5
+
+
+@dataclass(frozen=True)
+class Failure:
+    """How a job failed: its command, the last lines it wrote, and the reason in a line."""
+
+    name: str
+    command: str
+    lines: list[str]
+    reason: str
+
+
+class _Reasons(logging.Handler):
+    """Remembers what cwltool says of jobs: it hands over no exit status."""
+
+    def __init__(self) -> None:
+        super().__init__(logging.WARNING)
+        self.by_job: dict[str, str] = {}
+
+    def emit(self, record: logging.LogRecord) -> None:
+        if not isinstance(record.args, tuple) or not record.args:
+            return
+        found = re.match(r"\[job .*?\] (?!completed)(?:was )?(.*)", record.getMessage(), re.DOTALL)
+        if found and isinstance(record.args[0], str):
+            lines = [line.strip() for line in found[1].splitlines() if line.strip()]
+            self.by_job[record.args[0]] = lines[-1].replace("exited with status:", "exit status")
+
+
+class _Output:
+    """What a tool writes to its streams where the document does not catch them, line by line."""
+
+    def __init__(self, name: str) -> None:
+        self.lines: collections.deque[str] = collections.deque(maxlen=LAST_LINES)
+        self._name = name
+        source, sink = os.pipe()
+        self.stream = os.fdopen(sink, "wb", buffering=0)
+        self._thread = threading.Thread(target=self._read, args=(source,), daemon=True)
+        self._thread.start()
+
+    def _read(self, source: int) -> None:
+        with os.fdopen(source, encoding="utf-8", errors="replace") as stream:
+            for number, line in enumerate(stream):
+                self.lines.append(line.rstrip()[:2000])
+                if number < LOGGED_LINES:
+                    _logger.info("[%s] %s", self._name, self.lines[-1])
+
+    def close(self) -> None:
+        """Wait for the last lines; not for a process that the tool left with the stream open."""
+        self.stream.close()
+        self._thread.join(timeout=2)
+
+
+def _wait_then_monitor(monitor: Callable[..., None], *arguments: Any) -> None:
+    """Wait for a container; look at its memory only if it runs for a while.
+
+    cwltool's own monitor sleeps for a second before it looks whether the container has ended.
+    """
+    cidfile, _, clean_up, _, process = arguments
+    try:
+        process.wait(timeout=UNMONITORED)
+    except subprocess.TimeoutExpired:
+        monitor(*arguments)
+    else:
+        if clean_up:
+            Path(cidfile).unlink(missing_ok=True)
+
+
+class Executor(JobExecutor):  # type: ignore[misc]  # cwltool is typed in part only
+    """Runs as many jobs at a time as fit into what is granted; one that alone needs more runs alone."""
+
+    def __init__(self, cores: float, ram: float) -> None:
+        """Say what is granted.
+
+        :param cores: number of cores.
+        :param ram: memory in MiB.
+        """
+        super().__init__()
+        self.cores = cores
+        self.ram = ram
+        self.failures: list[Failure] = []
+        self._reasons = _Reasons()
+        self._pending: list[Any] = []
+        self._running: dict[threading.Thread, tuple[float, float]] = {}
+        self._exception: BaseException | None = None
+        self._directory_lock = threading.Lock()
+
+    def run_jobs(
+        self, process: Process, job_order_object: Any, logger: logging.Logger, runtime_context: RuntimeContext
+    ) -> None:
+        """Run the jobs of a process (called by cwltool)."""
+        adopt_orphans()
+        changed = runtime_context.workflow_eval_lock
+        _logger.addHandler(self._reasons)
+        try:
+            with changed:
+                for job in process.job(job_order_object, self.output_callback, runtime_context):
+                    if job is not None:
+                        self._add(job, runtime_context)
+                    self._start(runtime_context)
+                    if job is None:
+                        if not self._running:
+                            logger.error("Workflow cannot make any more progress.")
+                            break
+                        self._wait(changed)
+                while self._pending or self._running:
+                    self._start(runtime_context)
+                    self._wait(changed)
+        finally:
+            _logger.removeHandler(self._reasons)
+
+    def _add(self, job: Any, context: RuntimeContext) -> None:
+        if isinstance(job, JobBase):
+            job.builder = context.builder or job.builder
+            if job.outdir is not None:
+                self.output_dirs.add(job.outdir)
+        self._pending.append(job)
+
+    def _wait(self, changed: threading.Condition) -> None:
+        # With a bound, as a signal's handler only runs between waits.
+        changed.wait(timeout=1)
+        if self._exception:
+            raise self._exception
+
+    def _start(self, context: RuntimeContext) -> None:
+        for job in list(self._pending):
+            need = (0.0, 0.0)
+            if isinstance(job, JobBase):
+                need = (job.builder.resources["cores"], job.builder.resources["ram"])
+                used = [sum(each) for each in zip(*self._running.values(), strict=True)] or [0, 0]
+                if any(used) and (used[0] + need[0] > self.cores or used[1] + need[1] > self.ram):
+                    continue
+            self._pending.remove(job)
+            thread = threading.Thread(target=self._run, args=(job, context), daemon=True)
+            self._running[thread] = need
+            thread.start()
+
+    def _run(self, job: Any, context: RuntimeContext) -> None:
+        try:
+            if isinstance(job, JobBase):
+                self._run_tool(job, context.copy())
+            else:
+                job.run(context, self._directory_lock)
+        except Exception as error:  # cwltool raises what its parts raise
+            _logger.debug("job %s", job, exc_info=True)
+            self._exception = error if isinstance(error, WorkflowException) else WorkflowException(str(error))
+        finally:
+            with context.workflow_eval_lock:
+                del self._running[threading.current_thread()]
+                context.workflow_eval_lock.notify_all()
+
+    def _run_tool(self, job: JobBase, context: RuntimeContext) -> None:
+        output = _Output(job.name)
+        context.default_stdout = context.default_stderr = output.stream
+        callback = job.output_callback
+
+        def note(outputs: Any, status: str) -> None:
+            if status != "success":
+                output.close()
+                self.failures.append(self._failure(job, output))
+            callback(outputs, status)
+
+        job.output_callback = note
+        if isinstance(job, ContainerCommandLineJob):
+            job.docker_monitor = functools.partial(_wait_then_monitor, job.docker_monitor)
+        try:
+            job.run(context, self._directory_lock)
+        finally:
+            output.close()
+
+    def _failure(self, job: JobBase, output: _Output) -> Failure:
+        lines = list(output.lines)
+        if job.stderr and job.outdir:
+            # A stream that the document catches.
+            file = Path(job.outdir, job.stderr)
+            if file.is_file():
+                lines += file.read_text(encoding="utf-8", errors="replace").splitlines()[-LAST_LINES:]
+        command = shlex.join(str(word) for word in job.command_line)
+        return Failure(job.name, command, lines, self._reasons.by_job.get(job.name, "failed"))
+
+
+def adopt_orphans() -> None:
+    """Become the parent of all that the tools leave behind, so that it can be found and ended.
+
+    Source: PR_SET_CHILD_SUBREAPER in prctl(2).
+    """
+    ctypes.CDLL(None).prctl(36, 1, 0, 0, 0)
+
+
+def stop(folder: Path, engine: str) -> None:
+    """End all processes and containers that this process started, whatever they do about signals.
+
+    :param folder: where cwltool noted the identifiers of the containers.
+    :param engine: the command that runs them.
+    """
+    # The processes first: a client of the engine that is gone starts no more containers.
+    while children := psutil.Process().children(recursive=True):
+        for child in children:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                child.kill()
+        if not psutil.wait_procs(children, timeout=5)[0]:
+            break
+    containers = [file.read_text(encoding="utf-8").strip() for file in folder.rglob("*.cid")]
+    for container in filter(None, containers):
+        _logger.warning("Removing container %s", container)
+        subprocess.run([engine, "rm", "--force", container], check=False, timeout=60, capture_output=True)

@@ -1,0 +1,122 @@
+"""Refuse jobs that cannot run, in words that name what to change."""
+
+from __future__ import annotations
+
+import difflib
+import os
+from collections.abc import Callable, Iterable, Mapping, MutableMapping, MutableSequence
+from typing import Any
+from urllib.parse import unquote, urlsplit
+
+#: What a job may hold beside the inputs.
+OWN = {"id", "tmp_folder", "outputs_folder"}
+
+
+def near(name: str, names: Iterable[str]) -> str | None:
+    """Return the one of some names that somebody may have meant."""
+    by_fold = {other.lower(): other for other in names}
+    found = difflib.get_close_matches(name.lower(), by_fold, n=1, cutoff=0.7)
+    return by_fold[found[0]] if found else None
+
+
+def _meant(name: str | None) -> str:
+    return f" Did you mean '{name}'?" if name else ""
+
+
+def job_of(conf: Mapping[str, Any] | None, inputs: Callable[[], Iterable[str]]) -> Any:
+    """Return the job of a run's configuration.
+
+    :param conf: the configuration.
+    :param inputs: returns the names of the document's inputs; to be asked only for a message.
+    :raises ValueError: there is none.
+    """
+    conf = conf or {}
+    if "job" in conf:
+        return conf["job"]
+    what = f"The run's configuration has no 'job'.{_meant(near('job', conf))}"
+    raise ValueError(f'{what} It must be {{"job": {{…}}}} with the inputs: {", ".join(sorted(inputs())) or "none"}.')
+
+
+def check_names(job: Mapping[str, Any], parameters: Iterable[Mapping[str, Any]]) -> None:
+    """Refuse a job that lacks an input or misspells one.
+
+    CWL allows a job to hold more than a document takes, so only a name that is close to an input's
+    that was not given counts as misspelt.
+
+    :param job: the job, with its names as given.
+    :param parameters: the document's inputs, each with ``id`` (the short name), ``type`` and, where it has one,
+        ``default``.
+    :raises ValueError: names the input, and the nearest name.
+    """
+    missing = [parameter for parameter in parameters if job.get(parameter["id"]) is None]
+    unknown = [name for name in job if name not in {p["id"] for p in parameters} | OWN and ":" not in name]
+    for name in unknown:
+        meant = near(name, [parameter["id"] for parameter in missing])
+        if meant:
+            raise ValueError(f"Input '{name}' is not one of the workflow's.{_meant(meant)}")
+    for parameter in missing:
+        if not _optional(parameter):
+            name = parameter["id"]
+            known = ", ".join(sorted(job)) or "nothing"
+            raise ValueError(f"Input '{name}' is missing. The job gives: {known}.{_meant(near(name, unknown))}")
+
+
+def _optional(parameter: Mapping[str, Any]) -> bool:
+    kind = parameter.get("type")
+    kinds = kind if isinstance(kind, MutableSequence) else [kind]
+    return parameter.get("default") is not None or bool({"null", "Any"} & {k for k in kinds if isinstance(k, str)})
+
+
+def local_path(value: Any) -> str | None:
+    """Return the absolute path of a local ``File`` or ``Directory``."""
+    if not isinstance(value, MutableMapping) or value.get("class") not in ("File", "Directory"):
+        return None
+    location = str(value.get("location") or value.get("path") or "")
+    path = unquote(urlsplit(location).path) if location.startswith("file:") else location
+    return path if os.path.isabs(path) else None
+
+
+def check_locations(value: Any, name: str = "") -> None:
+    """Refuse a job with files that are not there or that this service may not read.
+
+    :param value: the job with its locations resolved, or a part of it.
+    :param name: the input to which this part belongs.
+    :raises FileNotFoundError: names the input, the path, and the nearest one that is there.
+    :raises PermissionError: names the input, the path and the variable to set.
+    """
+    path = local_path(value)
+    if path and not os.path.exists(path):
+        folder = os.path.dirname(path)
+        there = os.listdir(folder) if os.access(folder, os.R_OK | os.X_OK) else []
+        nearest = near(os.path.basename(path), there)
+        hint = f" Did you mean {os.path.join(folder, nearest)}?" if nearest else ""
+        raise FileNotFoundError(
+            f"Input '{name}': {path} is not there, or not for this service to see.{hint} Inputs belong under the "
+            "inputs folder (/var/lib/airflow/cwl/inputs) or a folder of cwl_airflow_data_paths."
+        )
+    if path and not os.access(path, os.R_OK):
+        raise PermissionError(
+            f"Input '{name}': {path} may not be read. Put it under the inputs folder (/var/lib/airflow/cwl/inputs), "
+            "or open its folder with cwl_airflow_data_paths."
+        )
+    if isinstance(value, MutableMapping):
+        for key, item in value.items():
+            check_locations(item, name or str(key))
+    elif isinstance(value, MutableSequence):
+        for item in value:
+            check_locations(item, name)
+
+
+def check_writable(name: str, folder: str) -> None:
+    """Refuse a folder that may not be written or made.
+
+    :raises PermissionError: names the folder, the path and the variable.
+    """
+    nearest = folder
+    while not os.path.exists(nearest):
+        nearest = os.path.dirname(nearest)
+    if not (os.path.isdir(nearest) and os.access(nearest, os.W_OK | os.X_OK)):
+        raise PermissionError(
+            f"'{name}': {folder} may not be written. Leave it out to use the site's own folder, or open the "
+            "folder with cwl_airflow_data_paths (writable: true)."
+        )

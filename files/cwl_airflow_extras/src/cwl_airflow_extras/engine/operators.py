@@ -1,0 +1,296 @@
+"""The tasks of a CWL document. They know their context, XCom and files, and nothing of Airflow's database."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import json
+import logging
+import shutil
+import sys
+import time
+from collections.abc import Iterator
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from airflow.exceptions import AirflowException, AirflowSkipException
+from airflow.models import BaseOperator
+
+from . import jobs, plans
+from .files import replace
+from .settings import Settings
+
+if TYPE_CHECKING:
+    from .executor import Failure
+    from .run import Run
+
+#: Marks the folder of a run with a failed task.
+FAILED = "failed"
+
+
+class StepFailed(AirflowException):  # type: ignore[misc]
+    """A task failed; the message says in one line which, and why."""
+
+
+class CWLOperator(BaseOperator):  # type: ignore[misc]  # Airflow is only typed in part
+    """What the tasks of a document have in common."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        """Make the task; a step that was skipped does not stop those after it."""
+        super().__init__(**{"trigger_rule": "none_failed", **kwargs})
+        self._folder: Path | None = None
+
+    @cached_property
+    def settings(self) -> Settings:
+        """The settings of the DAG."""
+        return Settings.of(self.dag.default_args.get("cwl") or {})
+
+    def run_of(self, folder: Path) -> Run:
+        """Return the run with a folder."""
+        from .run import Run
+
+        return Run(self.dag.source, folder, self.settings.cwltool, validate=False)
+
+    def folder_of(self, context: Any) -> Path:
+        """Return the run's folder, as the dispatcher reported it."""
+        dispatcher = self.dag.dispatcher.task_id
+        report = context["ti"].xcom_pull(task_ids=dispatcher)
+        try:
+            job = json.loads(Path(report).read_text(encoding="utf-8"))
+            folder = Path(job["tmp_folder"])
+        except (OSError, TypeError, ValueError, KeyError) as error:
+            raise StepFailed(
+                f"The data of this run is gone ({report or 'no report'}): clear {dispatcher}, with all tasks after it."
+            ) from error
+        if not (folder / "inputs.json").exists():
+            # A dispatcher of the user's own: the first of its tasks that comes here does the rest.
+            with open(folder / "lock", "w") as lock:
+                fcntl.flock(lock, fcntl.LOCK_EX)
+                if not (folder / "inputs.json").exists():
+                    self.run_of(folder).begin(job, str(self.settings.inputs_folder))
+        return folder
+
+    @contextlib.contextmanager
+    def acting(self, folder: Path) -> Iterator[None]:
+        """Show what cwltool says, keep a note of a failure, and put it into one line."""
+        self._folder = folder
+        cwltool = logging.getLogger("cwltool")
+        handlers, stderr = cwltool.handlers[:], sys.stderr
+        cwltool.handlers = logging.getLogger("airflow.task").handlers[:]
+        cwltool.setLevel(logging.WARNING if self.settings.cwltool.get("quiet") else logging.INFO)
+        sys.stderr = sys.__stderr__  # cwltool hands it to processes: it must be a real file
+        try:
+            (folder / FAILED).unlink(missing_ok=True)
+            yield
+        except AirflowSkipException:
+            raise
+        except BaseException as error:
+            mark(folder)
+            self.stop()
+            if isinstance(error, AirflowException) or not isinstance(error, Exception):
+                raise
+            self.log.error("%s", error, exc_info=self.log.isEnabledFor(logging.DEBUG))
+            raise StepFailed(f"{self.task_id}: {last_line(error)}") from None
+        finally:
+            sys.stderr = stderr
+            cwltool.handlers = handlers
+
+    def stop(self) -> None:
+        """End what this task started."""
+        if self._folder is not None:
+            from .executor import stop
+
+            stop(self._folder / "scratch", self.settings.container_command)
+
+    def on_kill(self) -> None:
+        """End what this task started (called by Airflow when the task is to end)."""
+        self.stop()
+
+
+class CWLJobDispatcher(CWLOperator):
+    """Takes the job of a run: checks it, and keeps it where the steps find it."""
+
+    def __init__(self, task_id: str = plans.FIRST, **kwargs: Any) -> None:
+        """Make the task."""
+        super().__init__(task_id=task_id, **kwargs)
+
+    def execute(self, context: Any) -> str:
+        """Check the job, and return the path of the file that reports it.
+
+        :raises ValueError: the job has none or a misspelt input.
+        """
+        settings = self.settings
+        job = jobs.job_of(context["dag_run"].conf, self.dag.inputs)
+        folder, outputs_folder = self.dag.folders(context["run_id"], job)
+        jobs.check_writable("tmp_folder", str(folder))
+        jobs.check_writable("outputs_folder", str(outputs_folder))
+        prune(settings.tmp_folder, settings.keep_failed_days)
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir(parents=True)
+        with self.acting(folder):
+            self.run_of(folder).begin(job, str(settings.inputs_folder))
+        inputs = json.loads((folder / "inputs.json").read_text(encoding="utf-8"))
+        report = {**inputs, "tmp_folder": str(folder), "outputs_folder": str(outputs_folder)}
+        replace(folder / "job.json", json.dumps(report))
+        return str(folder / "job.json")
+
+
+class CWLStepOperator(CWLOperator):
+    """Runs a step, or the whole document where it is a tool."""
+
+    def __init__(self, task_id: str, step: str | None = None, **kwargs: Any) -> None:
+        """Make the task.
+
+        :param step: the step's name in the workflow; none if the document is a tool.
+        """
+        super().__init__(task_id=task_id, **kwargs)
+        self.step = step
+
+    def execute(self, context: Any) -> Any:
+        """Run the step, and return the path of the file that reports its outputs.
+
+        :raises StepFailed: it failed; the log has the tool's command and its last lines.
+        :raises AirflowSkipException: it is not to run this time.
+        """
+        folder = self.folder_of(context)
+        with self.acting(folder), self.reporting() as executor:
+            run = self.run_of(folder)
+            status = run.step(self.step, self.task_id, executor)
+        report = str(run.report(self.task_id))
+        if status == "skipped":
+            context["ti"].xcom_push(key="return_value", value=report)
+            raise AirflowSkipException("The step's condition is false.")
+        return report
+
+    @contextlib.contextmanager
+    def reporting(self) -> Iterator[Any]:
+        """Make what runs the jobs of the step, and say how they failed."""
+        from .executor import Executor
+
+        executor = Executor(*self.settings.granted(self.queue))
+        try:
+            yield executor
+        except Exception as error:
+            if not executor.failures:
+                raise
+            for failure in executor.failures:
+                self.log.error("%s", described(failure))
+            failure = executor.failures[0]
+            said = f": {failure.lines[-1]}" if failure.lines else ""
+            name = self.step or self.task_id
+            raise StepFailed(f"{name}: '{shortened(failure.command)}' {failure.reason}{said}") from error
+
+
+class CWLScatterOperator(CWLStepOperator):
+    """Shares the jobs of a scattered step out among tasks, if there are many."""
+
+    def __init__(self, task_id: str, step: str, step_task_id: str, **kwargs: Any) -> None:
+        """Make the task.
+
+        :param step_task_id: the task that has the step's name.
+        """
+        super().__init__(task_id=task_id, step=step, **kwargs)
+        self.step_task_id = step_task_id
+
+    def execute(self, context: Any) -> Any:
+        """Return the shares: none if the step's own task is to run all jobs."""
+        settings = self.settings
+        folder = self.folder_of(context)
+        with self.acting(folder):
+            run = self.run_of(folder)
+            return run.share_out(
+                str(self.step), self.step_task_id, settings.scatter_jobs_in_task, settings.scatter_tasks
+            )
+
+
+class CWLScatterJobsOperator(CWLScatterOperator):
+    """Runs a share of the jobs of a scattered step."""
+
+    def __init__(self, share: Any, **kwargs: Any) -> None:
+        """Make the task.
+
+        :param share: first number of the jobs, and the number after the last.
+        """
+        super().__init__(**kwargs)
+        self.share = share
+
+    def execute(self, context: Any) -> None:
+        """Run the jobs.
+
+        :raises StepFailed: one failed.
+        """
+        folder = self.folder_of(context)
+        with self.acting(folder), self.reporting() as executor:
+            self.run_of(folder).share(str(self.step), self.step_task_id, list(self.share), executor)
+
+
+class CWLJobGatherer(CWLOperator):
+    """Collects the outputs of a run."""
+
+    def __init__(self, task_id: str = plans.LAST, **kwargs: Any) -> None:
+        """Make the task."""
+        super().__init__(task_id=task_id, **kwargs)
+
+    def execute(self, context: Any) -> str:
+        """Move the outputs to their folder, and return the path of the file that reports them."""
+        folder = self.folder_of(context)
+        job = json.loads((folder / "job.json").read_text(encoding="utf-8"))
+        with self.acting(folder):
+            own = self.settings.outputs_folder / self.dag.dag_id
+            _, report = gather(self.run_of(folder), Path(job["outputs_folder"]), own)
+        if not self.settings.keep_tmp_data:
+            shutil.rmtree(folder, ignore_errors=True)
+        return report
+
+
+def gather(run: Run, folder: Path, own: Path | None) -> tuple[dict[str, Any], str]:
+    """Move the outputs of a run to a folder.
+
+    :param folder: where they go.
+    :param own: folders below this one are the runs' own: what an earlier try left there is removed.
+    :returns: the outputs, and the path of the file that reports them.
+    """
+    from .run import STATISTICS
+
+    if own and own in folder.parents:
+        shutil.rmtree(folder, ignore_errors=True)
+    outputs = run.end(folder)
+    report = folder / "workflow_report.json"
+    replace(report, json.dumps({**outputs, STATISTICS: run.statistics()}, indent=2))
+    return outputs, str(report)
+
+
+def mark(folder: Path) -> None:
+    """Note that a task of a run failed, so that its data is removed some time later."""
+    if folder.is_dir():
+        (folder / FAILED).touch()
+
+
+def prune(folder: Path, days: float) -> None:
+    """Remove the data of runs that failed some time ago and were not tried again.
+
+    :param folder: where the folders of the runs are.
+    :param days: for how many days they are kept.
+    """
+    for note in folder.glob(f"*/*/{FAILED}"):
+        with contextlib.suppress(OSError):
+            if time.time() - note.stat().st_mtime > days * 86400:
+                shutil.rmtree(note.parent, ignore_errors=True)
+
+
+def described(failure: Failure) -> str:
+    """Say how a job failed: its command and the last lines it wrote come first."""
+    lines = "\n".join(failure.lines) or "(it wrote nothing)"
+    return f"{failure.name} failed ({failure.reason})\n{failure.command}\n{lines}"
+
+
+def last_line(error: BaseException) -> str:
+    """Return the line of a message that says what is wrong: cwltool puts where it was before what it was."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return lines[-1] if lines else type(error).__name__
+
+
+def shortened(text: str, length: int = 200) -> str:
+    """Return a text with its middle left out if it is long."""
+    return text if len(text) <= length else f"{text[: length // 2]} … {text[-length // 2 :]}"

@@ -1,0 +1,104 @@
+"""Which tasks a document has. Plans are kept by the content of all files that the document was read from.
+
+This module loads quickly: Airflow parses DAG files all the time, and a plan that is kept needs no
+cwltool. Any number of processes may read and write: an entry is replaced as a whole, and one that
+cannot be read or does not fit counts as missing.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+import time
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote, urlsplit
+
+from .files import replace
+
+#: Tasks of every DAG besides its steps.
+FIRST, LAST = "CWLJobDispatcher", "CWLJobGatherer"
+#: Which form entries have, and which plans they hold: another one is not read.
+FORMAT = 1
+#: How long a document from the network counts as unchanged, in seconds.
+REMOTE = 3600
+
+
+@dataclass(frozen=True)
+class Task:
+    """A task of a step: its name in the workflow (none if the document is a tool), and the tasks before it."""
+
+    step: str | None
+    before: tuple[str, ...] = ()
+    scattered: bool = False
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The tasks of a document by id, and those that give its outputs."""
+
+    tasks: Mapping[str, Task]
+    last: tuple[str, ...]
+
+
+def task_ids(names: Iterable[str]) -> dict[str, str]:
+    """Name a task for each step.
+
+    :returns: name → id: the name itself, with ``_`` for what Airflow does not allow. Names that would get the
+        same id, an empty one or that of another task get a piece of their checksum, so that an id does not
+        depend on the order of the steps.
+    """
+    names = list(names)
+    plain = {name: re.sub(r"[^A-Za-z0-9_.-]", "_", name)[:200] for name in names}
+    by_id: dict[str, list[str]] = {}
+    for name in names:
+        by_id.setdefault(plain[name].lower(), []).append(name)
+    ids = {}
+    for name in names:
+        taken = len(by_id[plain[name].lower()]) > 1
+        reserved = plain[name].lower() in ("", FIRST.lower(), LAST.lower())
+        digest = hashlib.sha256(name.encode()).hexdigest()[:8]
+        ids[name] = f"{plain[name]}-{digest}" if taken or reserved or len(name) > 200 else plain[name]
+    return ids
+
+
+def _digest(uri: str) -> str | None:
+    try:
+        # As the fetcher reads it: text, with line ends made one.
+        text = Path(unquote(urlsplit(uri).path)).read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError):
+        return None
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _unchanged(entry: Mapping[str, Any]) -> bool:
+    remote = any(urlsplit(uri).scheme != "file" for uri in entry["texts"])
+    if remote and not 0 <= time.time() - entry["time"] < REMOTE:
+        return False
+    return all(_digest(uri) == digest for uri, digest in entry["texts"].items() if urlsplit(uri).scheme == "file")
+
+
+def kept(folder: Path, key: Any, make: Callable[[], tuple[Plan, Mapping[str, str]]]) -> Plan:
+    """Return a plan from the cache, or make it and keep it.
+
+    :param folder: where the entries are.
+    :param key: what the plan depends on beside the texts: anything that JSON can hold.
+    :param make: reads and checks the document, and returns the plan with the checksums of all texts.
+    """
+    name = json.dumps([FORMAT, version("cwltool"), key], sort_keys=True)
+    file = folder / f"{hashlib.sha256(name.encode()).hexdigest()}.json"
+    try:
+        entry = json.loads(file.read_text(encoding="utf-8"))
+        if _unchanged(entry):
+            tasks = {name: Task(step, tuple(before), scattered) for name, step, before, scattered in entry["tasks"]}
+            return Plan(tasks, tuple(entry["last"]))
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        pass  # missing, half of one, or of another version
+    made, texts = make()
+    tasks_as_list = [[name, task.step, task.before, task.scattered] for name, task in made.tasks.items()]
+    replace(file, json.dumps({"texts": dict(texts), "time": time.time(), "tasks": tasks_as_list, "last": made.last}))
+    return made

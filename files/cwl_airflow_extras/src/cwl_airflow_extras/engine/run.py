@@ -1,0 +1,312 @@
+"""One run of a document, a task at a time. Between tasks there is only JSON in the run's folder.
+
+=================  =====================================================
+``job.json``       the job as it was given, with the run's folders
+``inputs.json``    its inputs as cwltool takes them
+``overrides.json`` what the job says under ``cwltool:overrides``
+``steps/``         outputs and status of each step
+``jobs/``          the same of the jobs of scattered steps
+``outputs/``       the files of both
+``scratch/``       what a task needs while it runs
+=================  =====================================================
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import copy
+import functools
+import io
+import math
+import os
+import shutil
+import time
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from cwltool.context import RuntimeContext
+from cwltool.errors import WorkflowException
+from cwltool.executors import JobExecutor
+from cwltool.load_tool import jobloaderctx, resolve_overrides
+from cwltool.main import init_job_order
+from cwltool.mutation import MutationManager
+from cwltool.process import relocateOutputs, shortname
+from cwltool.utils import WorkflowStateItem, visit_class
+from cwltool.workflow_job import object_from_state
+from ruamel.yaml.comments import CommentedMap
+from schema_salad.exceptions import SchemaSaladException
+from schema_salad.ref_resolver import Loader, file_uri
+from schema_salad.sourceline import cmap
+
+from . import documents, jobs, plans, state
+from .steps import Jobs, StepByStep
+
+REQUIREMENTS = "https://w3id.org/cwl/cwl#requirements"
+OVERRIDES = "http://commonwl.org/cwltool#overrides"
+TOOL = "https://w3id.org/cwl/cwl#tool"
+#: What the report of a run has beside its outputs.
+STATISTICS = "cwl-airflow:statistics"
+
+
+class Run:
+    """One run of a document."""
+
+    def __init__(self, source: str, folder: Path, cwltool: Mapping[str, Any], validate: bool = True) -> None:
+        """Note what runs where.
+
+        :param source: path or URL of the document, with ``#name`` for one process of several.
+        :param folder: where the run keeps its state and intermediate data.
+        :param cwltool: options of cwltool by name.
+        :param validate: whether to check the document; false if it was checked before.
+        """
+        self.source = source
+        self.folder = folder
+        self._cwltool = cwltool
+        self._validate = validate
+
+    @functools.cached_property
+    def process(self) -> Any:
+        """The document."""
+        file = self.folder / "overrides.json"
+        overrides = state.load(file) if file.exists() else ()
+        return documents.load(self.source, self._cwltool, overrides, self._validate).process
+
+    def begin(self, job: Any, base: str) -> None:
+        """Normalise the job as cwltool does and keep it as the inputs of the run.
+
+        :param job: the job, or path or URL of its file.
+        :param base: folder to which relative paths of a job refer that is no file.
+        :raises ValueError: an input is missing or misspelt.
+        :raises FileNotFoundError: a file of the job is not there.
+        :raises cwltool.errors.WorkflowException: what else is wrong with it.
+        """
+        loader = Loader(copy.copy(jobloaderctx))
+        if isinstance(job, str):
+            path = job if "://" in job else os.path.join(base, job)
+            if "://" not in path and not os.path.isfile(path):
+                raise FileNotFoundError(f"The job's file {path} is not there.")
+            base = os.path.dirname(path)
+            resolved, _ = loader.resolve_ref(documents.locate(path), checklinks=False)
+        elif isinstance(job, Mapping):
+            resolved, _ = loader.resolve_all(cmap(copy.deepcopy(dict(job))), file_uri(base) + "/", checklinks=False)
+        else:
+            raise ValueError(f"'job' must be an object or the path of a file, not {job!r}.")
+        for name in ("id", "tmp_folder", "outputs_folder", TOOL):
+            resolved.pop(name, None)
+        if OVERRIDES in resolved:
+            overrides = resolve_overrides(resolved, file_uri(base), self.source)
+            del resolved[OVERRIDES]
+            state.dump(overrides, self.folder / "overrides.json")
+        parameters = [{**parameter, "id": shortname(parameter["id"])} for parameter in self.process.tool["inputs"]]
+        jobs.check_names(resolved, parameters)
+        jobs.check_locations(resolved)
+        arguments = argparse.Namespace(workflow=self.source, tool_help=False)
+        order = init_job_order(resolved, arguments, self.process, loader, io.StringIO(), input_basedir=base)
+        inputs = dict(order)
+        if isinstance(self.process, StepByStep):
+            with self._scratch(plans.FIRST) as context:
+                inputs = dict(self.process._init_job(order, context).job)
+            if REQUIREMENTS in order:
+                inputs[REQUIREMENTS] = order[REQUIREMENTS]
+        state.dump(inputs, self.folder / "inputs.json")
+
+    def step(self, step: str | None, name: str, executor: JobExecutor) -> str:
+        """Run a step, or the tool if the document is one, and keep its outputs.
+
+        Jobs of the step that ran before on their own (`share`) are not run again.
+
+        :param step: the step's name in the workflow; none if the document is a tool.
+        :param name: the id of its task.
+        :returns: ``success`` or ``skipped``.
+        :raises cwltool.errors.WorkflowException: it failed.
+        """
+        began = time.monotonic()
+        known: dict[int, Any] = {}
+        for file in (self.folder / "jobs" / name).glob("*.json"):
+            known |= {int(number): done for number, done in state.load(file).items()}
+        outputs, status = self._run(step, name, name, executor, Jobs(range(10**9), known) if known else None)
+        disk = sum(size(self.folder / "outputs" / each) for each in (name, f"{name}.jobs"))
+        report = {"status": status, "outputs": outputs, "disk": disk, "seconds": round(time.monotonic() - began, 3)}
+        state.dump(report, self.report(name))
+        return status
+
+    def share_out(self, step: str, name: str, in_task: int, tasks: int) -> list[list[int]]:
+        """Share the jobs of a scattered step out among tasks.
+
+        :param in_task: up to so many jobs are left to the step's own task.
+        :param tasks: number of tasks at most.
+        :returns: first number of each share and the number after its last.
+        """
+        for folder in (self.folder / "jobs" / name, self.folder / "outputs" / f"{name}.jobs"):
+            shutil.rmtree(folder, ignore_errors=True)
+        counted = Jobs()
+        self._run(step, name, f"{name}.count", _Uncounted(), counted)
+        if counted.total <= in_task:
+            return []
+        each = math.ceil(counted.total / tasks)
+        return [[first, min(first + each, counted.total)] for first in range(0, counted.total, each)]
+
+    def share(self, step: str, name: str, share: list[int], executor: JobExecutor) -> None:
+        """Run a share of the jobs of a scattered step, and keep their outputs.
+
+        :param share: what `share_out` returned.
+        """
+        wanted = Jobs(range(*share))
+        place = f"{name}.jobs/{share[0]}"
+        outputs, _ = self._run(step, name, place, executor, wanted, only_jobs=True)
+        state.dump(outputs, self.folder / "jobs" / name / f"{share[0]}.json")
+
+    def _run(
+        self,
+        step: str | None,
+        name: str,
+        place: str,
+        executor: JobExecutor,
+        some: Jobs | None = None,
+        only_jobs: bool = False,
+    ) -> tuple[Any, str]:
+        self.report(name).unlink(missing_ok=True)
+        inputs = state.load(self.folder / "inputs.json")
+        order = inputs
+        if step is not None:
+            self.process.state = self._state()
+            self.process.only = step
+            self.process.jobs = some
+            self.process.only_jobs = only_jobs
+            order = {REQUIREMENTS: inputs[REQUIREMENTS]} if REQUIREMENTS in inputs else {}
+        with self._scratch(place) as context:
+            outdir = self.folder / "outputs" / place
+            shutil.rmtree(outdir, ignore_errors=True)
+            outdir.mkdir(parents=True)
+            context.outdir = str(outdir)
+            outputs, status = executor(self.process, CommentedMap(order), context)
+        if status not in ("success", "skipped"):
+            raise WorkflowException(f"ended with {status}")
+        # cwltool's own count of who may still write a file; it means nothing in another process.
+        visit_class(outputs, ("File",), MutationManager().unset_generation)
+        return outputs, status
+
+    def end(self, outdir: Path) -> dict[str, Any]:
+        """Collect the outputs of the run and write its report.
+
+        Until this has succeeded the run's own files stay where they are.
+
+        :param outdir: where they go.
+        :returns: the outputs.
+        """
+        reports = {file.stem: state.load(file) for file in (self.folder / "steps").glob("*.json")}
+        process = self.process
+        if isinstance(process, StepByStep):
+            several = bool(process.get_requirement("MultipleInputFeatureRequirement")[0])
+            outputs = object_from_state(
+                self._state(), process.tool["outputs"], True, several, "outputSource", incomplete=True
+            )
+        else:
+            (report,) = reports.values()
+            outputs = report["outputs"]
+        with self._scratch(plans.LAST) as context:
+            scratch = self.folder / "scratch" / plans.LAST
+            visit_class(outputs, ("File", "Directory"), functools.partial(_link, self.folder, scratch))
+            outdir.mkdir(parents=True, exist_ok=True)
+            outputs = relocateOutputs(
+                outputs, str(outdir), [str(scratch)], "move", context.make_fs_access(""), True,
+                path_mapper=context.path_mapper,
+            )  # fmt: skip
+        visit_class(outputs, ("File", "Directory"), _as_cwltool_prints)
+        return dict(outputs)
+
+    def statistics(self) -> dict[str, Any]:
+        """Return what each step took: disk in bytes, time in seconds."""
+        reports = {file.stem: state.load(file) for file in (self.folder / "steps").glob("*.json")}
+        return {
+            "steps": {
+                name: {"status": report["status"], "disk": report["disk"], "seconds": report["seconds"]}
+                for name, report in sorted(reports.items())
+            }
+        }
+
+    def report(self, name: str) -> Path:
+        """Return the file with the outputs of a task."""
+        return self.folder / "steps" / f"{name}.json"
+
+    @contextlib.contextmanager
+    def _scratch(self, name: str) -> Iterator[RuntimeContext]:
+        """Make cwltool's settings, with folders of the task's own that are gone afterwards."""
+        scratch = self.folder / "scratch" / name
+        shutil.rmtree(scratch, ignore_errors=True)
+        scratch.mkdir(parents=True)
+        context = RuntimeContext(dict(self._cwltool))
+        context.basedir = str(self.folder)
+        context.tmpdir_prefix = f"{scratch}/tmp-"
+        context.tmp_outdir_prefix = f"{scratch}/out-"
+        context.cidfile_dir = str(scratch)
+        try:
+            yield context
+        finally:
+            shutil.rmtree(scratch, ignore_errors=True)
+
+    def _state(self) -> dict[str, WorkflowStateItem | None]:
+        process = self.process
+        inputs = state.load(self.folder / "inputs.json")
+        values: dict[str, WorkflowStateItem | None] = {}
+        for parameter in process.tool["inputs"]:
+            value = inputs.get(shortname(parameter["id"]), parameter.get("default"))
+            values[parameter["id"]] = WorkflowStateItem(parameter, value, "success")
+        ids = plans.task_ids(shortname(step.tool["id"]) for step in process.steps)
+        for step in process.steps:
+            file = self.report(ids[shortname(step.tool["id"])])
+            found = state.load(file) if file.exists() else None
+            for parameter in step.tool["outputs"]:
+                value = found["outputs"].get(shortname(parameter["id"])) if found else None
+                values[parameter["id"]] = WorkflowStateItem(parameter, value, found["status"]) if found else None
+        return values
+
+
+class _Uncounted(JobExecutor):  # type: ignore[misc]  # cwltool is typed in part only
+    """Runs nothing: for making jobs only to count them."""
+
+    def run_jobs(self, process: Any, job_order_object: Any, logger: Any, runtime_context: RuntimeContext) -> None:
+        for _ in process.job(job_order_object, self.output_callback, runtime_context):
+            raise AssertionError("a job was to be run while they were counted")
+
+
+def _link(below: Path, scratch: Path, value: dict[str, Any]) -> None:
+    """Give a file of the run a second name in `scratch`, to be moved: the first one stays for another try."""
+    path = jobs.local_path(value)
+    real = Path(os.path.realpath(path)) if path else None
+    if not path or not real or below not in real.parents or scratch in real.parents:
+        return  # relocateOutputs copies what is not the run's
+    target = scratch / str(len(os.listdir(scratch))) / os.path.basename(path)
+    target.parent.mkdir()
+    if real.is_dir():
+        shutil.copytree(real, target, symlinks=True, copy_function=os.link)
+    else:
+        os.link(real, target)
+    _rebase(value, path, str(target))
+
+
+def _as_cwltool_prints(value: dict[str, Any]) -> None:
+    for name in ("path", "nameext", "nameroot", "dirname"):
+        value.pop(name, None)
+    if path := jobs.local_path(value):
+        value["path"] = path
+
+
+def _rebase(value: Any, old: str, new: str) -> None:
+    """Change the paths of a file or folder, and of what it lists."""
+    path = jobs.local_path(value)
+    if path and (path + "/").startswith(old + "/"):
+        value["location"] = file_uri(new + path[len(old) :])
+        value.pop("path", None)
+    for each in value.get("listing") or []:
+        _rebase(each, old, new)
+
+
+def size(folder: Path) -> int:
+    """Return the size of all files of a folder in bytes, links not followed."""
+    return sum(entry.lstat().st_size for entry in folder.rglob("*") if not entry.is_dir())
+
+
+__all__ = ["STATISTICS", "Run", "SchemaSaladException", "WorkflowException", "size"]

@@ -1,0 +1,47 @@
+"""Upstream's functions for dispatchers and gatherers of a user's own, on this engine's data."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+
+def collect_reports(context: Any, task_ids: list[str] | None = None) -> dict[str, Any]:
+    """Return the job, the run's folders, and the outputs of steps as ``<step>_<output>``.
+
+    :param context: the context of the task.
+    :param task_ids: the tasks whose reports to read; all of the DAG by default.
+    """
+    dag = context["dag"]
+    data: dict[str, Any] = {}
+    for task_id in dag.task_ids if task_ids is None else task_ids:
+        report = context["ti"].xcom_pull(task_ids=task_id)
+        if not isinstance(report, str) or not Path(report).is_file():
+            continue
+        content = json.loads(Path(report).read_text(encoding="utf-8"))
+        task = dag.plan.tasks.get(task_id)
+        if task is None:
+            data |= content
+        else:
+            data |= {f"{task.step or task_id}_{name}": value for name, value in content["outputs"].items()}
+    return data
+
+
+def relocate_outputs(workflow: str, job_data: dict[str, Any], cwl_args: Any = None) -> tuple[dict[str, Any], str]:
+    """Move the outputs of a run to its folder.
+
+    :param workflow: the DAG's ``workflow``.
+    :param job_data: what `collect_reports` returned.
+    :param cwl_args: ``default_args["cwl"]`` of the DAG.
+    :returns: the outputs, and the path of the file that reports them.
+    """
+    from .dag import source_of
+    from .operators import gather
+    from .run import Run
+    from .settings import Settings
+
+    settings = Settings.of(cwl_args or {})
+    source = source_of(workflow, settings.pickle_folder)
+    run = Run(source, Path(job_data["tmp_folder"]), settings.cwltool, validate=False)
+    return gather(run, Path(job_data["outputs_folder"]), None)

@@ -1,0 +1,203 @@
+"""How the engine fails, goes on, stops, and spreads jobs over tasks: runs of small documents on the host."""
+
+from __future__ import annotations
+
+import json
+import re
+import shlex
+import time
+
+import pytest
+
+DAGS = "/var/lib/airflow/dags"
+TMP = "/var/lib/airflow/cwl/tmp"
+IMAGE = {"DockerRequirement": {"dockerPull": "docker.io/library/debian:bookworm-slim"}}
+
+
+def tool(script, **more):
+    return {"class": "CommandLineTool", "arguments": ["sh", "-c", script], "inputs": {}, "outputs": {}, **more}
+
+
+def wait_for(what, found, seconds):
+    began = time.monotonic()
+    while not (value := found()):
+        assert time.monotonic() - began < seconds, f"{what}: not within {seconds} s"
+        time.sleep(0.5)
+    return value
+
+
+class Dag:
+    """A DAG of a document that the test writes."""
+
+    def __init__(self, host, dag_id):
+        self.host = host
+        self.dag_id = dag_id
+
+    def write(self, document, **cwl):
+        text = json.dumps({"cwlVersion": "v1.2", **document})
+        file = f"{DAGS}/{self.dag_id}"
+        dag = (
+            "from cwl_airflow.extensions.cwldag import CWLDAG\n\n"
+            f"dag = CWLDAG(workflow={file + '.cwl'!r}, dag_id={self.dag_id!r}, default_args={{'cwl': {cwl!r}}})\n"
+        )
+        self.host.check_output(f"printf %s {shlex.quote(text)} > {file}.cwl")
+        self.host.check_output(f"printf %s {shlex.quote(dag)} > {file}.py")
+
+    def trigger(self, conf):
+        command = f"airflow dags trigger {self.dag_id} --run-id run --conf {shlex.quote(json.dumps(conf))}"
+        wait_for("DAG", lambda: self.host.run(command).rc == 0, 60)
+
+    def state(self):
+        return self.json(f"dags list-runs --dag-id {self.dag_id}")[0]["state"]
+
+    def ended(self, seconds=120):
+        return wait_for("run", lambda: (state := self.state()) in ("success", "failed") and state, seconds)
+
+    def json(self, command):
+        return json.loads(self.host.check_output(f"airflow {command} --output json"))
+
+    def tasks(self):
+        tasks = self.json(f"tasks states-for-dag-run {self.dag_id} run")
+        return {(task["task_id"], task.get("map_index") or ""): task["state"] for task in tasks}
+
+    def log(self, task, attempt=1):
+        return self.host.check_output(
+            f"cat '/var/lib/airflow/logs/dag_id={self.dag_id}/run_id=run/task_id={task}/attempt={attempt}.log'"
+        )
+
+    def remove(self):
+        self.host.run(f"rm -f {DAGS}/{self.dag_id}.py {DAGS}/{self.dag_id}.cwl")
+        self.host.run(f"airflow dags delete --yes {self.dag_id}")
+        self.host.run(f"rm -rf {TMP}/{self.dag_id} /var/lib/airflow/cwl/outputs/{self.dag_id}")
+
+
+@pytest.fixture
+def dag(host, request):
+    """Return a DAG that is removed afterwards."""
+    made = Dag(host, re.sub(r"[^a-z0-9]+", "-", request.node.name.split("[")[0]))
+    try:
+        yield made
+    finally:
+        made.remove()
+
+
+def test_a_failed_step_says_why_and_goes_on_when_cleared(dag):
+    """The first step's data is there for the second try, which runs nothing else again."""
+    needs = "/var/lib/airflow/cwl/inputs/needed"
+    second = tool(
+        f"seq 30 >&2; cat {needs} || {{ echo 'no luck' >&2; exit 3; }}",
+        inputs={"file": "File"},
+        stdout="out",
+        outputs={"out": {"type": "stdout"}},
+    )
+    dag.write(
+        {
+            "class": "Workflow",
+            "inputs": {},
+            "outputs": {"out": {"type": "File", "outputSource": "second/out"}},
+            "steps": {
+                "first": {"run": tool("echo a", outputs={"out": {"type": "stdout"}}), "in": {}, "out": ["out"]},
+                "second": {"run": second, "in": {"file": "first/out"}, "out": ["out"]},
+            },
+        }
+    )
+    dag.trigger({"job": {}})
+    assert dag.ended() == "failed"
+    log = dag.log("second")
+    errors = [line for line in log.splitlines() if "ERROR" in line]
+    assert "second failed (exit status 3)" in errors[0]
+    shown = log.partition(errors[0])[2].partition("ERROR")[0].splitlines()
+    assert shown[1].startswith("sh -c 'seq 30")
+    assert "no luck" in shown
+    assert re.search(r"StepFailed: second: 'sh -c .*' exit status 3: no luck$", log, re.MULTILINE)
+    assert dag.host.check_output(f"ls {TMP}/{dag.dag_id}/run/scratch") == ""
+
+    dag.host.check_output(f"echo b > {needs}")
+    try:
+        dag.host.check_output(f"airflow tasks clear --yes --only-failed --downstream {dag.dag_id} --task-regex second")
+        assert dag.ended() == "success"
+    finally:
+        dag.host.run(f"rm -f {needs}")
+    report = json.loads(
+        dag.host.check_output(f"cat /var/lib/airflow/cwl/outputs/{dag.dag_id}/run/workflow_report.json")
+    )
+    assert dag.host.check_output(f"cat {report['out']['path']}") == "b"
+    assert report["cwl-airflow:statistics"]["steps"]["second"]["disk"] == 2
+    attempts = dag.host.check_output(f"ls '/var/lib/airflow/logs/dag_id={dag.dag_id}/run_id=run/task_id=first'")
+    assert attempts == "attempt=1.log"
+    assert not dag.host.file(f"{TMP}/{dag.dag_id}/run").exists
+
+
+@pytest.mark.parametrize(
+    ("conf", "message"),
+    [
+        ({}, "The run's configuration has no 'job'. It must be"),
+        ({"job": {"wrod": "a"}}, "Input 'wrod' is not one of the workflow's. Did you mean 'word'?"),
+        ({"job": {}}, "Input 'word' is missing. The job gives: nothing."),
+        (
+            {"job": {"word": "a", "file": {"class": "File", "path": "none.txt"}}},
+            "Input 'file': /var/lib/airflow/cwl/inputs/none.txt is not there",
+        ),
+    ],
+)
+def test_a_job_that_cannot_run_fails_in_the_first_task(dag, conf, message):
+    dag.write(tool("true", inputs={"word": "string", "file": "File?"}))
+    dag.trigger(conf)
+    assert dag.ended() == "failed"
+    assert dag.tasks()[("CWLJobDispatcher", "")] == "failed"
+    assert message in dag.log("CWLJobDispatcher")
+
+
+def test_many_jobs_of_a_scattered_step_get_tasks(dag):
+    say = tool(
+        "echo $0",
+        inputs={"word": {"type": "string", "inputBinding": {}}},
+        outputs={"out": {"type": "stdout"}},
+        hints=IMAGE,
+    )
+    dag.write(
+        {
+            "class": "Workflow",
+            "requirements": {"ScatterFeatureRequirement": {}},
+            "inputs": {"few": "string[]", "many": "string[]"},
+            "outputs": {
+                "few": {"type": "File[]", "outputSource": "few/out"},
+                "many": {"type": "File[]", "outputSource": "many/out"},
+            },
+            "steps": {
+                name: {"run": say, "scatter": "word", "in": {"word": name}, "out": ["out"]} for name in ("few", "many")
+            },
+        },
+        scatter_jobs_in_task=2,
+        scatter_tasks=3,
+    )
+    dag.trigger({"job": {"few": ["a", "b"], "many": list("cdefghi")}})
+    assert dag.ended(180) == "success"
+    tasks = dag.tasks()
+    assert sorted(index for task, index in tasks if task == "many.jobs") in ([0, 1, 2], ["0", "1", "2"])
+    assert [state for (task, _), state in tasks.items() if task == "few.jobs"] == ["skipped"]
+    report = json.loads(
+        dag.host.check_output(f"cat /var/lib/airflow/cwl/outputs/{dag.dag_id}/run/workflow_report.json")
+    )
+    files = " ".join(file["path"] for file in report["few"] + report["many"])
+    assert dag.host.check_output(f"cat {files}").split() == list("abcdefghi")
+
+
+@pytest.mark.parametrize("hints", [IMAGE, {}], ids=["container", "process"])
+def test_marking_a_run_failed_ends_what_it_runs(dag, secret, hints):
+    """Also what ignores every signal that can be ignored."""
+    dag.write(tool("trap '' TERM INT HUP; while :; do sleep 7654; done", hints=hints))
+    dag.trigger({"job": {}})
+    running = "pgrep -f '^sleep 765[4]'"
+    wait_for("step", lambda: dag.host.run(running).rc == 0, 60)
+    containers = dag.host.check_output("docker ps --quiet")
+    assert bool(containers) == bool(hints)
+    url = f"http://127.0.0.1:8080/api/v1/dags/{dag.dag_id}/dagRuns/run"
+    dag.host.check_output(
+        f"printf 'user = \"admin:%s\"' {secret('airflow_admin')} | "
+        f'curl --fail --silent --config - --request PATCH --json \'{{"state": "failed"}}\' {url}'
+    )
+    began = time.monotonic()
+    wait_for("end of the step", lambda: dag.host.run(running).rc != 0, 20)
+    wait_for("end of its container", lambda: dag.host.check_output("docker ps --all --quiet") == "", 10)
+    assert time.monotonic() - began < 20

@@ -1,0 +1,9 @@
+cwlVersion: v1.0
+class: ExpressionTool
+requirements:
+  InlineJavascriptRequirement: {}
+inputs:
+  text: string
+outputs:
+  never: string
+expression: '${ throw "not today"; }'

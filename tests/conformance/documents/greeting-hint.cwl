@@ -1,0 +1,12 @@
+cwlVersion: v1.2
+class: CommandLineTool
+hints:
+  EnvVarRequirement:
+    envDef: {GREETING: tool hint}
+baseCommand: [sh, -c, 'echo -n "$GREETING"']
+inputs: []
+stdout: said.txt
+outputs:
+  said:
+    type: string
+    outputBinding: {glob: said.txt, loadContents: true, outputEval: '$(self[0].contents)'}

@@ -1,0 +1,17 @@
+cwlVersion: v1.2
+class: Workflow
+requirements:
+  MultipleInputFeatureRequirement: {}
+inputs:
+  one: string?
+  two: string?
+  three: string?
+outputs:
+  picked: {type: string, outputSource: [one, two, three], pickValue: first_non_null}
+  said: {type: string, outputSource: say/said}
+steps:
+  say:
+    run: say.cwl
+    in:
+      text: {source: [one, two, three], pickValue: first_non_null}
+    out: [said]

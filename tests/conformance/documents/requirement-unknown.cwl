@@ -1,0 +1,11 @@
+cwlVersion: v1.2
+class: CommandLineTool
+$namespaces: {ex: 'https://example.org/hints#'}
+requirements:
+  - {class: 'ex:Magic', spell: open}
+baseCommand: echo
+inputs:
+  text: {type: string, inputBinding: {position: 1}}
+stdout: out.txt
+outputs:
+  out: stdout

@@ -1,0 +1,16 @@
+cwlVersion: v1.0
+class: Workflow
+requirements:
+  ScatterFeatureRequirement: {}
+inputs:
+  lefts: 'string[]'
+  rights: 'string[]'
+outputs:
+  joined: {type: 'string[]', outputSource: join/joined}
+steps:
+  join:
+    run: join-v1.0.cwl
+    scatter: [left, right]
+    scatterMethod: dotproduct
+    in: {left: lefts, right: rights}
+    out: [joined]

@@ -1,0 +1,8 @@
+cwlVersion: v1.0
+class: CommandLineTool
+baseCommand: echo
+inputs:
+  text: {type: string, inputBinding: {position: 1}}
+stdout: echo.txt
+outputs:
+  out: stdout

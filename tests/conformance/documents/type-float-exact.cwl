@@ -1,0 +1,7 @@
+cwlVersion: v1.0
+class: Workflow
+inputs:
+  values: 'double[]'
+outputs:
+  same: {type: 'double[]', outputSource: values}
+steps: []
