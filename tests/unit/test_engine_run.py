@@ -34,7 +34,7 @@ def make(tmp_path: Path) -> Any:
         file.write_text(json.dumps({"cwlVersion": "v1.2", **document}), encoding="utf-8")
         begun = run.Run(str(file), tmp_path / "run", {})
         begun.begin(job or {}, str(tmp_path))
-        return run.Run(str(file), tmp_path / "run", {}, validate=False)
+        return run.Run(str(file), tmp_path / "run", {})
 
     return made
 
@@ -83,6 +83,29 @@ def test_the_jobs_of_a_scattered_step_in_tasks_of_their_own(
         made.share("say", "say", share, Executor(2, 1024))
     made.step("say", "say", Executor(2, 1024))
     assert made.end(made.folder.parent / "out") == {"said": expected}
+
+
+def test_the_last_step_of_a_chain_knows_the_one_before(make: Any, tmp_path: Path) -> None:
+    add = {
+        "class": "ExpressionTool",
+        "inputs": {"number": "int"},
+        "outputs": {"sum": "int"},
+        "expression": "${ return {sum: inputs.number + 1}; }",
+    }
+    steps = {
+        f"s{n}": {"run": add, "in": {"number": f"s{n - 1}/sum" if n else "number"}, "out": ["sum"]} for n in range(4)
+    }
+    document = {
+        "class": "Workflow",
+        "requirements": {"InlineJavascriptRequirement": {}},
+        "inputs": {"number": "int"},
+        "outputs": {"sum": {"type": "int", "outputSource": "s3/sum"}},
+        "steps": steps,
+    }
+    made = make(document, {"number": 1})
+    for name in steps:
+        assert made.step(name, name, Executor(1, 1024)) == "success"
+    assert made.end(tmp_path / "out") == {"sum": 5}
 
 
 def test_jobs_that_ran_do_not_run_again(make: Any, tmp_path: Path) -> None:

@@ -30,10 +30,12 @@ class Dag:
     """A DAG of a document that the test writes."""
 
     def __init__(self, host, dag_id):
+        """Name the DAG."""
         self.host = host
         self.dag_id = dag_id
 
     def write(self, document, **cwl):
+        """Write the document and the DAG file, with settings of the engine."""
         text = json.dumps({"cwlVersion": "v1.2", **document})
         file = f"{DAGS}/{self.dag_id}"
         dag = (
@@ -44,28 +46,35 @@ class Dag:
         self.host.check_output(f"printf %s {shlex.quote(dag)} > {file}.py")
 
     def trigger(self, conf):
+        """Start the run."""
         command = f"airflow dags trigger {self.dag_id} --run-id run --conf {shlex.quote(json.dumps(conf))}"
         wait_for("DAG", lambda: self.host.run(command).rc == 0, 60)
 
     def state(self):
+        """Return the state of the run."""
         return self.json(f"dags list-runs --dag-id {self.dag_id}")[0]["state"]
 
     def ended(self, seconds=120):
+        """Wait until the run has ended, and return its state."""
         return wait_for("run", lambda: (state := self.state()) in ("success", "failed") and state, seconds)
 
     def json(self, command):
+        """Return what an Airflow command prints."""
         return json.loads(self.host.check_output(f"airflow {command} --output json"))
 
     def tasks(self):
+        """Return the states of the tasks by id and index."""
         tasks = self.json(f"tasks states-for-dag-run {self.dag_id} run")
         return {(task["task_id"], task.get("map_index") or ""): task["state"] for task in tasks}
 
     def log(self, task, attempt=1):
+        """Return the log of a task."""
         return self.host.check_output(
             f"cat '/var/lib/airflow/logs/dag_id={self.dag_id}/run_id=run/task_id={task}/attempt={attempt}.log'"
         )
 
     def remove(self):
+        """Remove all that the DAG left."""
         self.host.run(f"rm -f {DAGS}/{self.dag_id}.py {DAGS}/{self.dag_id}.cwl")
         self.host.run(f"airflow dags delete --yes {self.dag_id}")
         self.host.run(f"rm -rf {TMP}/{self.dag_id} /var/lib/airflow/cwl/outputs/{self.dag_id}")

@@ -17,8 +17,29 @@ from cwltool.workflow import Workflow, default_make_tool
 from schema_salad.fetcher import DefaultFetcher
 from schema_salad.ref_resolver import file_uri
 
-from .plans import Plan, Task, task_ids
+from .plans import LAST, Plan, Task, task_ids
 from .steps import StepByStep
+
+
+def needed(workflow: Mapping[str, Any], part: str) -> set[str]:
+    """Return the ids of the steps that have to be known to run a part of a workflow.
+
+    :param part: the name of a step, which needs those that it gets values from; `plans.FIRST` for none, `plans.LAST`
+        for those that the workflow's outputs come from.
+    """
+    own = {step["id"] for step in workflow["steps"] if shortname(step["id"]) == part}
+    parameters, field = [], "source"
+    if part == LAST and not own:
+        parameters, field = workflow["outputs"], "outputSource"
+    for step in workflow["steps"]:
+        if step["id"] in own:
+            parameters = step["in"]
+    sources = {source for parameter in parameters for source in aslist(parameter.get(field) or [])}
+    return own | {
+        step["id"]
+        for step in workflow["steps"]
+        if any((output if isinstance(output, str) else output["id"]) in sources for output in step["out"])
+    }
 
 
 def locate(source: str) -> str:
@@ -40,7 +61,11 @@ class Loaded:
 
 
 def load(
-    source: str, settings: Mapping[str, Any] | None = None, overrides: Iterable[Any] = (), validate: bool = True
+    source: str,
+    settings: Mapping[str, Any] | None = None,
+    overrides: Iterable[Any] = (),
+    validate: bool = True,
+    part: str | None = None,
 ) -> Loaded:
     """Load a document.
 
@@ -48,6 +73,8 @@ def load(
     :param settings: cwltool's options by name.
     :param overrides: what a job says under ``cwltool:overrides``.
     :param validate: whether to check it; false for what was checked before.
+    :param part: make only what is needed of a workflow to run a step, `plans.FIRST` or `plans.LAST`; most of the time
+        goes into its steps.
     :raises schema_salad.exceptions.ValidationException: what is wrong and where.
     """
     texts: dict[str, str] = {}
@@ -69,7 +96,7 @@ def load(
         nonlocal depth
         depth += 1
         if depth == 1 and document.get("class") == "Workflow":
-            return StepByStep(document, loading)
+            return StepByStep(document, loading, needed(document, part) if part else None)
         return default_make_tool(document, loading)
 
     context.construct_tool_object = construct

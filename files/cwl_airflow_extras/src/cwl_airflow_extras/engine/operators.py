@@ -50,7 +50,7 @@ class CWLOperator(BaseOperator):  # type: ignore[misc]  # Airflow is only typed 
         """Return the run with a folder."""
         from .run import Run
 
-        return Run(self.dag.source, folder, self.settings.cwltool, validate=False)
+        return Run(self.dag.source, folder, self.settings.cwltool)
 
     def folder_of(self, context: Any) -> Path:
         """Return the run's folder, as the dispatcher reported it."""

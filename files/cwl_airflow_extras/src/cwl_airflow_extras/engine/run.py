@@ -53,25 +53,21 @@ STATISTICS = "cwl-airflow:statistics"
 class Run:
     """One run of a document."""
 
-    def __init__(self, source: str, folder: Path, cwltool: Mapping[str, Any], validate: bool = True) -> None:
+    def __init__(self, source: str, folder: Path, cwltool: Mapping[str, Any]) -> None:
         """Note what runs where.
 
-        :param source: path or URL of the document, with ``#name`` for one process of several.
+        :param source: path or URL of a document that was checked before, with ``#name`` for one process of several.
         :param folder: where the run keeps its state and intermediate data.
         :param cwltool: options of cwltool by name.
-        :param validate: whether to check the document; false if it was checked before.
         """
         self.source = source
         self.folder = folder
         self._cwltool = cwltool
-        self._validate = validate
 
-    @functools.cached_property
-    def process(self) -> Any:
-        """The document."""
+    def _load(self, part: str) -> Any:
         file = self.folder / "overrides.json"
         overrides = state.load(file) if file.exists() else ()
-        return documents.load(self.source, self._cwltool, overrides, self._validate).process
+        return documents.load(self.source, self._cwltool, overrides, validate=False, part=part).process
 
     def begin(self, job: Any, base: str) -> None:
         """Normalise the job as cwltool does and keep it as the inputs of the run.
@@ -99,15 +95,16 @@ class Run:
             overrides = resolve_overrides(resolved, file_uri(base), self.source)
             del resolved[OVERRIDES]
             state.dump(overrides, self.folder / "overrides.json")
-        parameters = [{**parameter, "id": shortname(parameter["id"])} for parameter in self.process.tool["inputs"]]
+        process = self._load(plans.FIRST)
+        parameters = [{**parameter, "id": shortname(parameter["id"])} for parameter in process.tool["inputs"]]
         jobs.check_names(resolved, parameters)
         jobs.check_locations(resolved)
         arguments = argparse.Namespace(workflow=self.source, tool_help=False)
-        order = init_job_order(resolved, arguments, self.process, loader, io.StringIO(), input_basedir=base)
+        order = init_job_order(resolved, arguments, process, loader, io.StringIO(), input_basedir=base)
         inputs = dict(order)
-        if isinstance(self.process, StepByStep):
+        if isinstance(process, StepByStep):
             with self._scratch(plans.FIRST) as context:
-                inputs = dict(self.process._init_job(order, context).job)
+                inputs = dict(process._init_job(order, context).job)
             if REQUIREMENTS in order:
                 inputs[REQUIREMENTS] = order[REQUIREMENTS]
         state.dump(inputs, self.folder / "inputs.json")
@@ -170,18 +167,19 @@ class Run:
         self.report(name).unlink(missing_ok=True)
         inputs = state.load(self.folder / "inputs.json")
         order = inputs
+        process = self._load(step or plans.FIRST)
         if step is not None:
-            self.process.state = self._state()
-            self.process.only = step
-            self.process.jobs = some
-            self.process.only_jobs = only_jobs
+            process.state = self._state(process)
+            process.only = step
+            process.jobs = some
+            process.only_jobs = only_jobs
             order = {REQUIREMENTS: inputs[REQUIREMENTS]} if REQUIREMENTS in inputs else {}
         with self._scratch(place) as context:
             outdir = self.folder / "outputs" / place
             shutil.rmtree(outdir, ignore_errors=True)
             outdir.mkdir(parents=True)
             context.outdir = str(outdir)
-            outputs, status = executor(self.process, CommentedMap(order), context)
+            outputs, status = executor(process, CommentedMap(order), context)
         if status not in ("success", "skipped"):
             raise WorkflowException(f"ended with {status}")
         # cwltool's own count of who may still write a file; it means nothing in another process.
@@ -197,11 +195,11 @@ class Run:
         :returns: the outputs.
         """
         reports = {file.stem: state.load(file) for file in (self.folder / "steps").glob("*.json")}
-        process = self.process
+        process = self._load(plans.LAST)
         if isinstance(process, StepByStep):
             several = bool(process.get_requirement("MultipleInputFeatureRequirement")[0])
             outputs = object_from_state(
-                self._state(), process.tool["outputs"], True, several, "outputSource", incomplete=True
+                self._state(process), process.tool["outputs"], True, several, "outputSource", incomplete=True
             )
         else:
             (report,) = reports.values()
@@ -247,14 +245,13 @@ class Run:
         finally:
             shutil.rmtree(scratch, ignore_errors=True)
 
-    def _state(self) -> dict[str, WorkflowStateItem | None]:
-        process = self.process
+    def _state(self, process: StepByStep) -> dict[str, WorkflowStateItem | None]:
         inputs = state.load(self.folder / "inputs.json")
         values: dict[str, WorkflowStateItem | None] = {}
         for parameter in process.tool["inputs"]:
             value = inputs.get(shortname(parameter["id"]), parameter.get("default"))
             values[parameter["id"]] = WorkflowStateItem(parameter, value, "success")
-        ids = plans.task_ids(shortname(step.tool["id"]) for step in process.steps)
+        ids = plans.task_ids(process.step_names)
         for step in process.steps:
             file = self.report(ids[shortname(step.tool["id"])])
             found = state.load(file) if file.exists() else None
