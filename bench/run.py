@@ -2,7 +2,7 @@
 
 Everything is measured in one run on one machine, so the ratios mean something where the seconds do not:
 a fresh ``site.yml`` against a plain shell script with the same installs (bench/plain.sh), a second run
-with nothing to change, and a chain of Docker steps through Airflow against cwltool on the same host.
+with nothing to change, and workflows through Airflow against cwltool on the same host.
 """
 
 from __future__ import annotations
@@ -27,7 +27,12 @@ PROJECT = Path(__file__).parents[1]
 BUILD = PROJECT / "build/bench"
 SITE, PLAIN = "bench-site", "bench-plain"
 STEPS = 10
+JOBS = 200
+PARSED_STEPS = 100
 REPEATS = 3
+
+#: What upstream's engine (cwl-airflow 1.2.11, cwltool of 2021) took on a machine like this one before it was replaced.
+UPSTREAM = {"chain": (33.7, 11.2), "scatter": None, "parse": None}
 
 
 def say(text: str) -> None:
@@ -66,49 +71,56 @@ def write_inventory() -> None:
         "docker_registry_mirrors": ["http://registry:5000"],
         # Wheels are compiled in this run too, as the plain script does.
         "airflow_wheel_cache": str(BUILD / "wheels"),
-        "cwl_airflow_site_workflows": [str(BUILD / "chain")],
+        "cwl_airflow_site_workflows": [str(BUILD / name) for name in ("chain", "long", "scatter")],
     }
     (BUILD / "inventory/group_vars").mkdir(parents=True)
     (BUILD / "inventory/hosts.yml").write_text(yaml.safe_dump({"all": {"hosts": hosts, "children": children}}))
     (BUILD / "inventory/group_vars/all.yml").write_text(yaml.safe_dump(variables))
 
 
-def write_chain() -> None:
-    """Write a workflow of `STEPS` Docker steps, each waiting for the one before."""
-    folder = BUILD / "chain"
+def write_workflow(name: str, document: dict[str, Any], job: dict[str, Any], tool: dict[str, Any]) -> None:
+    """Write the folder of a workflow with its tool, its job and its DAG file."""
+    folder = BUILD / name
     folder.mkdir(parents=True)
-    tool = {
-        "cwlVersion": "v1.0",
-        "class": "CommandLineTool",
+    (folder / "tool.cwl").write_text(json.dumps({"cwlVersion": "v1.0", "class": "CommandLineTool", **tool}))
+    (folder / f"{name}.cwl").write_text(json.dumps({"cwlVersion": "v1.0", "class": "Workflow", **document}))
+    (folder / "text.txt").write_text("text\n")
+    (folder / "job.yml").write_text(json.dumps(job))
+    (folder / "dag.py").write_text(
+        "from pathlib import Path\n\nfrom cwl_airflow.extensions.cwldag import CWLDAG\n\n"
+        f'dag = CWLDAG(workflow=str(Path(__file__).parent / "{name}.cwl"), dag_id="{name}")\n'
+    )
+
+
+def chain(length: int) -> dict[str, Any]:
+    """Return a workflow of steps, each waiting for the one before."""
+    steps = {
+        f"step{n:03}": {"run": "tool.cwl", "in": {"text": f"step{n - 1:03}/copy" if n else "text"}, "out": ["copy"]}
+        for n in range(length)
+    }
+    outputs = {"copy": {"type": "File", "outputSource": f"step{length - 1:03}/copy"}}
+    return {"inputs": {"text": "File"}, "steps": steps, "outputs": outputs}
+
+
+def write_workflows() -> None:
+    """Write a chain of Docker steps, a scatter of many small jobs, and a long chain that is only read."""
+    copy = {
         "hints": {"DockerRequirement": {"dockerPull": "debian:bookworm-slim"}},
         "baseCommand": "cat",
         "inputs": {"text": {"type": "File", "inputBinding": {}}},
         "outputs": {"copy": {"type": "stdout"}},
     }
-    steps = {
-        f"step{n:02}": {
-            "run": "tool.cwl",
-            "in": {"text": f"step{n - 1:02}/copy" if n else "text"},
-            "out": ["copy"],
-        }
-        for n in range(STEPS)
+    text = {"text": {"class": "File", "path": "/var/lib/airflow/dags/chain/text.txt"}}
+    write_workflow("chain", chain(STEPS), text, copy)
+    write_workflow("long", chain(PARSED_STEPS), text, copy)
+    scatter = {
+        "requirements": {"ScatterFeatureRequirement": {}},
+        "inputs": {"numbers": "int[]"},
+        "steps": {"each": {"run": "tool.cwl", "scatter": "number", "in": {"number": "numbers"}, "out": []}},
+        "outputs": [],
     }
-    workflow = {
-        "cwlVersion": "v1.0",
-        "class": "Workflow",
-        "inputs": {"text": "File"},
-        "steps": steps,
-        "outputs": {"copy": {"type": "File", "outputSource": f"step{STEPS - 1:02}/copy"}},
-    }
-    (folder / "tool.cwl").write_text(json.dumps(tool))
-    (folder / "chain.cwl").write_text(json.dumps(workflow))
-    (folder / "text.txt").write_text("text\n")
-    (folder / "job.yml").write_text("text: {class: File, path: text.txt}\n")
-    (folder / "dag.py").write_text(
-        '"""A chain of Docker steps."""\n\nfrom pathlib import Path\n\n'
-        "from cwl_airflow.extensions.cwldag import CWLDAG\n\n"
-        'dag = CWLDAG(workflow=str(Path(__file__).parent / "chain.cwl"), dag_id="chain")\n'
-    )
+    true = {"baseCommand": "true", "inputs": {"number": "int"}, "outputs": []}
+    write_workflow("scatter", scatter, {"numbers": list(range(JOBS))}, true)
 
 
 def shell(host: str, command: str) -> str:
@@ -138,43 +150,61 @@ def address() -> str:
     ).stdout.strip()
 
 
-def chain_through_airflow(number: int) -> float:
-    """Run the chain as a DAG.
+def cpu() -> float:
+    """Return the CPU seconds that this machine has spent so far."""
+    user, nice, system = map(int, Path("/proc/stat").read_text().split()[1:4])
+    return (user + nice + system) / os.sysconf("SC_CLK_TCK")
 
-    :returns: seconds from trigger to success.
+
+def through_airflow(dag: str) -> tuple[float, float]:
+    """Run a workflow as a DAG.
+
+    :returns: seconds from trigger to success, and CPU seconds of the machine.
     """
-    conf = {"job": {"text": {"class": "File", "path": "/var/lib/airflow/dags/chain/text.txt"}}}
-    began = time.monotonic()
+    run_id = f"bench-{time.time()}"
+    job = json.loads((BUILD / dag / "job.yml").read_text())
     for _ in range(60):
+        before, began = cpu(), time.monotonic()
         try:
-            rest("dags/chain/dagRuns", {"dag_run_id": f"bench-{number}", "conf": conf})
+            rest(f"dags/{dag}/dagRuns", {"dag_run_id": run_id, "conf": {"job": job}})
             break
         except urllib.error.HTTPError as error:
             if error.code != 404:
                 raise
             time.sleep(1)
-            began = time.monotonic()
-    while (state := rest(f"dags/chain/dagRuns/bench-{number}")["state"]) not in ("success", "failed"):
+    while (state := rest(f"dags/{dag}/dagRuns/{run_id}")["state"]) not in ("success", "failed"):
         time.sleep(0.1)
     if state == "failed":
-        sys.exit("the chain failed")
-    return time.monotonic() - began
+        sys.exit(f"the {dag} failed")
+    return time.monotonic() - began, cpu() - before
 
 
-def chain_through_cwltool() -> float:
-    """Run the chain with cwltool alone.
+def through_cwltool(dag: str, *options: str) -> tuple[float, float]:
+    """Run a workflow with cwltool alone.
 
-    :returns: seconds.
+    :returns: seconds, and CPU seconds of the machine.
     """
-    began = time.monotonic()
+    before, began = cpu(), time.monotonic()
     shell(
         SITE,
         "cd /var/lib/airflow/cwl/tmp && rm -rf bench && mkdir bench && "
-        "TMPDIR=$PWD/bench /opt/airflow/bin/cwltool --quiet "
+        f"TMPDIR=$PWD/bench /opt/airflow/bin/cwltool --quiet {' '.join(options)} "
         "--tmpdir-prefix $PWD/bench/ --tmp-outdir-prefix $PWD/bench/ --outdir $PWD/bench/out "
-        "/var/lib/airflow/dags/chain/chain.cwl /var/lib/airflow/dags/chain/job.yml >/dev/null",
+        f"/var/lib/airflow/dags/{dag}/{dag}.cwl /var/lib/airflow/dags/{dag}/job.yml >/dev/null",
     )
-    return time.monotonic() - began
+    return time.monotonic() - began, cpu() - before
+
+
+def parse_seconds(dag: str) -> float:
+    """Return how long reading a DAG file takes in a process that has loaded Airflow, as its scheduler has."""
+    script = (
+        "import time; from airflow.models import DagBag; from airflow.models.dag import DAG; "
+        "from cwl_airflow.extensions.cwldag import CWLDAG; began = time.monotonic(); "
+        f"bag = DagBag('/var/lib/airflow/dags/{dag}/dag.py', include_examples=False); "
+        f"assert '{dag}' in bag.dags; print('seconds', time.monotonic() - began)"
+    )
+    environment = ". /etc/default/airflow; export AIRFLOW_CONFIG AIRFLOW_HOME; runuser -u airflow --"
+    return float(shell(SITE, f'{environment} /opt/airflow/bin/python -c "{script}"').split()[-1])
 
 
 def role_times(output: str) -> list[tuple[str, float]]:
@@ -220,12 +250,21 @@ def measure() -> str:
     roles = role_times(output)
 
     say(f"took {again:.0f} s; a chain of {STEPS} Docker steps, {REPEATS} times each way")
-    chain_through_airflow(0)  # once to warm up
-    cwltool, airflow = [], []
-    for number in range(1, REPEATS + 1):
-        cwltool.append(chain_through_cwltool())
-        airflow.append(chain_through_airflow(number))
-    alone, through = min(cwltool), min(airflow)
+    through_airflow("chain")  # once to warm up
+    alone, through = [], []
+    for _ in range(REPEATS):
+        alone.append(through_cwltool("chain"))
+        through.append(through_airflow("chain"))
+    (chain_alone, cpu_alone), (chain_through, cpu_through) = min(alone), min(through)
+    per_task, per_step = cpu_through / (STEPS + 2), cpu_alone / STEPS
+
+    say(f"{chain_alone:.1f} s and {chain_through:.1f} s; a scatter of {JOBS} jobs")
+    scatter_alone, _ = min(through_cwltool("scatter", "--parallel") for _ in range(REPEATS))
+    scatter_through, _ = min(through_airflow("scatter") for _ in range(REPEATS))
+
+    say(f"{scatter_alone:.1f} s and {scatter_through:.1f} s; reading a DAG of {PARSED_STEPS} steps")
+    shell(SITE, "rm -rf /var/lib/airflow/cwl/pickle/*")
+    parse_first, parse_again = parse_seconds("long"), min(parse_seconds("long") for _ in range(REPEATS))
 
     lines = [
         "# Benchmarks",
@@ -239,8 +278,14 @@ def measure() -> str:
         f"| `site.yml` on a bare host | {fresh:.0f} | plain shell script with the same installs | {plain:.0f} "
         f"| {fresh / plain:.2f} |",
         f"| `site.yml` again, nothing to change | {again:.0f} | the first time | {fresh:.0f} | {again / fresh:.2f} |",
-        f"| chain of {STEPS} Docker steps, trigger to success (best of {REPEATS}) | {through:.1f} "
-        f"| cwltool alone on the same host | {alone:.1f} | {through / alone:.2f} |",
+        f"| chain of {STEPS} Docker steps, trigger to success (best of {REPEATS}) | {chain_through:.1f} "
+        f"| cwltool alone on the same host | {chain_alone:.1f} | {chain_through / chain_alone:.2f} |",
+        f"| the same, CPU seconds of the machine per task | {per_task:.2f} | cwltool alone, per step "
+        f"| {per_step:.2f} | {per_task / per_step:.2f} |",
+        f"| scatter of {JOBS} jobs of `true` (best of {REPEATS}) | {scatter_through:.1f} "
+        f"| cwltool alone, with `--parallel` | {scatter_alone:.1f} | {scatter_through / scatter_alone:.2f} |",
+        f"| reading a DAG of {PARSED_STEPS} steps, its plan kept | {parse_again:.3f} | the first time "
+        f"| {parse_first:.2f} | {parse_again / parse_first:.2f} |",
         "",
         "Where the second run's time goes: "
         + ", ".join(f"{name} {seconds:.1f} s" for name, seconds in roles[:8])
@@ -254,7 +299,7 @@ def main() -> None:
     """Run the benchmark."""
     clean_up()
     BUILD.mkdir(parents=True)
-    write_chain()
+    write_workflows()
     write_inventory()
     try:
         report = measure()
