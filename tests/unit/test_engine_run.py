@@ -131,6 +131,16 @@ def test_collecting_may_be_tried_again(make: Any, tmp_path: Path) -> None:
     assert made.statistics()["steps"]["say"]["disk"] == len("hello\n")
 
 
+def test_a_file_that_is_two_outputs_stays_one(make: Any, tmp_path: Path) -> None:
+    steps = {"say": {"run": SAY, "in": {"word": "word"}, "out": ["said"]}}
+    outputs = {name: {"type": "File", "outputSource": "say/said"} for name in ("one", "two")}
+    made = make({"class": "Workflow", "inputs": {"word": "string"}, "outputs": outputs, "steps": steps}, {"word": "a"})
+    made.step("say", "say", Executor(1, 1024))
+    found = made.end(tmp_path / "out")
+    assert found["one"]["location"] == found["two"]["location"] == (tmp_path / "out/said.txt").as_uri()
+    assert [file.name for file in (tmp_path / "out").iterdir()] == ["said.txt"]
+
+
 def test_a_folder_keeps_what_it_lists(make: Any, tmp_path: Path) -> None:
     document = shell("mkdir -p d/e; echo a > d/a; echo b > d/e/b", outputs={
         "found": {"type": "Directory", "outputBinding": {"glob": "d", "loadListing": "deep_listing"}}})  # fmt: skip

@@ -205,8 +205,9 @@ class Run:
             (report,) = reports.values()
             outputs = report["outputs"]
         with self._scratch(plans.LAST) as context:
-            scratch = self.folder / "scratch" / plans.LAST
-            visit_class(outputs, ("File", "Directory"), functools.partial(_link, self.folder, scratch))
+            below = Path(os.path.realpath(self.folder))
+            scratch = below / "scratch" / plans.LAST
+            visit_class(outputs, ("File", "Directory"), functools.partial(_link, below, scratch, {}))
             outdir.mkdir(parents=True, exist_ok=True)
             outputs = relocateOutputs(
                 outputs, str(outdir), [str(scratch)], "move", context.make_fs_access(""), True,
@@ -269,13 +270,21 @@ class _Uncounted(JobExecutor):  # type: ignore[misc]  # cwltool is typed in part
             raise AssertionError("a job was to be run while they were counted")
 
 
-def _link(below: Path, scratch: Path, value: dict[str, Any]) -> None:
-    """Give a file of the run a second name in `scratch`, to be moved: the first one stays for another try."""
+def _link(below: Path, scratch: Path, links: dict[str, str], value: dict[str, Any]) -> None:
+    """Give a file of the run a second name in `scratch`, to be moved: the first one stays for another try.
+
+    :param below: the run's folder.
+    :param links: the second names so far; a file that is several outputs stays one file.
+    """
     path = jobs.local_path(value)
     real = Path(os.path.realpath(path)) if path else None
     if not path or not real or below not in real.parents or scratch in real.parents:
         return  # relocateOutputs copies what is not the run's
-    target = scratch / str(len(os.listdir(scratch))) / os.path.basename(path)
+    if path in links:
+        _rebase(value, path, links[path])
+        return
+    target = scratch / str(len(links)) / os.path.basename(path)
+    links[path] = str(target)
     target.parent.mkdir()
     if real.is_dir():
         shutil.copytree(real, target, symlinks=True, copy_function=os.link)
