@@ -65,6 +65,7 @@ def test_names(job: dict[str, Any], message: str) -> None:
             "cwl:requirements": [],
         },
         {"reads": 1, "threads": 2, "thread": 3},
+        {"reads": 1, "id": "of nobody"},
     ],
 )
 def test_names_that_may_be(job: dict[str, Any]) -> None:

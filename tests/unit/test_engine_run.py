@@ -108,6 +108,94 @@ def test_the_last_step_of_a_chain_knows_the_one_before(make: Any, tmp_path: Path
     assert made.end(tmp_path / "out") == {"sum": 5}
 
 
+def test_numbers_reach_the_tool_as_with_cwltool(make: Any, tmp_path: Path) -> None:
+    tool = {**SAY, "inputs": {"number": {"type": "float", "inputBinding": {}}}}
+    made = make(tool, {"number": 0.00001})
+    made.step(None, "say", Executor(1, 1024))
+    assert "0.00001\n" in Path(made.end(tmp_path / "out")["said"]["path"]).read_text(encoding="utf-8")
+
+
+def test_an_input_may_be_called_id(make: Any, tmp_path: Path) -> None:
+    made = make({**SAY, "inputs": {"id": {"type": "string", "inputBinding": {}}}}, {"id": "mine"})
+    made.step(None, "say", Executor(1, 1024))
+    assert Path(made.end(tmp_path / "out")["said"]["path"]).read_text(encoding="utf-8") == "mine\n"
+
+
+def test_overrides_of_a_job_hold(make: Any, tmp_path: Path) -> None:
+    tool = shell("echo $WORD", stdout="said.txt", outputs={"said": {"type": "stdout"}})
+    requirement = {"EnvVarRequirement": {"envDef": {"WORD": "over"}}}
+    made = make(tool, {"cwltool:overrides": {"document.cwl": {"requirements": requirement}}})
+    made.step(None, "say", Executor(1, 1024))
+    assert Path(made.end(tmp_path / "out")["said"]["path"]).read_text(encoding="utf-8") == "over\n"
+
+
+def test_secondary_files_of_an_input_are_found(make: Any, tmp_path: Path) -> None:
+    for name in ("a.bam", "a.bam.bai"):
+        (tmp_path / name).touch()
+    document = {
+        "class": "Workflow",
+        "inputs": {"reads": {"type": "File", "secondaryFiles": [".bai"]}},
+        "outputs": {"same": {"type": "File", "outputSource": "reads"}},
+        "steps": {},
+    }
+    made = make(document, {"reads": {"class": "File", "path": "a.bam"}})
+    found = made.end(tmp_path / "out")["same"]
+    assert [file["basename"] for file in found["secondaryFiles"]] == ["a.bam.bai"]
+
+
+def test_a_file_in_a_folder_that_is_an_output_stays_one(make: Any, tmp_path: Path) -> None:
+    outputs = {
+        "folder": {"type": "Directory", "outputBinding": {"glob": "d"}},
+        "file": {"type": "File", "outputBinding": {"glob": "d/a"}},
+    }
+    made = make(shell("mkdir d; echo a > d/a; ln -s a d/b", outputs=outputs))
+    made.step(None, "tool", Executor(1, 1024))
+    made.end(tmp_path / "out")
+    assert sorted(str(file.relative_to(tmp_path / "out")) for file in (tmp_path / "out").rglob("*")) == [
+        "d",
+        "d/a",
+        "d/b",
+    ]
+    assert (tmp_path / "out/d/b").read_text(encoding="utf-8") == "a\n"
+
+
+def test_after_a_failure_no_more_jobs_start(make: Any, tmp_path: Path) -> None:
+    document = scattered("dotproduct", word="")
+    document["steps"]["say"]["run"]["baseCommand"] = ["sh", "-c", f'echo "$0" >> {tmp_path}/ran; exit 1']
+    made = make(document, {"word": list("abcdef")})
+    with pytest.raises(WorkflowException):
+        made.step("say", "say", Executor(1, 1024))
+    assert (tmp_path / "ran").read_text(encoding="utf-8") == "a\n"
+
+
+@pytest.mark.parametrize(("words", "status"), [("aba", "success"), ("bb", "skipped")])
+def test_a_step_is_skipped_if_all_its_jobs_are(make: Any, tmp_path: Path, words: str, status: str) -> None:
+    document = scattered("dotproduct", word="")
+    document["steps"]["say"]["when"] = "$(inputs.word != 'b')"
+    document["outputs"] = {}
+    assert make(document, {"word": list(words)}).step("say", "say", Executor(1, 1024)) == status
+
+
+def test_the_containers_of_another_task_are_left_alone(make: Any, tmp_path: Path) -> None:
+    """With a stand-in for the engine that notes what it is to remove: the real one is for the tests of the host."""
+    engine = tmp_path / "engine"
+    engine.write_text(f'#!/bin/sh\necho "$@" >> {tmp_path}/asked\n', encoding="utf-8")
+    engine.chmod(0o755)
+    made = make(shell("exit 1"))
+    mine = run.Run(made.source, made.folder, {}, str(engine))
+    for task in ("mine", "other"):
+        (made.folder / "containers" / task).mkdir(parents=True)
+        (made.folder / "containers" / task / "1.cid").write_text(f"{task}-1", encoding="utf-8")
+    with pytest.raises(WorkflowException):
+        mine.step(None, "mine", Executor(1, 1024))
+    assert (tmp_path / "asked").read_text(encoding="utf-8") == "rm --force mine-1\n"
+    (made.folder / "containers/mine").mkdir()
+    (made.folder / "containers/mine/2.cid").write_text("mine-2", encoding="utf-8")
+    mine.stop()
+    assert (tmp_path / "asked").read_text(encoding="utf-8").splitlines()[1:] == ["rm --force mine-2"]
+    assert [folder.name for folder in (made.folder / "containers").iterdir()] == ["other"]
+
+
 def test_jobs_that_ran_do_not_run_again(make: Any, tmp_path: Path) -> None:
     document = scattered("dotproduct", word="")
     document["steps"]["say"]["run"]["baseCommand"] = ["sh", "-c", f'echo "$0" >> {tmp_path}/ran; echo "$0"']

@@ -7,9 +7,11 @@ Source: https://github.com/common-workflow-language/cwltest
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import os
 import shutil
+import signal
 import sys
 import time
 import uuid
@@ -50,7 +52,7 @@ class Airflow:
                 answer = self._session.request(method, f"{self._url}/{path}", timeout=60, **arguments)
                 if answer.status_code < 500 or wait is None:
                     break
-            except requests.ConnectionError:
+            except requests.RequestException:
                 if wait is None:
                     raise
             time.sleep(wait or 0)
@@ -90,7 +92,6 @@ def wait_for_run(airflow: Airflow, dag_id: str, run_id: str, deadline: float) ->
     run = f"dags/{dag_id}/dagRuns/{run_id}"
     while (state := airflow.ask("GET", run)["state"]) in ("queued", "running"):
         if time.monotonic() > deadline:
-            airflow.ask("PATCH", run, json={"state": "failed"})
             raise Failed("The run took too long and was stopped")
         time.sleep(0.5)
     if state == "success":
@@ -123,15 +124,22 @@ def run(options: argparse.Namespace) -> Any:
         wait_for_dag(airflow, dag_id, file, deadline)
         airflow.ask("POST", f"dags/{dag_id}/dagRuns", json={"dag_run_id": "run", "conf": {"job": job}})
         wait_for_run(airflow, dag_id, "run", deadline)
+    except BaseException:
+        with contextlib.suppress(Failed, requests.RequestException):
+            airflow.ask("PATCH", f"dags/{dag_id}/dagRuns/run", missing=True, json={"state": "failed"})
+        raise
     finally:
         file.unlink(missing_ok=True)
-        airflow.ask("DELETE", f"dags/{dag_id}", missing=True)
+        with contextlib.suppress(Failed, requests.RequestException):  # refused while a task ends
+            airflow.ask("DELETE", f"dags/{dag_id}", missing=True)
     folder = Path(setting("cwl", "outputs_folder")) / dag_id / "run"
     text = (folder / "workflow_report.json").read_text(encoding="utf-8")
     if options.outdir:
         shutil.copytree(folder, options.outdir, symlinks=True, dirs_exist_ok=True)
         shutil.rmtree(folder.parent)
-        text = text.replace(folder.as_uri(), Path(options.outdir).absolute().as_uri())
+        outdir = Path(options.outdir).absolute()
+        text = text.replace(folder.as_uri(), outdir.as_uri())
+        text = text.replace(json.dumps(str(folder))[1:-1], json.dumps(str(outdir))[1:-1])
     outputs = json.loads(text)
     outputs.pop(STATISTICS, None)
     return outputs
@@ -147,6 +155,7 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--url", default="http://127.0.0.1:8080", help="Airflow's web server (default: %(default)s)")
     parser.add_argument("--quiet", action="store_true", help="say nothing of failed tasks")
     options = parser.parse_args(argv)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     try:
         print(json.dumps(run(options), indent=2))
     except Failed as error:

@@ -6,6 +6,7 @@ import base64
 import hashlib
 import re
 import zlib
+from collections.abc import Mapping
 from copy import deepcopy
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from airflow.utils.dates import days_ago
 
 from . import plans
 from .files import replace
+from .jobs import named_folders
 from .operators import (
     CWLJobDispatcher,
     CWLJobGatherer,
@@ -26,11 +28,12 @@ from .operators import (
 from .settings import Settings
 
 
-def source_of(workflow: str, folder: Path) -> str:
+def source_of(workflow: str | Path, folder: Path) -> str:
     """Return path or URL of a document, which is written to `folder` if it was given as compressed text.
 
     :param workflow: path, URL, or base64 of the document's text compressed by gzip or zlib.
     """
+    workflow = str(workflow)
     try:
         text = zlib.decompress(base64.b64decode(workflow, validate=True), wbits=zlib.MAX_WBITS | 32)
     except (ValueError, zlib.error):
@@ -44,7 +47,9 @@ def source_of(workflow: str, folder: Path) -> str:
 class CWLDAG(DAG):  # type: ignore[misc]  # Airflow is only typed in part
     """A DAG with a task for each step of a CWL document."""
 
-    def __init__(self, dag_id: str, workflow: str, dispatcher: Any = None, gatherer: Any = None, **kwargs: Any) -> None:
+    def __init__(
+        self, dag_id: str, workflow: str | Path, dispatcher: Any = None, gatherer: Any = None, **kwargs: Any
+    ) -> None:
         """Make the DAG and its tasks.
 
         :param dag_id: its name.
@@ -63,6 +68,7 @@ class CWLDAG(DAG):  # type: ignore[misc]  # Airflow is only typed in part
             **deepcopy(kwargs.pop("default_args", None) or {}),
         }
         settings = Settings.of(default_args.get("cwl") or {})
+        default_args["cwl"] = {**settings.folders, **(default_args.get("cwl") or {})}
         if "schedule_interval" not in kwargs:
             kwargs.setdefault("schedule", None)
         # A worker that was killed notes nothing.
@@ -78,28 +84,32 @@ class CWLDAG(DAG):  # type: ignore[misc]  # Airflow is only typed in part
         self.dispatcher = dispatcher if dispatcher is not None else CWLJobDispatcher(dag=self)
         self.gatherer = gatherer if gatherer is not None else CWLJobGatherer(dag=self)
         for task in (self.dispatcher, self.gatherer):
-            if task.dag is None or task.task_id not in self.task_dict:
+            if not task.has_dag():
                 self.add_task(task)
         self._assemble(settings)
 
-    def folders(self, run_id: str, job: Any) -> tuple[Path, Path]:
+    def folders(self, run_id: str, given: Mapping[str, str]) -> tuple[Path, Path]:
         """Return the folders of a run: of its intermediate data and of its outputs.
 
-        :param job: the run's job, which may name others as ``tmp_folder`` and ``outputs_folder``, absolute or
-            relative to those of the settings.
+        :param given: what the job names as ``tmp_folder`` and ``outputs_folder``, absolute or relative to those of
+            the settings.
         """
         settings = Settings.of(self.default_args.get("cwl") or {})
-        given = job if isinstance(job, dict) else {}
-        name = Path(self.dag_id, re.sub(r"[:+/]", "_", run_id))
-        tmp, outputs = given.get("tmp_folder"), given.get("outputs_folder")
+        name = re.sub(r"[:+/]", "_", run_id)
+        if set(name) <= {"."}:
+            name = name.replace(".", "_")
+        tmp, outputs = given.get("tmp_folder", ""), given.get("outputs_folder")
+        # Always a folder of this run alone, as it is removed.
+        own = name if name == run_id else f"{name}-{hashlib.sha256(run_id.encode()).hexdigest()[:8]}"
         return (
-            # Always a folder of the run's own, as it is removed.
-            (settings.tmp_folder / tmp if tmp else settings.tmp_folder) / name,
-            settings.outputs_folder / (outputs or name),
+            settings.tmp_folder / tmp / self.dag_id / own,
+            settings.outputs_folder / (outputs or Path(self.dag_id, name)),
         )
 
     def _note_failure(self, context: Any) -> None:
-        mark(self.folders(context["run_id"], (context["dag_run"].conf or {}).get("job"))[0])
+        settings = Settings.of(self.default_args.get("cwl") or {})
+        given = named_folders((context["dag_run"].conf or {}).get("job"), str(settings.inputs_folder))
+        mark(self.folders(context["run_id"], given)[0])
 
     def _loaded(self) -> Any:
         from . import documents

@@ -10,6 +10,7 @@ import logging
 import os
 import re
 import shlex
+import shutil
 import subprocess
 import threading
 from collections.abc import Callable
@@ -99,6 +100,13 @@ def _wait_then_monitor(monitor: Callable[..., None], *arguments: Any) -> None:
             Path(cidfile).unlink(missing_ok=True)
 
 
+class _Kept(set[str]):
+    """Takes no names: cwltool removes the folders that are noted, and those of a step stay until the run ends."""
+
+    def add(self, _: str) -> None:
+        pass
+
+
 class Executor(JobExecutor):  # type: ignore[misc]  # cwltool is typed in part only
     """Runs as many jobs at a time as fit into what is granted; one that alone needs more runs alone."""
 
@@ -109,6 +117,7 @@ class Executor(JobExecutor):  # type: ignore[misc]  # cwltool is typed in part o
         :param ram: memory in MiB.
         """
         super().__init__()
+        self.output_dirs = _Kept()
         self.cores = cores
         self.ram = ram
         self.failures: list[Failure] = []
@@ -130,6 +139,8 @@ class Executor(JobExecutor):  # type: ignore[misc]  # cwltool is typed in part o
                 for job in process.job(job_order_object, self.output_callback, runtime_context):
                     if job is not None:
                         self._add(job, runtime_context)
+                    if self._given_up(runtime_context):
+                        break
                     self._start(runtime_context)
                     if job is None:
                         if not self._running:
@@ -137,17 +148,24 @@ class Executor(JobExecutor):  # type: ignore[misc]  # cwltool is typed in part o
                             break
                         self._wait(changed)
                 while self._pending or self._running:
-                    self._start(runtime_context)
-                    self._wait(changed)
+                    if not self._given_up(runtime_context):
+                        self._start(runtime_context)
+                    if self._running:
+                        self._wait(changed)
         finally:
             _logger.removeHandler(self._reasons)
 
     def _add(self, job: Any, context: RuntimeContext) -> None:
         if isinstance(job, JobBase):
             job.builder = context.builder or job.builder
-            if job.outdir is not None:
-                self.output_dirs.add(job.outdir)
         self._pending.append(job)
+
+    def _given_up(self, context: RuntimeContext) -> bool:
+        """After a failure start no more jobs, as cwltool does; those that run may end."""
+        if self.failures and context.on_error == "stop":
+            self._pending.clear()
+            return True
+        return False
 
     def _wait(self, changed: threading.Condition) -> None:
         # With a bound, as a signal's handler only runs between waits.
@@ -175,8 +193,9 @@ class Executor(JobExecutor):  # type: ignore[misc]  # cwltool is typed in part o
             else:
                 job.run(context, self._directory_lock)
         except Exception as error:  # cwltool raises what its parts raise
-            _logger.debug("job %s", job, exc_info=True)
-            self._exception = error if isinstance(error, WorkflowException) else WorkflowException(str(error))
+            if not isinstance(error, WorkflowException):
+                _logger.exception("Job %s", getattr(job, "name", job))
+            self._exception = error
         finally:
             with context.workflow_eval_lock:
                 del self._running[threading.current_thread()]
@@ -207,7 +226,8 @@ class Executor(JobExecutor):  # type: ignore[misc]  # cwltool is typed in part o
             # A stream that the document catches.
             file = Path(job.outdir, job.stderr)
             if file.is_file():
-                lines += file.read_text(encoding="utf-8", errors="replace").splitlines()[-LAST_LINES:]
+                with file.open(encoding="utf-8", errors="replace") as stream:
+                    lines += [line.rstrip() for line in collections.deque(stream, LAST_LINES)]
         command = shlex.join(str(word) for word in job.command_line)
         return Failure(job.name, command, lines, self._reasons.by_job.get(job.name, "failed"))
 
@@ -220,10 +240,10 @@ def adopt_orphans() -> None:
     ctypes.CDLL(None).prctl(36, 1, 0, 0, 0)
 
 
-def stop(folder: Path, engine: str) -> None:
-    """End all processes and containers that this process started, whatever they do about signals.
+def stop(folder: Path | None, engine: str) -> None:
+    """End all processes and containers of a task, whatever they do about signals.
 
-    :param folder: where cwltool noted the identifiers of the containers.
+    :param folder: where cwltool noted the identifiers of the containers; it is removed.
     :param engine: the command that runs them.
     """
     # The processes first: a client of the engine that is gone starts no more containers.
@@ -233,7 +253,15 @@ def stop(folder: Path, engine: str) -> None:
                 child.kill()
         if not psutil.wait_procs(children, timeout=5)[0]:
             break
-    containers = [file.read_text(encoding="utf-8").strip() for file in folder.rglob("*.cid")]
-    for container in filter(None, containers):
-        _logger.warning("Removing container %s", container)
-        subprocess.run([engine, "rm", "--force", container], check=False, timeout=60, capture_output=True)
+    if folder:
+        remove_containers(folder, engine)
+
+
+def remove_containers(folder: Path, engine: str) -> None:
+    """Remove the containers that are noted in a folder, and the folder."""
+    for file in folder.glob("*.cid"):
+        with contextlib.suppress(OSError, subprocess.SubprocessError):
+            if container := file.read_text(encoding="utf-8").strip():
+                _logger.info("Removing container %s", container)
+                subprocess.run([engine, "rm", "--force", container], check=False, timeout=60, capture_output=True)
+    shutil.rmtree(folder, ignore_errors=True)

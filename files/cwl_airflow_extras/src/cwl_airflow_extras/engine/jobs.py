@@ -8,8 +8,10 @@ from collections.abc import Callable, Iterable, Mapping, MutableMapping, Mutable
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
+import yaml
+
 #: What a job may hold beside the inputs.
-OWN = {"id", "tmp_folder", "outputs_folder"}
+OWN = {"tmp_folder", "outputs_folder"}
 
 
 def near(name: str, names: Iterable[str]) -> str | None:
@@ -51,8 +53,8 @@ def check_names(job: Mapping[str, Any], parameters: Iterable[Mapping[str, Any]])
     missing = [parameter for parameter in parameters if job.get(parameter["id"]) is None]
     unknown = [name for name in job if name not in {p["id"] for p in parameters} | OWN and ":" not in name]
     for name in unknown:
-        meant = near(name, [parameter["id"] for parameter in missing])
-        if meant:
+        meant = near(name, [parameter["id"] for parameter in parameters])
+        if meant in {parameter["id"] for parameter in missing}:
             raise ValueError(f"Input '{name}' is not one of the workflow's.{_meant(meant)}")
     for parameter in missing:
         if not _optional(parameter):
@@ -64,7 +66,19 @@ def check_names(job: Mapping[str, Any], parameters: Iterable[Mapping[str, Any]])
 def _optional(parameter: Mapping[str, Any]) -> bool:
     kind = parameter.get("type")
     kinds = kind if isinstance(kind, MutableSequence) else [kind]
-    return parameter.get("default") is not None or bool({"null", "Any"} & {k for k in kinds if isinstance(k, str)})
+    return "default" in parameter or bool({"null", "Any"} & {k for k in kinds if isinstance(k, str)})
+
+
+def named_folders(job: Any, base: str) -> dict[str, str]:
+    """Return the folders that a job names for its run.
+
+    :param job: the job, or path of its file.
+    :param base: folder to which a relative path refers.
+    """
+    if isinstance(job, str) and os.path.isfile(os.path.join(base, job)):
+        with open(os.path.join(base, job), encoding="utf-8") as stream:
+            job = yaml.safe_load(stream)
+    return {name: str(job[name]) for name in OWN if job.get(name)} if isinstance(job, Mapping) else {}
 
 
 def local_path(value: Any) -> str | None:
@@ -85,19 +99,19 @@ def check_locations(value: Any, name: str = "") -> None:
     :raises PermissionError: names the input, the path and the variable to set.
     """
     path = local_path(value)
-    if path and not os.path.exists(path):
+    if path and not os.path.exists(path) and "listing" not in value:
         folder = os.path.dirname(path)
         there = os.listdir(folder) if os.access(folder, os.R_OK | os.X_OK) else []
         nearest = near(os.path.basename(path), there)
         hint = f" Did you mean {os.path.join(folder, nearest)}?" if nearest else ""
         raise FileNotFoundError(
-            f"Input '{name}': {path} is not there, or not for this service to see.{hint} Inputs belong under the "
-            "inputs folder (/var/lib/airflow/cwl/inputs) or a folder of cwl_airflow_data_paths."
+            f"Input '{name}': {path} is not there, or not for this service to see.{hint} Inputs belong into the "
+            "inputs folder or into a folder of cwl_airflow_data_paths."
         )
-    if path and not os.access(path, os.R_OK):
+    elif path and os.path.exists(path) and not os.access(path, os.R_OK):
         raise PermissionError(
-            f"Input '{name}': {path} may not be read. Put it under the inputs folder (/var/lib/airflow/cwl/inputs), "
-            "or open its folder with cwl_airflow_data_paths."
+            f"Input '{name}': {path} may not be read. Put it into the inputs folder, or open its folder with "
+            "cwl_airflow_data_paths."
         )
     if isinstance(value, MutableMapping):
         for key, item in value.items():

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import hashlib
 import json
 import logging
+import re
 import shutil
 import sys
 import time
@@ -27,6 +29,10 @@ if TYPE_CHECKING:
 
 #: Marks the folder of a run with a failed task.
 FAILED = "failed"
+#: Held by the tasks that work in the folder of a run.
+LOCK = "lock"
+#: The dispatcher's report.
+REPORT = "job.json"
 
 
 class StepFailed(AirflowException):  # type: ignore[misc]
@@ -39,7 +45,7 @@ class CWLOperator(BaseOperator):  # type: ignore[misc]  # Airflow is only typed 
     def __init__(self, **kwargs: Any) -> None:
         """Make the task; a step that was skipped does not stop those after it."""
         super().__init__(**{"trigger_rule": "none_failed", **kwargs})
-        self._folder: Path | None = None
+        self._run: Run | None = None
 
     @cached_property
     def settings(self) -> Settings:
@@ -50,31 +56,38 @@ class CWLOperator(BaseOperator):  # type: ignore[misc]  # Airflow is only typed 
         """Return the run with a folder."""
         from .run import Run
 
-        return Run(self.dag.source, folder, self.settings.cwltool)
+        self._run = Run(self.dag.source, folder, self.settings.cwltool, self.settings.container_command)
+        return self._run
 
     def folder_of(self, context: Any) -> Path:
         """Return the run's folder, as the dispatcher reported it."""
+        return Path(self.job_of(context)["tmp_folder"])
+
+    def job_of(self, context: Any) -> dict[str, Any]:
+        """Return the run's job with its folders, as the dispatcher reported it."""
         dispatcher = self.dag.dispatcher.task_id
         report = context["ti"].xcom_pull(task_ids=dispatcher)
         try:
-            job = json.loads(Path(report).read_text(encoding="utf-8"))
+            text = Path(report).read_text(encoding="utf-8")
+            job: dict[str, Any] = json.loads(text)
             folder = Path(job["tmp_folder"])
         except (OSError, TypeError, ValueError, KeyError) as error:
             raise StepFailed(
                 f"The data of this run is gone ({report or 'no report'}): clear {dispatcher}, with all tasks after it."
             ) from error
-        if not (folder / "inputs.json").exists():
-            # A dispatcher of the user's own: the first of its tasks that comes here does the rest.
-            with open(folder / "lock", "w") as lock:
+        if Path(report) != folder / REPORT:
+            # A dispatcher of the user's own: the first task that comes here does the rest, for each of its reports.
+            begun = folder / f"begun-{hashlib.sha256(text.encode()).hexdigest()}"
+            with open(folder / "begin.lock", "w") as lock:
                 fcntl.flock(lock, fcntl.LOCK_EX)
-                if not (folder / "inputs.json").exists():
+                if not begun.exists():
                     self.run_of(folder).begin(job, str(self.settings.inputs_folder))
-        return folder
+                    begun.touch()
+        return job
 
     @contextlib.contextmanager
     def acting(self, folder: Path) -> Iterator[None]:
         """Show what cwltool says, keep a note of a failure, and put it into one line."""
-        self._folder = folder
         cwltool = logging.getLogger("cwltool")
         handlers, stderr = cwltool.handlers[:], sys.stderr
         cwltool.handlers = logging.getLogger("airflow.task").handlers[:]
@@ -82,7 +95,10 @@ class CWLOperator(BaseOperator):  # type: ignore[misc]  # Airflow is only typed 
         sys.stderr = sys.__stderr__  # cwltool hands it to processes: it must be a real file
         try:
             (folder / FAILED).unlink(missing_ok=True)
-            yield
+            # Held while the task runs: nobody else removes the folder then.
+            with open(folder / LOCK, "w") as lock:
+                fcntl.flock(lock, fcntl.LOCK_SH)
+                yield
         except AirflowSkipException:
             raise
         except BaseException as error:
@@ -90,7 +106,11 @@ class CWLOperator(BaseOperator):  # type: ignore[misc]  # Airflow is only typed 
             self.stop()
             if isinstance(error, AirflowException) or not isinstance(error, Exception):
                 raise
-            self.log.error("%s", error, exc_info=self.log.isEnabledFor(logging.DEBUG))
+            # What cwltool and this package raise says all; of anything else one wants to know where it came from.
+            expected = isinstance(error, (ValueError, OSError)) or type(error).__module__.startswith(
+                ("cwltool.", "schema_salad.")
+            )
+            self.log.error("%s", error, exc_info=not expected)
             raise StepFailed(f"{self.task_id}: {last_line(error)}") from None
         finally:
             sys.stderr = stderr
@@ -98,10 +118,8 @@ class CWLOperator(BaseOperator):  # type: ignore[misc]  # Airflow is only typed 
 
     def stop(self) -> None:
         """End what this task started."""
-        if self._folder is not None:
-            from .executor import stop
-
-            stop(self._folder / "scratch", self.settings.container_command)
+        if self._run is not None:
+            self._run.stop()
 
     def on_kill(self) -> None:
         """End what this task started (called by Airflow when the task is to end)."""
@@ -122,18 +140,18 @@ class CWLJobDispatcher(CWLOperator):
         """
         settings = self.settings
         job = jobs.job_of(context["dag_run"].conf, self.dag.inputs)
-        folder, outputs_folder = self.dag.folders(context["run_id"], job)
+        given = jobs.named_folders(job, str(settings.inputs_folder))
+        folder, outputs_folder = self.dag.folders(context["run_id"], given)
         jobs.check_writable("tmp_folder", str(folder))
         jobs.check_writable("outputs_folder", str(outputs_folder))
         prune(settings.tmp_folder, settings.keep_failed_days)
         shutil.rmtree(folder, ignore_errors=True)
-        folder.mkdir(parents=True)
+        folder.mkdir(parents=True, exist_ok=True)
         with self.acting(folder):
-            self.run_of(folder).begin(job, str(settings.inputs_folder))
-        inputs = json.loads((folder / "inputs.json").read_text(encoding="utf-8"))
+            inputs = self.run_of(folder).begin(job, str(settings.inputs_folder))
         report = {**inputs, "tmp_folder": str(folder), "outputs_folder": str(outputs_folder)}
-        replace(folder / "job.json", json.dumps(report))
-        return str(folder / "job.json")
+        replace(folder / REPORT, json.dumps(report))
+        return str(folder / REPORT)
 
 
 class CWLStepOperator(CWLOperator):
@@ -234,26 +252,26 @@ class CWLJobGatherer(CWLOperator):
 
     def execute(self, context: Any) -> str:
         """Move the outputs to their folder, and return the path of the file that reports them."""
-        folder = self.folder_of(context)
-        job = json.loads((folder / "job.json").read_text(encoding="utf-8"))
+        job = self.job_of(context)
+        folder, outputs_folder = Path(job["tmp_folder"]), Path(job["outputs_folder"])
         with self.acting(folder):
-            own = self.settings.outputs_folder / self.dag.dag_id
-            _, report = gather(self.run_of(folder), Path(job["outputs_folder"]), own)
+            own = outputs_folder == self.dag.folders(context["run_id"], {})[1]
+            _, report = gather(self.run_of(folder), outputs_folder, own)
         if not self.settings.keep_tmp_data:
             shutil.rmtree(folder, ignore_errors=True)
         return report
 
 
-def gather(run: Run, folder: Path, own: Path | None) -> tuple[dict[str, Any], str]:
+def gather(run: Run, folder: Path, own: bool) -> tuple[dict[str, Any], str]:
     """Move the outputs of a run to a folder.
 
     :param folder: where they go.
-    :param own: folders below this one are the runs' own: what an earlier try left there is removed.
+    :param own: whether the folder is the run's own: what an earlier try left there is removed.
     :returns: the outputs, and the path of the file that reports them.
     """
     from .run import STATISTICS
 
-    if own and own in folder.parents:
+    if own:
         shutil.rmtree(folder, ignore_errors=True)
     outputs = run.end(folder)
     report = folder / "workflow_report.json"
@@ -275,7 +293,11 @@ def prune(folder: Path, days: float) -> None:
     """
     for note in folder.glob(f"*/*/{FAILED}"):
         with contextlib.suppress(OSError):
-            if time.time() - note.stat().st_mtime > days * 86400:
+            # An hour at least: the task may be about to be tried again.
+            if time.time() - note.stat().st_mtime < max(days * 86400, 3600):
+                continue
+            with open(note.parent / LOCK, "w") as lock:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)  # or one of its tasks runs
                 shutil.rmtree(note.parent, ignore_errors=True)
 
 
@@ -286,9 +308,10 @@ def described(failure: Failure) -> str:
 
 
 def last_line(error: BaseException) -> str:
-    """Return the line of a message that says what is wrong: cwltool puts where it was before what it was."""
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return lines[-1] if lines else type(error).__name__
+    """Return in one line what is wrong: cwltool puts it after where it was, and the object in question after it."""
+    text = re.sub(r"^\S+:\d+:\d+:", "", str(error), flags=re.MULTILINE)
+    text = " ".join(text.partition("{")[0].split() or text.split())
+    return shortened(text, 400) or type(error).__name__
 
 
 def shortened(text: str, length: int = 200) -> str:

@@ -75,11 +75,13 @@ def _digest(uri: str) -> str | None:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def _unchanged(entry: Mapping[str, Any]) -> bool:
+def _unchanged(texts: Mapping[str, str]) -> bool:
+    return all(_digest(uri) == digest for uri, digest in texts.items() if urlsplit(uri).scheme == "file")
+
+
+def _old(entry: Mapping[str, Any]) -> bool:
     remote = any(urlsplit(uri).scheme != "file" for uri in entry["texts"])
-    if remote and not 0 <= time.time() - entry["time"] < REMOTE:
-        return False
-    return all(_digest(uri) == digest for uri, digest in entry["texts"].items() if urlsplit(uri).scheme == "file")
+    return remote and not 0 <= time.time() - entry["time"] < REMOTE
 
 
 def kept(folder: Path, key: Any, make: Callable[[], tuple[Plan, Mapping[str, str]]]) -> Plan:
@@ -89,16 +91,24 @@ def kept(folder: Path, key: Any, make: Callable[[], tuple[Plan, Mapping[str, str
     :param key: what the plan depends on beside the texts: anything that JSON can hold.
     :param make: reads and checks the document, and returns the plan with the checksums of all texts.
     """
-    name = json.dumps([FORMAT, version("cwltool"), key], sort_keys=True)
+    name = json.dumps([FORMAT, version("cwltool"), key], sort_keys=True, default=str)
     file = folder / f"{hashlib.sha256(name.encode()).hexdigest()}.json"
+    known = None
     try:
         entry = json.loads(file.read_text(encoding="utf-8"))
-        if _unchanged(entry):
+        if _unchanged(entry["texts"]):
             tasks = {name: Task(step, tuple(before), scattered) for name, step, before, scattered in entry["tasks"]}
-            return Plan(tasks, tuple(entry["last"]))
+            known = Plan(tasks, tuple(entry["last"]))
+            if not _old(entry):
+                return known
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         pass  # missing, half of one, or of another version
-    made, texts = make()
+    try:
+        made, texts = make()
+    except Exception:
+        if known:  # the network is away
+            return known
+        raise
     tasks_as_list = [[name, task.step, task.before, task.scattered] for name, task in made.tasks.items()]
     replace(file, json.dumps({"texts": dict(texts), "time": time.time(), "tasks": tasks_as_list, "last": made.last}))
     return made

@@ -1,13 +1,14 @@
 """One run of a document, a task at a time. Between tasks there is only JSON in the run's folder.
 
 =================  =====================================================
-``job.json``       the job as it was given, with the run's folders
+``job.json``       the inputs as plain JSON, with the run's folders
 ``inputs.json``    its inputs as cwltool takes them
 ``overrides.json`` what the job says under ``cwltool:overrides``
 ``steps/``         outputs and status of each step
 ``jobs/``          the same of the jobs of scattered steps
 ``outputs/``       the files of both
 ``scratch/``       what a task needs while it runs
+``containers/``    identifiers of the containers that it runs
 =================  =====================================================
 """
 
@@ -29,18 +30,18 @@ from typing import Any
 from cwltool.context import RuntimeContext
 from cwltool.errors import WorkflowException
 from cwltool.executors import JobExecutor
-from cwltool.load_tool import jobloaderctx, resolve_overrides
+from cwltool.load_tool import jobloader_id_name, jobloaderctx, resolve_overrides
 from cwltool.main import init_job_order
 from cwltool.mutation import MutationManager
 from cwltool.process import relocateOutputs, shortname
 from cwltool.utils import WorkflowStateItem, visit_class
 from cwltool.workflow_job import object_from_state
 from ruamel.yaml.comments import CommentedMap
-from schema_salad.exceptions import SchemaSaladException
 from schema_salad.ref_resolver import Loader, file_uri
 from schema_salad.sourceline import cmap
 
 from . import documents, jobs, plans, state
+from .executor import remove_containers, stop
 from .steps import Jobs, StepByStep
 
 REQUIREMENTS = "https://w3id.org/cwl/cwl#requirements"
@@ -53,61 +54,68 @@ STATISTICS = "cwl-airflow:statistics"
 class Run:
     """One run of a document."""
 
-    def __init__(self, source: str, folder: Path, cwltool: Mapping[str, Any]) -> None:
+    def __init__(self, source: str, folder: Path, cwltool: Mapping[str, Any], engine: str = "docker") -> None:
         """Note what runs where.
 
         :param source: path or URL of a document that was checked before, with ``#name`` for one process of several.
         :param folder: where the run keeps its state and intermediate data.
         :param cwltool: options of cwltool by name.
+        :param engine: the command that removes containers.
         """
         self.source = source
         self.folder = folder
         self._cwltool = cwltool
+        self._engine = engine
+        self._containers: Path | None = None
 
     def _load(self, part: str) -> Any:
         file = self.folder / "overrides.json"
         overrides = state.load(file) if file.exists() else ()
         return documents.load(self.source, self._cwltool, overrides, validate=False, part=part).process
 
-    def begin(self, job: Any, base: str) -> None:
+    def begin(self, job: Any, base: str) -> dict[str, Any]:
         """Normalise the job as cwltool does and keep it as the inputs of the run.
 
         :param job: the job, or path or URL of its file.
         :param base: folder to which relative paths of a job refer that is no file.
+        :returns: the inputs as plain JSON.
         :raises ValueError: an input is missing or misspelt.
         :raises FileNotFoundError: a file of the job is not there.
         :raises cwltool.errors.WorkflowException: what else is wrong with it.
         """
         loader = Loader(copy.copy(jobloaderctx))
+        uri = file_uri(base)
         if isinstance(job, str):
             path = job if "://" in job else os.path.join(base, job)
             if "://" not in path and not os.path.isfile(path):
                 raise FileNotFoundError(f"The job's file {path} is not there.")
-            base = os.path.dirname(path)
-            resolved, _ = loader.resolve_ref(documents.locate(path), checklinks=False)
+            base, uri = os.path.dirname(path), documents.locate(path)
+            resolved, _ = loader.resolve_ref(uri, checklinks=False)
         elif isinstance(job, Mapping):
-            resolved, _ = loader.resolve_all(cmap(copy.deepcopy(dict(job))), file_uri(base) + "/", checklinks=False)
+            resolved, _ = loader.resolve_all(cmap(state.as_written(dict(job))), file_uri(base) + "/", checklinks=False)
         else:
             raise ValueError(f"'job' must be an object or the path of a file, not {job!r}.")
-        for name in ("id", "tmp_folder", "outputs_folder", TOOL):
+        for name in (jobloader_id_name, "tmp_folder", "outputs_folder", TOOL):
             resolved.pop(name, None)
         if OVERRIDES in resolved:
-            overrides = resolve_overrides(resolved, file_uri(base), self.source)
+            overrides = resolve_overrides(resolved, uri, documents.locate(self.source).partition("#")[0])
             del resolved[OVERRIDES]
             state.dump(overrides, self.folder / "overrides.json")
         process = self._load(plans.FIRST)
         parameters = [{**parameter, "id": shortname(parameter["id"])} for parameter in process.tool["inputs"]]
         jobs.check_names(resolved, parameters)
-        jobs.check_locations(resolved)
+        jobs.check_locations({parameter["id"]: resolved.get(parameter["id"]) for parameter in parameters})
         arguments = argparse.Namespace(workflow=self.source, tool_help=False)
         order = init_job_order(resolved, arguments, process, loader, io.StringIO(), input_basedir=base)
         inputs = dict(order)
         if isinstance(process, StepByStep):
             with self._scratch(plans.FIRST) as context:
+                context.toplevel = True  # it looks for secondary files then
                 inputs = dict(process._init_job(order, context).job)
             if REQUIREMENTS in order:
                 inputs[REQUIREMENTS] = order[REQUIREMENTS]
         state.dump(inputs, self.folder / "inputs.json")
+        return inputs
 
     def step(self, step: str | None, name: str, executor: JobExecutor) -> str:
         """Run a step, or the tool if the document is one, and keep its outputs.
@@ -178,16 +186,17 @@ class Run:
             outdir = self.folder / "outputs" / place
             shutil.rmtree(outdir, ignore_errors=True)
             outdir.mkdir(parents=True)
-            context.outdir = str(outdir)
+            # Left where the jobs made them: moving would change what the next step sees of them.
+            context.tmp_outdir_prefix = f"{outdir}/"
             outputs, status = executor(process, CommentedMap(order), context)
         if status not in ("success", "skipped"):
-            raise WorkflowException(f"ended with {status}")
+            raise WorkflowException(f"ended with {status}: see above, or clear the steps before it")
         # cwltool's own count of who may still write a file; it means nothing in another process.
         visit_class(outputs, ("File",), MutationManager().unset_generation)
         return outputs, status
 
     def end(self, outdir: Path) -> dict[str, Any]:
-        """Collect the outputs of the run and write its report.
+        """Collect the outputs of the run.
 
         Until this has succeeded the run's own files stay where they are.
 
@@ -207,7 +216,9 @@ class Run:
         with self._scratch(plans.LAST) as context:
             below = Path(os.path.realpath(self.folder))
             scratch = below / "scratch" / plans.LAST
-            visit_class(outputs, ("File", "Directory"), functools.partial(_link, below, scratch, {}))
+            links: dict[str, str] = {}
+            for kind in ("Directory", "File"):  # a file may be in one of the folders
+                visit_class(outputs, (kind,), functools.partial(_link, below, scratch, links))
             outdir.mkdir(parents=True, exist_ok=True)
             outputs = relocateOutputs(
                 outputs, str(outdir), [str(scratch)], "move", context.make_fs_access(""), True,
@@ -215,6 +226,10 @@ class Run:
             )  # fmt: skip
         visit_class(outputs, ("File", "Directory"), _as_cwltool_prints)
         return dict(outputs)
+
+    def stop(self) -> None:
+        """End all processes and containers of the task that acts on this run."""
+        stop(self._containers, self._engine)
 
     def statistics(self) -> dict[str, Any]:
         """Return what each step took: disk in bytes, time in seconds."""
@@ -236,13 +251,18 @@ class Run:
         scratch = self.folder / "scratch" / name
         shutil.rmtree(scratch, ignore_errors=True)
         scratch.mkdir(parents=True)
+        # An earlier try that was killed may have left some. Not in scratch, which is gone when they are to be found.
+        self._containers = self.folder / "containers" / name
+        remove_containers(self._containers, self._engine)
+        self._containers.mkdir(parents=True)
         context = RuntimeContext(dict(self._cwltool))
         context.basedir = str(self.folder)
         context.tmpdir_prefix = f"{scratch}/tmp-"
         context.tmp_outdir_prefix = f"{scratch}/out-"
-        context.cidfile_dir = str(scratch)
+        context.cidfile_dir = str(self._containers)
         try:
             yield context
+            shutil.rmtree(self._containers, ignore_errors=True)
         finally:
             shutil.rmtree(scratch, ignore_errors=True)
 
@@ -274,23 +294,48 @@ def _link(below: Path, scratch: Path, links: dict[str, str], value: dict[str, An
     """Give a file of the run a second name in `scratch`, to be moved: the first one stays for another try.
 
     :param below: the run's folder.
-    :param links: the second names so far; a file that is several outputs stays one file.
+    :param links: the second names so far; a file that is several outputs, or in a folder that is one, stays one file.
     """
     path = jobs.local_path(value)
     real = Path(os.path.realpath(path)) if path else None
     if not path or not real or below not in real.parents or scratch in real.parents:
         return  # relocateOutputs copies what is not the run's
-    if path in links:
-        _rebase(value, path, links[path])
-        return
+    for known, link in links.items():
+        if f"{path}/".startswith(f"{known}/"):
+            _rebase(value, known, link)
+            return
     target = scratch / str(len(links)) / os.path.basename(path)
     links[path] = str(target)
     target.parent.mkdir()
-    if real.is_dir():
-        shutil.copytree(real, target, symlinks=True, copy_function=os.link)
-    else:
-        os.link(real, target)
+    _link_all(below, real, target)
     _rebase(value, path, str(target))
+
+
+def _link_all(below: Path, real: Path, target: Path) -> None:
+    """Link a file or a folder with all that is in it, and what links in it lead to elsewhere in the run's folder."""
+    if real.is_dir():
+        target.mkdir()
+        for entry in real.iterdir():
+            leads_to = Path(os.path.realpath(entry))
+            if entry.is_symlink() and (below not in leads_to.parents or not leads_to.exists()):
+                (target / entry.name).symlink_to(os.readlink(entry))
+            else:
+                _link_all(below, leads_to, target / entry.name)
+        return
+    try:
+        os.link(real, target)
+    except OSError:  # of another owner, where the kernel protects hard links
+        shutil.copy2(real, target)
+
+
+def _rebase(value: Any, old: str, new: str) -> None:
+    """Change the paths of a file or folder, and of what it lists."""
+    path = jobs.local_path(value)
+    if path and f"{path}/".startswith(f"{old}/"):
+        value["location"] = file_uri(new + path[len(old) :])
+        value.pop("path", None)
+    for each in value.get("listing") or []:
+        _rebase(each, old, new)
 
 
 def _as_cwltool_prints(value: dict[str, Any]) -> None:
@@ -300,19 +345,6 @@ def _as_cwltool_prints(value: dict[str, Any]) -> None:
         value["path"] = path
 
 
-def _rebase(value: Any, old: str, new: str) -> None:
-    """Change the paths of a file or folder, and of what it lists."""
-    path = jobs.local_path(value)
-    if path and (path + "/").startswith(old + "/"):
-        value["location"] = file_uri(new + path[len(old) :])
-        value.pop("path", None)
-    for each in value.get("listing") or []:
-        _rebase(each, old, new)
-
-
 def size(folder: Path) -> int:
     """Return the size of all files of a folder in bytes, links not followed."""
     return sum(entry.lstat().st_size for entry in folder.rglob("*") if not entry.is_dir())
-
-
-__all__ = ["STATISTICS", "Run", "SchemaSaladException", "WorkflowException", "size"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -12,6 +13,7 @@ import psutil
 import yaml
 from airflow.configuration import conf
 
+FOLDERS = ("tmp_folder", "outputs_folder", "inputs_folder", "pickle_folder")
 ENGINES = ("docker", "podman", "singularity", "apptainer")
 
 
@@ -40,6 +42,11 @@ class Settings:
     cwltool: Mapping[str, Any] = field(default_factory=dict)
 
     @property
+    def folders(self) -> dict[str, str]:
+        """The folders by name."""
+        return {name: str(getattr(self, name)) for name in FOLDERS}
+
+    @property
     def container_command(self) -> str:
         """The command that removes containers."""
         return "podman" if self.container_engine == "podman" else "docker"
@@ -61,8 +68,7 @@ class Settings:
         """
         home = Path(conf.get("core", "dags_folder")).parent / "cwl"
         folders: dict[str, Any] = {
-            name: Path(_text(name, args) or home / name.removesuffix("_folder"))
-            for name in ("tmp_folder", "outputs_folder", "inputs_folder", "pickle_folder")
+            name: Path(_text(name, args) or home / name.removesuffix("_folder")) for name in FOLDERS
         }
         engine = _text("container_engine", args) or _engine_of(args)
         if engine not in ENGINES:
@@ -83,14 +89,14 @@ class Settings:
                 cwltool[name] = conf.getboolean("cwl", name)
         cwltool["podman"] = engine == "podman"
         cwltool["singularity"] = engine in ("singularity", "apptainer")
-        keep = conf.getboolean("cwl", "keep_tmp_data", fallback=bool(args.get("keep_tmp_data", False)))
+        keep = (_text("keep_tmp_data", args) or "false").lower() in ("true", "t", "1", "yes")
         return cls(**folders, **numbers, container_engine=engine, keep_tmp_data=keep, cwltool=cwltool)
 
 
 def _text(name: str, args: Mapping[str, Any]) -> str | None:
     # As before: what the host says goes before what a DAG says.
     value = conf.get("cwl", name, fallback=None) or args.get(name)
-    return str(value) if value else None
+    return None if value in (None, "") else str(value)
 
 
 def _number(name: str, args: Mapping[str, Any], default: float, least: float) -> float:
@@ -99,7 +105,7 @@ def _number(name: str, args: Mapping[str, Any], default: float, least: float) ->
         number = float(default if value is None else value)
     except ValueError:
         number = least - 1
-    if number < least:
+    if not least <= number < math.inf:
         raise ValueError(f"[cwl] {name} is {value}; it must be a number of at least {least}")
     return number
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from pathlib import Path
 from typing import Any
 
@@ -22,8 +23,7 @@ def _text(number: ScalarFloat) -> str:
 
 def _marked(value: Any) -> Any:
     if isinstance(value, ScalarFloat):
-        text = _text(value)
-        return float(value) if text == repr(float(value)) else {MARK: text}
+        return {MARK: _text(value)}
     if isinstance(value, dict):
         return {str(key): _marked(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
@@ -33,6 +33,17 @@ def _marked(value: Any) -> Any:
 
 def _unmarked(value: dict[str, Any]) -> Any:
     return yaml_no_ts().load(value[MARK]) if value.keys() == {MARK} else value
+
+
+def as_written(value: Any) -> Any:
+    """Give the numbers of JSON the form that they have in YAML, in which cwltool hands them to tools."""
+    if isinstance(value, float) and math.isfinite(value):
+        return yaml_no_ts().load(json.dumps(value))
+    if isinstance(value, dict):
+        return {key: as_written(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [as_written(item) for item in value]
+    return value
 
 
 def dump(value: Any, path: Path) -> None:

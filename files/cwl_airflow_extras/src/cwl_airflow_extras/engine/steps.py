@@ -56,6 +56,18 @@ class Jobs:
             callback({}, "success")
 
 
+def _given(item: WorkflowStateItem | None) -> bool:
+    """Tell whether an output has a value: a scattered step of which only some jobs were skipped has."""
+    values = [item.value if item else None]
+    while values:
+        value = values.pop()
+        if isinstance(value, list):
+            values += value
+        elif value is not None:
+            return True
+    return False
+
+
 class StepByStep(Workflow):  # type: ignore[misc]  # cwltool is typed in part only
     """A workflow that can run one of its steps, when it is given what the steps before it gave."""
 
@@ -102,7 +114,7 @@ class StepByStep(Workflow):  # type: ignore[misc]  # cwltool is typed in part on
         items = {shortname(output["id"]): self.state[output["id"]] for output in step.tool["outputs"]}
         states = {item.success for item in items.values() if item is not None}
         status = workflow_job.processStatus
-        if status == "success" and states == {"skipped"}:
+        if status == "success" and states == {"skipped"} and not any(_given(item) for item in items.values()):
             status = "skipped"
         if self.only_jobs and self.jobs:
             output_callbacks({str(number): done for number, done in self.jobs.done.items()}, status)
