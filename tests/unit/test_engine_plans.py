@@ -151,3 +151,24 @@ def _plan_twice(workflow: Path) -> bool:
             entry.unlink(missing_ok=True)
         tasks.add(tuple(_plan(workflow).tasks))
     return tasks == {("each",)}
+
+
+def test_a_document_from_the_network_holds_while_the_network_is_away(tmp_path: Path) -> None:
+    plan = plans.Plan({"x": plans.Task(None)}, ("x",))
+    made = []
+
+    def make() -> Any:
+        made.append(1)
+        if len(made) > 1:
+            raise OSError("no network")
+        return plan, {"https://example.org/x.cwl": "0"}
+
+    assert plans.kept(tmp_path, "x", make) == plan
+    (entry,) = tmp_path.glob("*.json")
+    content = json.loads(entry.read_text(encoding="utf-8"))
+    entry.write_text(json.dumps({**content, "time": content["time"] - plans.REMOTE - 1}), encoding="utf-8")
+    assert plans.kept(tmp_path, "x", make) == plan
+    assert made == [1, 1]
+    entry.unlink()
+    with pytest.raises(OSError, match="no network"):
+        plans.kept(tmp_path, "x", make)
