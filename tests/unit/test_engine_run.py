@@ -183,17 +183,17 @@ def test_the_containers_of_another_task_are_left_alone(make: Any, tmp_path: Path
     engine.chmod(0o755)
     made = make(shell("exit 1"))
     mine = run.Run(made.source, made.folder, {}, str(engine))
-    for task in ("mine", "other"):
+    for task in ("step-mine", "step-other"):
         (made.folder / "containers" / task).mkdir(parents=True)
         (made.folder / "containers" / task / "1.cid").write_text(f"{task}-1", encoding="utf-8")
     with pytest.raises(WorkflowException):
         mine.step(None, "mine", Executor(1, 1024))
-    assert (tmp_path / "asked").read_text(encoding="utf-8") == "rm --force mine-1\n"
-    (made.folder / "containers/mine").mkdir()
-    (made.folder / "containers/mine/2.cid").write_text("mine-2", encoding="utf-8")
+    assert (tmp_path / "asked").read_text(encoding="utf-8") == "rm --force step-mine-1\n"
+    (made.folder / "containers/step-mine").mkdir()
+    (made.folder / "containers/step-mine/2.cid").write_text("mine-2", encoding="utf-8")
     mine.stop()
     assert (tmp_path / "asked").read_text(encoding="utf-8").splitlines()[1:] == ["rm --force mine-2"]
-    assert [folder.name for folder in (made.folder / "containers").iterdir()] == ["other"]
+    assert [folder.name for folder in (made.folder / "containers").iterdir()] == ["step-other"]
 
 
 def test_jobs_that_ran_do_not_run_again(make: Any, tmp_path: Path) -> None:

@@ -56,8 +56,8 @@ class _Reasons(logging.Handler):
         if not isinstance(record.args, tuple) or not record.args:
             return
         found = re.match(r"\[job .*?\] (?!completed)(?:was )?(.*)", record.getMessage(), re.DOTALL)
-        if found and isinstance(record.args[0], str):
-            lines = [line.strip() for line in found[1].splitlines() if line.strip()]
+        lines = [line.strip() for line in found[1].splitlines() if line.strip()] if found else []
+        if lines and isinstance(record.args[0], str):
             self.by_job[record.args[0]] = lines[-1].replace("exited with status:", "exit status")
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
 import re
 import time
 from collections.abc import Callable, Iterable, Mapping
@@ -107,6 +108,9 @@ def kept(folder: Path, key: Any, make: Callable[[], tuple[Plan, Mapping[str, str
         made, texts = make()
     except Exception:
         if known:  # the network is away
+            logging.getLogger(__name__).warning(
+                "Could not read %s again; its plan of before is used", key, exc_info=True
+            )
             return known
         raise
     tasks_as_list = [[name, task.step, task.before, task.scattered] for name, task in made.tasks.items()]

@@ -131,8 +131,8 @@ class Run:
         known: dict[int, Any] = {}
         for file in (self.folder / "jobs" / name).glob("*.json"):
             known |= {int(number): done for number, done in state.load(file).items()}
-        outputs, status = self._run(step, name, name, executor, Jobs(range(10**9), known) if known else None)
-        disk = sum(size(self.folder / "outputs" / each) for each in (name, f"{name}.jobs"))
+        outputs, status = self._run(step, name, f"step-{name}", executor, Jobs(range(10**9), known) if known else None)
+        disk = sum(size(self.folder / "outputs" / each) for each in (f"step-{name}", f"jobs-{name}"))
         report = {"status": status, "outputs": outputs, "disk": disk, "seconds": round(time.monotonic() - began, 3)}
         state.dump(report, self.report(name))
         return status
@@ -144,10 +144,10 @@ class Run:
         :param tasks: number of tasks at most.
         :returns: first number of each share and the number after its last.
         """
-        for folder in (self.folder / "jobs" / name, self.folder / "outputs" / f"{name}.jobs"):
+        for folder in (self.folder / "jobs" / name, self.folder / "outputs" / f"jobs-{name}"):
             shutil.rmtree(folder, ignore_errors=True)
         counted = Jobs()
-        self._run(step, name, f"{name}.count", _Uncounted(), counted)
+        self._run(step, name, f"count-{name}", _Uncounted(), counted)
         if counted.total <= in_task:
             return []
         each = math.ceil(counted.total / tasks)
@@ -159,7 +159,7 @@ class Run:
         :param share: what `share_out` returned.
         """
         wanted = Jobs(range(*share))
-        place = f"{name}.jobs/{share[0]}"
+        place = f"jobs-{name}/{share[0]}"
         outputs, _ = self._run(step, name, place, executor, wanted, only_jobs=True)
         state.dump(outputs, self.folder / "jobs" / name / f"{share[0]}.json")
 
@@ -172,6 +172,7 @@ class Run:
         some: Jobs | None = None,
         only_jobs: bool = False,
     ) -> tuple[Any, str]:
+        # A place begins with its kind: a step may be called like another one's jobs.
         self.report(name).unlink(missing_ok=True)
         inputs = state.load(self.folder / "inputs.json")
         order = inputs

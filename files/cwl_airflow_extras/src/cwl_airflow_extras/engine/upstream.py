@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -13,13 +12,15 @@ def collect_reports(context: Any, task_ids: list[str] | None = None) -> dict[str
     :param context: the context of the task.
     :param task_ids: the tasks whose reports to read; all of the DAG by default.
     """
+    from . import state
+
     dag = context["dag"]
     data: dict[str, Any] = {}
     for task_id in dag.task_ids if task_ids is None else task_ids:
         report = context["ti"].xcom_pull(task_ids=task_id)
         if not isinstance(report, str) or not Path(report).is_file():
             continue
-        content = json.loads(Path(report).read_text(encoding="utf-8"))
+        content = state.load(Path(report))
         task = dag.plan.tasks.get(task_id)
         if task is None:
             data |= content
