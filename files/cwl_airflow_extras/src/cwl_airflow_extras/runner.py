@@ -22,8 +22,8 @@ import requests
 
 from .checks import setting
 from .engine.files import replace
+from .engine.plans import REPORT, STATISTICS
 
-STATISTICS = "cwl-airflow:statistics"
 UNSUPPORTED = 33
 DAG = """\
 from cwl_airflow.extensions.cwldag import CWLDAG
@@ -133,7 +133,7 @@ def run(options: argparse.Namespace) -> Any:
         with contextlib.suppress(Failed, requests.RequestException):  # refused while a task ends
             airflow.ask("DELETE", f"dags/{dag_id}", missing=True)
     folder = Path(setting("cwl", "outputs_folder")) / dag_id / "run"
-    text = (folder / "workflow_report.json").read_text(encoding="utf-8")
+    text = (folder / REPORT).read_text(encoding="utf-8")
     if options.outdir:
         shutil.copytree(folder, options.outdir, symlinks=True, dirs_exist_ok=True)
         shutil.rmtree(folder.parent)

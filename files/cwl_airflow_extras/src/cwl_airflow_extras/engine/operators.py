@@ -16,7 +16,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from airflow.exceptions import AirflowException, AirflowSkipException
+from airflow.exceptions import AirflowException, AirflowSkipException, AirflowTaskTimeout
 from airflow.models import BaseOperator
 
 from . import jobs, plans
@@ -33,6 +33,10 @@ FAILED = "failed"
 LOCK = "lock"
 #: The dispatcher's report.
 REPORT = "job.json"
+#: Under which keys a failed task pushes its error in a line, and the last task the outputs of the run.
+ERROR, RESULTS = "error", "results"
+#: Outputs that are longer as JSON are not pushed, in bytes: a database takes no more than some MiB at once.
+LONGEST_RESULTS = 4 * 2**20
 
 
 class StepFailed(AirflowException):  # type: ignore[misc]
@@ -46,6 +50,32 @@ class CWLOperator(BaseOperator):  # type: ignore[misc]  # Airflow is only typed 
         """Make the task; a step that was skipped does not stop those after it."""
         super().__init__(**{"trigger_rule": "none_failed", **kwargs})
         self._run: Run | None = None
+
+    def execute(self, context: Any) -> Any:
+        """Do what the task is for; if it fails, push why, for the reports of the run.
+
+        :raises StepFailed: the task failed.
+        """
+        try:
+            return self.act(context)
+        except AirflowSkipException:
+            raise
+        except (Exception, AirflowTaskTimeout) as error:
+            try:
+                context["ti"].xcom_push(key=ERROR, value=self.error_line(error))
+            except Exception:  # the first error is the one that matters
+                self.log.warning("The error could not be pushed", exc_info=True)
+            raise
+
+    def act(self, context: Any) -> Any:
+        """Do what the task is for."""
+        raise NotImplementedError
+
+    def error_line(self, error: BaseException) -> str:
+        """Say in one line which task failed, and why."""
+        said = " ".join(str(error).split()) if isinstance(error, StepFailed) else last_line(error)
+        name = getattr(self, "step", None) or self.task_id
+        return shortened(said if said.startswith((f"{name}:", f"{self.task_id}:")) else f"{name}: {said}", 600)
 
     @cached_property
     def settings(self) -> Settings:
@@ -133,7 +163,7 @@ class CWLJobDispatcher(CWLOperator):
         """Make the task."""
         super().__init__(task_id=task_id, **kwargs)
 
-    def execute(self, context: Any) -> str:
+    def act(self, context: Any) -> str:
         """Check the job, and return the path of the file that reports it.
 
         :raises ValueError: the job has none or a misspelt input.
@@ -165,7 +195,7 @@ class CWLStepOperator(CWLOperator):
         super().__init__(task_id=task_id, **kwargs)
         self.step = step
 
-    def execute(self, context: Any) -> Any:
+    def act(self, context: Any) -> Any:
         """Run the step, and return the path of the file that reports its outputs.
 
         :raises StepFailed: it failed; the log has the tool's command and its last lines.
@@ -211,7 +241,7 @@ class CWLScatterOperator(CWLStepOperator):
         super().__init__(task_id=task_id, step=step, **kwargs)
         self.step_task_id = step_task_id
 
-    def execute(self, context: Any) -> Any:
+    def act(self, context: Any) -> Any:
         """Return the shares: none if the step's own task is to run all jobs."""
         settings = self.settings
         folder = self.folder_of(context)
@@ -233,7 +263,7 @@ class CWLScatterJobsOperator(CWLScatterOperator):
         super().__init__(**kwargs)
         self.share = share
 
-    def execute(self, context: Any) -> None:
+    def act(self, context: Any) -> None:
         """Run the jobs.
 
         :raises StepFailed: one failed.
@@ -250,16 +280,28 @@ class CWLJobGatherer(CWLOperator):
         """Make the task."""
         super().__init__(task_id=task_id, **kwargs)
 
-    def execute(self, context: Any) -> str:
+    def act(self, context: Any) -> str:
         """Move the outputs to their folder, and return the path of the file that reports them."""
         job = self.job_of(context)
         folder, outputs_folder = Path(job["tmp_folder"]), Path(job["outputs_folder"])
         with self.acting(folder):
             own = outputs_folder == self.dag.folders(context["run_id"], {})[1]
-            _, report = gather(self.run_of(folder), outputs_folder, own)
+            outputs, report = gather(self.run_of(folder), outputs_folder, own)
+        text = json.dumps(outputs)
+        if len(text) <= LONGEST_RESULTS:
+            context["ti"].xcom_push(key=RESULTS, value=json.loads(text))  # of JSON's own types
+        else:
+            self.log.warning("The outputs are too many to be pushed: only %s lists them", report)
         if not self.settings.keep_tmp_data:
             shutil.rmtree(folder, ignore_errors=True)
         return report
+
+
+#: By these tasks a run of a CWL document is known.
+OPERATORS = frozenset(
+    each.__name__
+    for each in (CWLJobDispatcher, CWLStepOperator, CWLScatterOperator, CWLScatterJobsOperator, CWLJobGatherer)
+)
 
 
 def gather(run: Run, folder: Path, own: bool) -> tuple[dict[str, Any], str]:
@@ -269,13 +311,11 @@ def gather(run: Run, folder: Path, own: bool) -> tuple[dict[str, Any], str]:
     :param own: whether the folder is the run's own: what an earlier try left there is removed.
     :returns: the outputs, and the path of the file that reports them.
     """
-    from .run import STATISTICS
-
     if own:
         shutil.rmtree(folder, ignore_errors=True)
     outputs = run.end(folder)
-    report = folder / "workflow_report.json"
-    replace(report, json.dumps({**outputs, STATISTICS: run.statistics()}, indent=2))
+    report = folder / plans.REPORT
+    replace(report, json.dumps({**outputs, plans.STATISTICS: run.statistics()}, indent=2))
     return outputs, str(report)
 
 

@@ -23,6 +23,8 @@ from .files import replace
 
 #: Tasks of every DAG besides its steps.
 FIRST, LAST = "CWLJobDispatcher", "CWLJobGatherer"
+#: The file that reports the outputs of a run, and what it has beside them.
+REPORT, STATISTICS = "workflow_report.json", "cwl-airflow:statistics"
 #: Which form entries have, and which plans they hold: another one is not read.
 FORMAT = 1
 #: How long a document from the network counts as unchanged, in seconds.

@@ -47,8 +47,6 @@ from .steps import Jobs, StepByStep
 REQUIREMENTS = "https://w3id.org/cwl/cwl#requirements"
 OVERRIDES = "http://commonwl.org/cwltool#overrides"
 TOOL = "https://w3id.org/cwl/cwl#tool"
-#: What the report of a run has beside its outputs.
-STATISTICS = "cwl-airflow:statistics"
 
 
 class Run:

@@ -1,0 +1,161 @@
+"""Where reports go and how: connection ``process_report`` and the Variables with the key.
+
+Airflow's own ways to read a Variable say that there is none when the database is away or the Fernet key is another,
+and the report would go out unsigned. So they are not used here.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import jwt
+import requests
+
+from .outbox import Report
+
+CONNECTION = "process_report"
+KEY, ALGORITHM = "process_report_private_key", "process_report_algorithm"
+#: For how long a receiver may take to accept a connection and to answer, in seconds.
+TIMEOUT = (5, 20)
+
+
+class Unusable(Exception):
+    """Something that is set cannot be used; the message says what and how to mend it."""
+
+
+class Down(Exception):
+    """The receiver is not there."""
+
+
+class Refused(Exception):
+    """The receiver did not take a report."""
+
+
+@dataclass(frozen=True)
+class Signature:
+    """How reports are signed."""
+
+    key: str = field(repr=False)
+    algorithm: str
+
+    def __post_init__(self) -> None:
+        """Try the key.
+
+        :raises Unusable: it cannot sign.
+        """
+        if self.algorithm.lower() in ("", "none"):
+            raise Unusable(f"{ALGORITHM} is '{self.algorithm}': set it to the algorithm of {KEY}, for instance RS256")
+        try:
+            self.sign({})
+        except Exception as error:  # PyJWT and cryptography have many
+            said = str(error).splitlines()[0] if str(error) else type(error).__name__
+            raise Unusable(
+                f"{KEY} cannot sign with {ALGORITHM} {self.algorithm}: {said}: set a private key in PEM that fits"
+            ) from None
+
+    def sign(self, payload: Mapping[str, Any]) -> str:
+        """Return the JWT with a payload as its claims.
+
+        Source: RFC 7519.
+        """
+        return str(jwt.encode(dict(payload), self.key, algorithm=self.algorithm))
+
+
+@dataclass(frozen=True)
+class Receiver:
+    """Where reports are posted to."""
+
+    url: str
+    login: tuple[str, str] | None = field(default=None, repr=False)
+    signature: Signature | None = None
+
+    def body(self, payload: Mapping[str, Any]) -> bytes:
+        """Return what is posted."""
+        return json.dumps({"payload": self.signature.sign(payload) if self.signature else payload}).encode()
+
+    def post(self, session: requests.Session, report: Report) -> None:
+        """Post a report.
+
+        :raises Down: the receiver cannot be reached.
+        :raises Refused: it answered that it did not take the report, or did not answer in time.
+        """
+        headers = {"Content-Type": "application/json", "Idempotency-Key": report.key}
+        try:
+            # A redirect would turn the POST into a GET, which answers 200.
+            answer = session.post(
+                self.url + report.route,
+                data=self.body(report.payload),
+                headers=headers,
+                auth=self.login,
+                timeout=TIMEOUT,
+                allow_redirects=False,
+            )
+        except requests.ConnectionError as error:
+            raise Down(f"{self.url} cannot be reached: {error}") from None
+        except requests.RequestException as error:
+            raise Refused(f"{self.url}{report.route}: {error}") from None
+        if not 200 <= answer.status_code < 300:
+            raise Refused(f"{self.url}{report.route} answered {answer.status_code}: {answer.text[:200]!r}")
+
+
+def url_of(host: str | None, schema: str | None, port: int | None, extra: Mapping[str, Any]) -> str:
+    """Return the URL that a connection names, as Airflow's HTTP hook reads it, with a slash at its end.
+
+    :param extra: ``endpoint`` is the path below which the routes are.
+    :raises Unusable: it names none.
+    """
+    if not host:
+        raise Unusable(f"The connection {CONNECTION} has no host: set one")
+    base = host if "://" in host else f"{schema or 'http'}://{host}"
+    endpoint = str(extra.get("endpoint") or "").strip("/")
+    return "/".join(part for part in (base.rstrip("/") + (f":{port}" if port else ""), endpoint) if part) + "/"
+
+
+def receiver(session: Any) -> Receiver | None:
+    """Return the receiver of the site; none if there is none.
+
+    :param session: of Airflow's database.
+    :raises Unusable: a connection or key is set that cannot be used.
+    """
+    from airflow.configuration import ensure_secrets_loaded
+
+    backends = ensure_secrets_loaded()
+    try:
+        found = next(filter(None, (backend.get_connection(conn_id=CONNECTION) for backend in backends)), None)
+        if found is None:
+            return None
+        url = url_of(found.host, found.schema, found.port, found.extra_dejson)
+        login = (found.login, found.password or "") if found.login else None
+    except Exception as error:
+        raise _reading(f"The connection {CONNECTION}", error) from error
+    return Receiver(url, login, _signature(session, backends))
+
+
+def _signature(session: Any, backends: Any) -> Signature | None:
+    from airflow.models import Variable
+    from sqlalchemy import select
+
+    values: list[str] = []
+    for name in (KEY, ALGORITHM):
+        try:
+            value = next((each for backend in backends if (each := backend.get_variable(key=name)) is not None), None)
+        except Exception as error:
+            raise _reading(f"The Variable {name}", error) from error
+        if value is not None:
+            values.append(value)
+        elif session.scalar(select(Variable.key).where(Variable.key == name)):
+            raise Unusable(f"The Variable {name} cannot be decrypted: set it again")
+    if len(values) == 1:
+        raise Unusable(f"Only one of the Variables {KEY} and {ALGORITHM} is set: set both, or none to sign nothing")
+    return Signature(*values) if values else None
+
+
+def _reading(what: str, error: Exception) -> Exception:
+    from sqlalchemy.exc import SQLAlchemyError
+
+    if isinstance(error, (SQLAlchemyError, Unusable)):
+        return error
+    return Unusable(f"{what} cannot be read ({type(error).__name__}: {error}): set it again")
