@@ -42,6 +42,9 @@ Refused = Callable[..., str]
         ({"base_minimum_disk": 999999999}, ["base_minimum_disk asks for 999999999", HOST]),
         ({"base_ca_certificates": ["/nowhere.pem"]}, ["base_ca_certificates names '/nowhere.pem'"]),
         ({"cwl_airflow_data_paths": [{"path": "/data/none"}]}, ["cwl_airflow_data_paths has '/data/none'", HOST]),
+        ({"cwl_airflow_report_url": "receiver:8443"}, ["cwl_airflow_report_url is 'receiver:8443'", "https://"]),
+        ({"cwl_airflow_report_algorithm": "RS256"}, ["cwl_airflow_report_algorithm is RS256", "report_private_key"]),
+        ({"cwl_airflow_report_algorithm": "none"}, ["cwl_airflow_report_algorithm", "none"]),
         ({"cwl_airflow_api_host": "0.0.0.0"}, ["cwl_airflow_api_host", "0.0.0.0"]),
     ],
     ids=lambda value: next(iter(value)) if isinstance(value, dict) else "",
@@ -143,6 +146,17 @@ def test_fernet_key_that_is_none(refused: Refused, credentials: Path) -> None:
     credentials.mkdir(parents=True)
     (credentials / "fernet_key").write_text("this-is-no-fernet-key", encoding="utf-8")
     assert "fernet key is not 32 bytes in URL-safe base64" in refused({})
+
+
+@pytest.mark.parametrize(("content", "found"), [("garbage", "no PEM"), ("EC", "ECC")])
+def test_key_that_cannot_sign_reports(refused: Refused, credentials: Path, content: str, found: str) -> None:
+    credentials.mkdir(parents=True)
+    command = ["openssl", "genpkey", "-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-256"]
+    made = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    (credentials / "report_private_key").write_text(made if content == "EC" else content, encoding="utf-8")
+    output = refused({"cwl_airflow_report_url": "https://192.0.2.1", "cwl_airflow_report_algorithm": "RS256"})
+    assert found in output
+    assert "cwl_airflow_report_algorithm RS256 takes RSA" in output
 
 
 def test_limit_to_a_host_still_makes_the_secrets(inventory: Path, credentials: Path) -> None:

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 from conftest import PORTS, PROJECT, SITE, Run
 
-UNITS = ["airflow-webserver", "airflow-scheduler", "airflow-worker", "airflow-flower", "airflow-cwl-api"]
+UNITS = [f"airflow-{service}" for service in ("webserver", "scheduler", "worker", "flower", "cwl-api", "cwl-reports")]
 PLAYBOOK = str(PROJECT / ".venv/bin/ansible-playbook")
 CONTAINER = f"{SITE}-cwl-airflow-production"
 

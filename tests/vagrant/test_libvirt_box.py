@@ -19,7 +19,7 @@ from pathlib import Path
 import pytest
 from conftest import PROJECT, Run, runner
 
-UNITS = ["airflow-webserver", "airflow-scheduler", "airflow-worker", "airflow-flower", "airflow-cwl-api"]
+UNITS = [f"airflow-{service}" for service in ("webserver", "scheduler", "worker", "flower", "cwl-api", "cwl-reports")]
 CREDENTIALS = "/etc/cwl-airflow/credentials"
 NAME = "cwl-airflow-test"
 EXPECTED = json.loads((PROJECT / "files/workflows/two-step/expected/outputs.json").read_text(encoding="utf-8"))

@@ -8,7 +8,9 @@ from pathlib import Path
 
 import pytest
 
-SERVICES = ["airflow-webserver", "airflow-scheduler", "airflow-worker", "airflow-flower", "airflow-cwl-api"]
+SERVICES = [
+    f"airflow-{service}" for service in ("webserver", "scheduler", "worker", "flower", "cwl-api", "cwl-reports")
+]
 UNITS = [*SERVICES, "mariadb", "rabbitmq-server", "docker"]
 
 
