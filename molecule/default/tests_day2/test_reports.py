@@ -1,0 +1,195 @@
+"""What a site reports of its runs: to a real receiver, signed, whatever happens to run, receiver and service.
+
+rotate.yml made the key and told the role where the receiver is.
+"""
+
+from __future__ import annotations
+
+import json
+import shlex
+import time
+
+import pytest
+from cryptography.hazmat.primitives import serialization
+from test_engine import dag, tool, wait_for  # noqa: F401  # a fixture
+
+RECEIVER = "test-receiver"
+PUBLIC = "/var/lib/airflow/test-receiver.pem"
+
+
+class Receiver:
+    """The receiver that ships with the host, as a unit of its own; what it printed is in its journal."""
+
+    def __init__(self, host):
+        """Begin with no receiver."""
+        self.host = host
+
+    def start(self):
+        """Start it."""
+        command = f"/opt/airflow/bin/cwl-airflow-receiver --port 18080 --public-key {PUBLIC}"
+        self.host.check_output(f"systemd-run --quiet --collect --unit={RECEIVER} --property=User=airflow {command}")
+
+    def stop(self):
+        """Stop it."""
+        self.host.run(f"systemctl stop {RECEIVER}")
+
+    def reports(self, dag_id):
+        """Return what came about a DAG."""
+        lines = self.host.check_output(f"journalctl --unit={RECEIVER} --output=cat --no-pager").splitlines()
+        found = [json.loads(line) for line in lines if line.startswith('{"')]
+        return [report for report in found if report["payload"]["dag_id"] == dag_id]
+
+    def wait(self, dag_id, route, state=None, seconds=120):
+        """Wait for a report, and return all of that DAG so far, each of which came once."""
+
+        def there():
+            reports = self.reports(dag_id)
+            return any(r["route"] == route and r["payload"].get("state") == state for r in reports) and reports
+
+        reports = wait_for(f"{route} {state}", there, seconds)
+        assert len({report["key"] for report in reports}) == len(reports)
+        assert {report["path"] for report in reports} <= {
+            f"/satellite/v1/{name}" for name in ("progress", "status", "results")
+        }
+        return reports
+
+
+@pytest.fixture(scope="module")
+def receiver(host, secret):
+    """Return the receiver, with the public half of the key that the site signs with."""
+    key = serialization.load_pem_private_key(secret("report_private_key").encode(), password=None).public_key()
+    pem = key.public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo).decode()
+    host.check_output(f"printf %s {shlex.quote(pem)} > {PUBLIC} && chmod 0644 {PUBLIC}")
+    made = Receiver(host)
+    try:
+        yield made
+    finally:
+        made.stop()
+        host.run(f"rm -f {PUBLIC}")
+
+
+@pytest.fixture
+def running(receiver):
+    """Return the receiver, running."""
+    receiver.stop()
+    receiver.start()
+    return receiver
+
+
+def short(reports):
+    """Return reports as text."""
+    return [
+        " ".join(
+            [
+                report["route"],
+                *(str(report["payload"][k]) for k in ("task_id", "state", "progress") if k in report["payload"]),
+            ]
+        )
+        for report in reports
+    ]
+
+
+def test_a_run_is_reported(dag, running):  # noqa: F811
+    dag.write(tool("echo a", outputs={"out": {"type": "stdout"}}))
+    dag.trigger({"job": {}})
+    reports = running.wait(dag.dag_id, "results")
+    assert short(reports) == [
+        "status CWLJobDispatcher running",
+        "status CWLJobDispatcher success",
+        "progress running 33",
+        f"status {dag.dag_id} running",
+        f"status {dag.dag_id} success",
+        "progress running 66",
+        "status CWLJobGatherer running",
+        "status CWLJobGatherer success",
+        "progress running 100",
+        "progress success 100",
+        "results",
+    ]
+    assert reports[-2]["payload"] == {
+        "state": "success", "dag_id": dag.dag_id, "run_id": "run", "progress": 100, "error": ""
+    }  # fmt: skip
+    results = reports[-1]["payload"]["results"]
+    assert list(results) == ["out"]
+    assert dag.host.check_output(f"cat {results['out']['path']}") == "a"
+
+
+def test_reports_wait_for_a_receiver_that_is_down(dag, receiver):  # noqa: F811
+    """The service is killed meanwhile; a run that was cleared is reported again."""
+    needs = "/var/lib/airflow/cwl/inputs/needed"
+    receiver.stop()
+    began = time.monotonic()
+    dag.write(tool(f"test -e {needs} || {{ echo 'no luck' >&2; exit 3; }}"))
+    dag.trigger({"job": {}})
+    assert dag.ended() == "failed"
+    assert time.monotonic() - began < 90  # nobody waited for the receiver
+    dag.host.check_output("systemctl kill --signal=SIGKILL airflow-cwl-reports")
+    time.sleep(10)
+    assert dag.host.service("airflow-cwl-reports").is_running
+    assert receiver.reports(dag.dag_id) == []
+    receiver.start()
+    reports = receiver.wait(dag.dag_id, "progress", "failed", 90)
+    assert short(reports)[-4:] == [
+        f"status {dag.dag_id} running",
+        f"status {dag.dag_id} failed",
+        "status CWLJobGatherer upstream_failed",
+        "progress failed 33",
+    ]
+    error = reports[-1]["payload"]["error"]
+    assert error.startswith(f"{dag.dag_id}: 'sh -c ")
+    assert error.endswith("exit status 3: no luck")
+
+    dag.host.check_output(f"touch {needs}")
+    try:
+        dag.host.check_output(f"airflow tasks clear --yes --only-failed --downstream {dag.dag_id}")
+        again = receiver.wait(dag.dag_id, "results")[len(reports) :]
+    finally:
+        dag.host.run(f"rm -f {needs}")
+    assert short(again)[:2] == [f"status {dag.dag_id} running", f"status {dag.dag_id} success"]
+    assert short(again)[-2:] == ["progress success 100", "results"]
+
+
+def test_a_run_whose_task_is_killed_is_reported(dag, running):  # noqa: F811
+    dag.write(tool("sleep 7655"))
+    dag.trigger({"job": {}})
+    step = "pgrep -f '^sleep 765[5]'"
+    wait_for("step", lambda: dag.host.run(step).rc == 0, 60)
+    supervisor = f"pgrep -f 'airflow task (supervisor|runner): .*{dag.dag_id}'"
+    dag.host.check_output(f"kill -KILL $({supervisor}) $({step})")
+    reports = running.wait(dag.dag_id, "progress", "failed", 420)
+    assert short(reports)[-4:-1] == [
+        f"status {dag.dag_id} running",
+        f"status {dag.dag_id} failed",
+        "status CWLJobGatherer upstream_failed",
+    ]
+    assert reports[-1]["payload"]["error"].startswith(f"{dag.dag_id}: ")
+
+
+def test_a_run_that_is_removed_is_reported(dag, running):  # noqa: F811
+    dag.write(tool("sleep 20"))
+    dag.trigger({"job": {}})
+    running.wait(dag.dag_id, "status", "running")
+    dag.host.check_output(f"mysql --execute=\"DELETE FROM airflow.dag_run WHERE dag_id = '{dag.dag_id}'\"")
+    reports = running.wait(dag.dag_id, "progress", "failed", 30)
+    assert reports[-1]["payload"]["error"] == "The run was removed before it had ended."
+
+
+def test_a_key_that_cannot_sign_sends_nothing(dag, running):  # noqa: F811
+    """Said once, and what waited is sent, signed, when the key is right."""
+    key = "SELECT val, is_encrypted FROM airflow.variable WHERE `key` = 'process_report_private_key'"
+    value, encrypted = dag.host.check_output(f"mysql --skip-column-names --raw --execute={shlex.quote(key)}").split()
+    update = "UPDATE airflow.variable SET val = '{}', is_encrypted = {} WHERE `key` = 'process_report_private_key'"
+    since = dag.host.check_output("date '+%F %T'")
+    dag.write(tool("true"))
+    try:
+        dag.host.check_output(f"mysql --execute={shlex.quote(update.format('garbage', 0))}")
+        time.sleep(7)
+        dag.trigger({"job": {}})
+        assert dag.ended() == "success"
+        time.sleep(5)
+        assert running.reports(dag.dag_id) == []
+    finally:
+        dag.host.check_output(f"mysql --execute={shlex.quote(update.format(value, encrypted))}")
+    running.wait(dag.dag_id, "results")
+    journal = dag.host.check_output(f"journalctl --unit=airflow-cwl-reports --output=cat --since={shlex.quote(since)}")
+    assert journal.count("process_report_private_key cannot sign") == 1
