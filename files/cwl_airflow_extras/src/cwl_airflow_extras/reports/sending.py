@@ -94,11 +94,18 @@ class Receiver:
                 allow_redirects=False,
             )
         except requests.ConnectionError as error:
-            raise Down(f"{self.url} cannot be reached: {error}") from None
+            raise Down(f"{self.url} cannot be reached: {_reason(error)}") from None
         except requests.RequestException as error:
             raise Refused(f"{self.url}{report.route}: {error}") from None
         if not 200 <= answer.status_code < 300:
             raise Refused(f"{self.url}{report.route} answered {answer.status_code}: {answer.text[:200]!r}")
+
+
+def _reason(error: BaseException) -> str:
+    """Return what the innermost of some errors says: those of the libraries around it repeat the URL."""
+    while (inner := getattr(error, "reason", None) or next(iter(error.args), None)) and isinstance(inner, Exception):
+        error = inner
+    return str(error).rpartition(": ")[2]
 
 
 def url_of(host: str | None, schema: str | None, port: int | None, extra: Mapping[str, Any]) -> str:

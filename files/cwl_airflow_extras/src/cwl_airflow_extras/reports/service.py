@@ -144,7 +144,6 @@ def main(argv: list[str] | None = None) -> int:
 
     from .watch import Watch
 
-    log.setLevel(logging.INFO)
     outbox.create(engine)
     service = Service(create_session, Watch(create_session).look)
     for name in (signal.SIGTERM, signal.SIGINT):

@@ -173,7 +173,7 @@ class Watch:
             results = results_of(session, run)
         written = outbox.write(session, run, events(run, tasks, past, errors, results), since)
         if written:
-            log.info("Run %s of %s: %s new", run.run_id, run.dag_id, len(written))
+            log.debug("Run %s of %s: %s new", run.run_id, run.dag_id, len(written))
         session.execute(sa.delete(outbox.RUNS).where(outbox.RUNS.c.dag_run_id == run.id))
         ended = run.state in RUN_ENDED
         if not ended or any(task.state in STARTED for task in tasks):
