@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from cwl_airflow_extras.engine import documents, plans
+from cwl_airflow_extras.engine import cache, documents, plans
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -127,14 +127,14 @@ def test_a_changed_file_that_the_document_refers_to_makes_it_again(workflow: Pat
 
 
 @pytest.mark.parametrize(
-    "content", ["", "{", "[]", "null", '{"texts": {}}', '{"texts": {}, "tasks": 1, "last": []}', "\0"]
+    "content", ["", "{", "[]", "null", '{"texts": {}}', '{"texts": {}, "time": 0}\n{"tasks": 1, "last": []}', "\0"]
 )
 def test_a_spoilt_entry_counts_as_missing(workflow: Path, content: str) -> None:
     first = _plan(workflow)
-    (entry,) = (workflow.parent / "kept").glob("*.json")
+    (entry,) = (workflow.parent / "kept").glob("*.kept")
     entry.write_text(content, encoding="utf-8")
     assert _plan(workflow) == first
-    assert json.loads(entry.read_text(encoding="utf-8"))["tasks"]
+    assert json.loads(entry.read_text(encoding="utf-8").splitlines()[1])["tasks"]
 
 
 def test_many_processes_share_the_entries(workflow: Path) -> None:
@@ -147,7 +147,7 @@ def test_many_processes_share_the_entries(workflow: Path) -> None:
 def _plan_twice(workflow: Path) -> bool:
     tasks = set()
     for _ in range(5):
-        for entry in (workflow.parent / "kept").glob("*.json"):
+        for entry in (workflow.parent / "kept").glob("*.kept"):
             entry.unlink(missing_ok=True)
         tasks.add(tuple(_plan(workflow).tasks))
     return tasks == {("each",)}
@@ -164,9 +164,11 @@ def test_a_document_from_the_network_holds_while_the_network_is_away(tmp_path: P
         return plan, {"https://example.org/x.cwl": "0"}
 
     assert plans.kept(tmp_path, "x", make) == plan
-    (entry,) = tmp_path.glob("*.json")
-    content = json.loads(entry.read_text(encoding="utf-8"))
-    entry.write_text(json.dumps({**content, "time": content["time"] - plans.REMOTE - 1}), encoding="utf-8")
+    (entry,) = tmp_path.glob("*.kept")
+    head, made_of = entry.read_text(encoding="utf-8").splitlines()
+    about = json.loads(head)
+    about["time"] -= cache.REMOTE + 1
+    entry.write_text(f"{json.dumps(about)}\n{made_of}", encoding="utf-8")
     assert plans.kept(tmp_path, "x", make) == plan
     assert made == [1, 1]
     entry.unlink()

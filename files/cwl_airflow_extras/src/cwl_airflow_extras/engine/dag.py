@@ -111,16 +111,16 @@ class CWLDAG(DAG):  # type: ignore[misc]  # Airflow is only typed in part
         given = named_folders((context["dag_run"].conf or {}).get("job"), str(settings.inputs_folder))
         mark(self.folders(context["run_id"], given)[0])
 
-    def _loaded(self) -> Any:
+    def _loaded(self, validate: bool = False) -> Any:
         from . import documents
 
         settings = Settings.of(self.default_args.get("cwl") or {})
-        return documents.load(self.source, settings.cwltool)
+        return documents.load(self.source, settings.cwltool, validate=validate, folder=settings.pickle_folder)
 
     def _make_plan(self) -> Any:
         from . import documents
 
-        loaded = self._loaded()
+        loaded = self._loaded(validate=True)
         name = Path(self.source.partition("#")[0]).stem
         return documents.plan(loaded.process, name), loaded.texts
 
