@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
+import math
+import operator
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -12,12 +15,13 @@ from typing import Any
 from cwltool.context import LoadingContext
 from cwltool.load_tool import fetch_document, make_tool, resolve_and_validate_document
 from cwltool.process import Process, shortname
+from cwltool.update import ORIGINAL_CWLVERSION
 from cwltool.utils import aslist
 from cwltool.workflow import Workflow, default_make_tool
 from schema_salad.fetcher import DefaultFetcher
 from schema_salad.ref_resolver import file_uri
 
-from .plans import LAST, Plan, Task, task_ids
+from .plans import LAST, Need, Plan, Task, task_ids
 from .steps import StepByStep
 
 
@@ -105,6 +109,23 @@ def load(
     return Loaded(make_tool(uri, context), texts)
 
 
+def need(process: Process) -> Need:
+    """Say what the jobs of a process need, before there are any.
+
+    Precedence and inheritance are cwltool's; which field decides is as in its ``Process.evalResources``.
+    """
+    if isinstance(process, Workflow):
+        return functools.reduce(operator.or_, (need(step.embedded_tool) for step in process.steps), Need())
+    resources, required = process.get_requirement("ResourceRequirement")
+    resources = resources or {}
+    cores = resources.get("coresMin") or resources.get("coresMax") or 1
+    ram = resources.get("ramMin") or resources.get("ramMax")
+    ram = ram or (1024 if process.metadata.get(ORIGINAL_CWLVERSION) == "v1.0" else 256)
+    known = not isinstance(cores, str) and not isinstance(ram, str)
+    cores, ram = (0 if isinstance(cores, str) else cores), (0 if isinstance(ram, str) else math.ceil(ram))
+    return Need(cores, ram, *((cores, ram) if required else (0, 0)), known)
+
+
 def plan(process: Process, name: str) -> Plan:
     """Say which tasks run a document.
 
@@ -112,7 +133,7 @@ def plan(process: Process, name: str) -> Plan:
     """
     if not isinstance(process, Workflow):
         (task,) = task_ids([name]).values()
-        return Plan({task: Task(None)}, (task,))
+        return Plan({task: Task(None, need=need(process))}, (task,))
     steps = process.tool["steps"]
     ids = task_ids(shortname(step["id"]) for step in steps)
     by_output = {
@@ -125,8 +146,9 @@ def plan(process: Process, name: str) -> Plan:
         sources = {source for parameter in parameters for source in aslist(parameter.get(field) or [])}
         return tuple(sorted({by_output[source] for source in sources if source in by_output}))
 
-    tasks = {
-        ids[shortname(step["id"])]: Task(shortname(step["id"]), tasks_before(step["in"], "source"), "scatter" in step)
-        for step in steps
-    }
+    needs = {shortname(step.id): need(step.embedded_tool) for step in process.steps}
+    tasks = {}
+    for step in steps:
+        name = shortname(step["id"])
+        tasks[ids[name]] = Task(name, tasks_before(step["in"], "source"), "scatter" in step, needs[name])
     return Plan(tasks, tasks_before(process.tool["outputs"], "outputSource"))

@@ -13,7 +13,7 @@ import logging
 import re
 import time
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -24,9 +24,34 @@ from .files import replace
 #: Tasks of every DAG besides its steps.
 FIRST, LAST = "CWLJobDispatcher", "CWLJobGatherer"
 #: Which form entries have, and which plans they hold: another one is not read.
-FORMAT = 1
+FORMAT = 2
 #: How long a document from the network counts as unchanged, in seconds.
 REMOTE = 3600
+
+
+@dataclass(frozen=True)
+class Need:
+    """What each job of a step needs at most: cores, and memory in MiB.
+
+    Apart from it, how much of that the document requires; at the rest it only hints.
+    """
+
+    cores: float = 0
+    ram: float = 0
+    required_cores: float = 0
+    required_ram: float = 0
+    #: False if an expression may ask for more.
+    known: bool = True
+
+    def __or__(self, other: Need) -> Need:
+        """Return what the jobs of both need at most."""
+        return Need(
+            max(self.cores, other.cores),
+            max(self.ram, other.ram),
+            max(self.required_cores, other.required_cores),
+            max(self.required_ram, other.required_ram),
+            self.known and other.known,
+        )
 
 
 @dataclass(frozen=True)
@@ -36,6 +61,7 @@ class Task:
     step: str | None
     before: tuple[str, ...] = ()
     scattered: bool = False
+    need: Need = Need()
 
 
 @dataclass(frozen=True)
@@ -98,7 +124,10 @@ def kept(folder: Path, key: Any, make: Callable[[], tuple[Plan, Mapping[str, str
     try:
         entry = json.loads(file.read_text(encoding="utf-8"))
         if _unchanged(entry["texts"]):
-            tasks = {name: Task(step, tuple(before), scattered) for name, step, before, scattered in entry["tasks"]}
+            tasks = {
+                name: Task(step, tuple(before), scattered, Need(*need))
+                for name, step, before, scattered, need in entry["tasks"]
+            }
             known = Plan(tasks, tuple(entry["last"]))
             if not _old(entry):
                 return known
@@ -113,6 +142,8 @@ def kept(folder: Path, key: Any, make: Callable[[], tuple[Plan, Mapping[str, str
             )
             return known
         raise
-    tasks_as_list = [[name, task.step, task.before, task.scattered] for name, task in made.tasks.items()]
+    tasks_as_list = [
+        [name, task.step, task.before, task.scattered, astuple(task.need)] for name, task in made.tasks.items()
+    ]
     replace(file, json.dumps({"texts": dict(texts), "time": time.time(), "tasks": tasks_as_list, "last": made.last}))
     return made
