@@ -247,6 +247,11 @@ def test_a_requirement_that_no_queue_holds_is_refused() -> None:
     )
 
 
+def test_large_numbers_are_readable() -> None:
+    with pytest.raises(ValueError, match="requires 1 core and 2000000 MiB, and no queue"):
+        choose("align", Need(1, 2_000_000, 1, 2_000_000), SITE)
+
+
 def test_a_hint_that_no_queue_holds_goes_to_the_largest(caplog: pytest.LogCaptureFixture) -> None:
     assert choose("align", Need(64, 256), SITE) == "advanced"
     (record,) = caplog.records

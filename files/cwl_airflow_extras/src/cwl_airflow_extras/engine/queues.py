@@ -31,7 +31,7 @@ class Queue:
 
 def amount(cores: float, ram: float) -> str:
     """Return cores and memory in words."""
-    return f"{cores:g} core{'' if cores == 1 else 's'} and {ram:g} MiB"
+    return f"{cores:.10g} core{'' if cores == 1 else 's'} and {ram:.10g} MiB"
 
 
 def read(file: Path) -> dict[str, Queue]:
