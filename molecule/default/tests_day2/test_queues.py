@@ -17,8 +17,9 @@ TOO_MUCH = {"ResourceRequirement": {"ramMin": 10**9}}
 
 def python(host, script):
     """Return the last line that a script prints which runs with the services' environment."""
-    command = f". /etc/default/airflow; export AIRFLOW_CONFIG AIRFLOW_HOME; /opt/airflow/bin/python -c {shlex.quote(script)}"
-    return host.check_output(f"runuser -u airflow -- sh -c {shlex.quote(command)}").splitlines()[-1]
+    exports = ". /etc/default/airflow; export AIRFLOW_CONFIG AIRFLOW_HOME"
+    command = shlex.quote(f"{exports}; exec /opt/airflow/bin/python -c {shlex.quote(script)}")
+    return host.check_output(f"runuser -u airflow -- sh -c {command}").splitlines()[-1]
 
 
 def ask(host, path):
@@ -26,7 +27,8 @@ def ask(host, path):
     return json.loads(
         python(
             host,
-            "import json; from cwl_airflow_extras.checks import setting; from cwl_airflow_extras.runner import Airflow; "
+            "import json; from cwl_airflow_extras.checks import setting; "
+            "from cwl_airflow_extras.runner import Airflow; "
             "user, _, password = setting('celery', 'flower_basic_auth').partition(':'); "
             f"print(json.dumps(Airflow('http://127.0.0.1:8080', user, password).ask('GET', {path!r})))",
         )
@@ -82,13 +84,14 @@ def test_the_queues_are_those_of_the_host(host):
 
 def test_each_step_goes_to_the_smallest_queue_that_holds_it(dag):
     each = tool("true", inputs={"number": "int"}, hints=MORE)
+    nested = workflow({"light": {"run": tool("true")}, "more": {"run": tool("true", hints=MORE)}})
     dag.write(
         workflow(
             {
                 "light": {"run": tool("true")},
                 "tool": {"run": tool("true", requirements=MORE)},
                 "step": {"run": tool("true"), "requirements": MORE},
-                "nested": {"run": workflow({"light": {"run": tool("true")}, "more": {"run": tool("true", hints=MORE)}})},
+                "nested": {"run": nested},
                 "unknown": {"run": tool("true", hints={"ResourceRequirement": {"ramMin": "$(100)"}})},
                 "hint": {"run": tool("true", hints=TOO_MUCH)},
                 "each": {"run": each, "scatter": "number", "in": {"number": "numbers"}},
@@ -129,7 +132,8 @@ def test_a_requirement_that_no_queue_holds_is_an_import_error(dag):
         return [error["stack_trace"] for error in found if error["filename"] == f"{DAGS}/{dag.dag_id}.py"]
 
     (error,) = wait_for("import error", errors, 90)
-    assert "Step 'align' requires 1 core and 1000000000 MiB, and no queue has as much: the largest is 'advanced'" in error
+    assert "Step 'align' requires 1 core and 1000000000 MiB, and no queue has as much: the largest is" in error
+    assert "'advanced' with" in error
     assert "cwl_airflow_queues" in error
 
 
