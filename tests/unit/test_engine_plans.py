@@ -15,6 +15,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 PLAIN = st.text(string.ascii_letters + string.digits + "_-.", min_size=1, max_size=12)
+#: What CWL says where a document says nothing.
+NEED = plans.Need(1, 256)
 NAMES = st.lists(st.one_of(PLAIN, st.text(min_size=1), st.just("CWLJobGatherer")), unique=True, max_size=12)
 
 TOOL = """\
@@ -75,9 +77,9 @@ steps:
     (tmp_path / "workflow.cwl").write_text(text, encoding="utf-8")
     plan = documents.plan(documents.load(str(tmp_path / "workflow.cwl")).process, "workflow")
     assert plan.tasks == {
-        "first": plans.Task("first"),
-        "second": plans.Task("second"),
-        "third_step": plans.Task("third step", ("first", "second")),
+        "first": plans.Task("first", need=NEED),
+        "second": plans.Task("second", need=NEED),
+        "third_step": plans.Task("third step", ("first", "second"), need=NEED),
     }
     assert plan.last == ("third_step",)
 
@@ -85,7 +87,7 @@ steps:
 def test_a_tool_is_one_task(tmp_path: Path) -> None:
     (tmp_path / "tool.cwl").write_text(TOOL, encoding="utf-8")
     plan = documents.plan(documents.load(str(tmp_path / "tool.cwl")).process, "my tool")
-    assert plan == plans.Plan({"my_tool": plans.Task(None)}, ("my_tool",))
+    assert plan == plans.Plan({"my_tool": plans.Task(None, need=NEED)}, ("my_tool",))
 
 
 @pytest.fixture
@@ -109,7 +111,7 @@ def _plan(workflow: Path, made: list[int] | None = None) -> plans.Plan:
 def test_a_plan_is_made_once(workflow: Path) -> None:
     made: list[int] = []
     first = _plan(workflow, made)
-    assert first == plans.Plan({"each": plans.Task("each", (), True)}, ())
+    assert first == plans.Plan({"each": plans.Task("each", (), True, NEED)}, ())
     assert _plan(workflow, made) == first
     assert made == [1]
 
@@ -154,7 +156,7 @@ def _plan_twice(workflow: Path) -> bool:
 
 
 def test_a_document_from_the_network_holds_while_the_network_is_away(tmp_path: Path) -> None:
-    plan = plans.Plan({"x": plans.Task(None)}, ("x",))
+    plan = plans.Plan({"x": plans.Task(None, need=NEED)}, ("x",))
     made = []
 
     def make() -> Any:

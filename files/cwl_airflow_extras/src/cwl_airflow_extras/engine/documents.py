@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import functools
 import hashlib
+import math
+import operator
 import pickle
 import re
 from collections.abc import Iterable, Mapping
@@ -21,7 +23,7 @@ from schema_salad.fetcher import DefaultFetcher
 from schema_salad.ref_resolver import Loader, file_uri
 
 from . import cache
-from .plans import LAST, Plan, Task, task_ids
+from .plans import LAST, Need, Plan, Task, task_ids
 from .steps import StepByStep
 
 #: Which form kept documents have: another one is not read.
@@ -172,6 +174,23 @@ class Resolved:
         return cls(context, uri)
 
 
+def need(process: Process) -> Need:
+    """Say what the jobs of a process need, before there are any.
+
+    Precedence and inheritance are cwltool's; which field decides is as in its ``Process.evalResources``.
+    """
+    if isinstance(process, Workflow):
+        return functools.reduce(operator.or_, (need(step.embedded_tool) for step in process.steps), Need())
+    resources, required = process.get_requirement("ResourceRequirement")
+    resources = resources or {}
+    cores = resources.get("coresMin") or resources.get("coresMax") or 1
+    ram = resources.get("ramMin") or resources.get("ramMax")
+    ram = ram or (1024 if process.metadata.get(ORIGINAL_CWLVERSION) == "v1.0" else 256)
+    known = not isinstance(cores, str) and not isinstance(ram, str)
+    cores, ram = (0 if isinstance(cores, str) else cores), (0 if isinstance(ram, str) else math.ceil(ram))
+    return Need(cores, ram, *((cores, ram) if required else (0, 0)), known)
+
+
 def plan(process: Process, name: str) -> Plan:
     """Say which tasks run a document.
 
@@ -179,7 +198,7 @@ def plan(process: Process, name: str) -> Plan:
     """
     if not isinstance(process, Workflow):
         (task,) = task_ids([name]).values()
-        return Plan({task: Task(None)}, (task,))
+        return Plan({task: Task(None, need=need(process))}, (task,))
     steps = process.tool["steps"]
     ids = task_ids(shortname(step["id"]) for step in steps)
     by_output = {
@@ -192,8 +211,9 @@ def plan(process: Process, name: str) -> Plan:
         sources = {source for parameter in parameters for source in aslist(parameter.get(field) or [])}
         return tuple(sorted({by_output[source] for source in sources if source in by_output}))
 
-    tasks = {
-        ids[shortname(step["id"])]: Task(shortname(step["id"]), tasks_before(step["in"], "source"), "scatter" in step)
-        for step in steps
-    }
+    needs = {shortname(step.id): need(step.embedded_tool) for step in process.steps}
+    tasks = {}
+    for step in steps:
+        name = shortname(step["id"])
+        tasks[ids[name]] = Task(name, tasks_before(step["in"], "source"), "scatter" in step, needs[name])
     return Plan(tasks, tasks_before(process.tool["outputs"], "outputSource"))

@@ -9,7 +9,7 @@ import hashlib
 import json
 import re
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -22,12 +22,38 @@ FORMAT = 2
 
 
 @dataclass(frozen=True)
+class Need:
+    """What each job of a step needs at most: cores, and memory in MiB.
+
+    Apart from it, how much of that the document requires; at the rest it only hints.
+    """
+
+    cores: float = 0
+    ram: float = 0
+    required_cores: float = 0
+    required_ram: float = 0
+    #: False if an expression may ask for more.
+    known: bool = True
+
+    def __or__(self, other: Need) -> Need:
+        """Return what the jobs of both need at most."""
+        return Need(
+            max(self.cores, other.cores),
+            max(self.ram, other.ram),
+            max(self.required_cores, other.required_cores),
+            max(self.required_ram, other.required_ram),
+            self.known and other.known,
+        )
+
+
+@dataclass(frozen=True)
 class Task:
     """A task of a step: its name in the workflow (none if the document is a tool), and the tasks before it."""
 
     step: str | None
     before: tuple[str, ...] = ()
     scattered: bool = False
+    need: Need = Need()
 
 
 @dataclass(frozen=True)
@@ -70,11 +96,14 @@ def kept(folder: Path, key: Any, make: Callable[[], tuple[Plan, Mapping[str, str
 
 
 def _encode(plan: Plan) -> bytes:
-    tasks = [[name, task.step, task.before, task.scattered] for name, task in plan.tasks.items()]
+    tasks = [[name, task.step, task.before, task.scattered, astuple(task.need)] for name, task in plan.tasks.items()]
     return json.dumps({"tasks": tasks, "last": plan.last}).encode()
 
 
 def _decode(entry: bytes) -> Plan:
     content = json.loads(entry)
-    tasks = {name: Task(step, tuple(before), scattered) for name, step, before, scattered in content["tasks"]}
+    tasks = {
+        name: Task(step, tuple(before), scattered, Need(*need))
+        for name, step, before, scattered, need in content["tasks"]
+    }
     return Plan(tasks, tuple(content["last"]))
