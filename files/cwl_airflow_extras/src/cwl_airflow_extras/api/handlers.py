@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
-import re
+import os
 import uuid
 from collections.abc import Iterable
 from contextlib import suppress
 from http import HTTPStatus
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,8 @@ from airflow.api.common.mark_tasks import set_dag_run_state_to_failed
 from airflow.api.common.trigger_dag import trigger_dag
 from airflow.configuration import conf
 from airflow.exceptions import AirflowException, DagNotFound, DagRunAlreadyExists, ParamValidationError
-from airflow.models import DagBag, DagModel, DagRun
+from airflow.models import DagBag, DagRun
+from airflow.models.base import ID_LEN
 from airflow.models.serialized_dag import SerializedDagModel
 from airflow.utils.helpers import validate_key
 from airflow.utils.session import create_session
@@ -24,6 +26,8 @@ from cwl_airflow.components.api.backend import CWLApiBackend
 from cwl_airflow.utilities import cwl
 from flask import request
 from sqlalchemy.exc import IntegrityError
+
+from ..engine.dag import CWLDAG
 
 DAG = """\
 from cwl_airflow.extensions.cwldag import CWLDAG
@@ -99,24 +103,48 @@ class Handlers(CWLApiBackend):  # type: ignore[misc]  # upstream is not typed
             cwl.clean_up_dag_run(dag_id=dag_id, run_id=run_id)
         return self.post_dag_runs(dag_id, run_id, conf)
 
+    def wes_get_service_info(self) -> Any:
+        """Return what runs here."""
+        return {
+            "workflow_type_versions": {"CWL": {"workflow_type_version": ["v1.0", "v1.1", "v1.2"]}},
+            "supported_wes_versions": ["1.0.0"],
+            "supported_filesystem_protocols": ["file"],
+            "workflow_engine_versions": {name: version(name) for name in ("cwl-airflow", "cwltool")},
+        }
+
     def wes_run_workflow(self) -> Any:
         """Run a document that comes with its attachments, as a DAG of its own."""
         run_id = uuid.uuid4().hex
         try:
-            folder, body = self.wes_collect_attachments(run_id)
+            _, body = self.wes_collect_attachments(run_id)
         except (ValueError, OSError) as error:
             raise Problem(400, str(error)) from error
-        body["workflow_params"].pop("id", None)
+        job = {name: value for name, value in body["workflow_params"].items() if name not in ("id", "__id")}
         self._make_dag(run_id, body["workflow_url"])
-        self._trigger(run_id, run_id, {"job": {**body["workflow_params"], "tmp_folder": folder}})
+        self._trigger(run_id, run_id, {"job": job})
         return {"run_id": run_id}
+
+    def wes_get_run_status(self, run_id: str) -> Any:
+        """Return the state of a run."""
+        return {"run_id": run_id, "state": WES_STATES[_wes_run(run_id).state]}
+
+    def wes_get_run_log(self, run_id: str) -> Any:
+        """Return a run with its outputs, if it has some yet."""
+        run = _wes_run(run_id)
+        report = run.get_task_instance("CWLJobGatherer").xcom_pull(task_ids="CWLJobGatherer")
+        return {
+            "run_id": run_id,
+            "request": {"workflow_params": run.conf["job"]},
+            "state": WES_STATES[run.state],
+            "run_log": {"name": run_id, "start_time": _iso(run.start_date), "end_time": _iso(run.end_date)},
+            "task_logs": [{"name": task.task_id} for task in run.get_task_instances()],
+            "outputs": json.loads(Path(report).read_text(encoding="utf-8")) if report else {},
+        }
 
     def wes_cancel_run(self, run_id: str) -> Any:
         """Mark a run as failed, which ends what it runs, on whichever worker."""
-        dag = SerializedDagModel.get_dag(run_id)
-        if dag is None or not DagRun.find(dag_id=run_id, run_id=run_id):
-            raise Problem(404, f"There is no run '{run_id}'.")
-        set_dag_run_state_to_failed(dag=dag, run_id=run_id, commit=True)
+        _wes_run(run_id)
+        set_dag_run_state_to_failed(dag=SerializedDagModel.get_dag(run_id), run_id=run_id, commit=True)
         return {"run_id": run_id}
 
     def _trigger(self, dag_id: str, run_id: str | None, conf: Any) -> Any:
@@ -126,8 +154,8 @@ class Handlers(CWLApiBackend):  # type: ignore[misc]  # upstream is not typed
             raise Problem(400, f"conf is not JSON: {error}") from error
         if not isinstance(settings, dict):
             raise Problem(400, 'conf must be an object like {"job": …}.')
-        if DagModel.get_current(dag_id) is None:
-            self._read_dag(dag_id)
+        if run_id and len(run_id) > ID_LEN:
+            raise Problem(400, f"run_id has more than {ID_LEN} characters.")
         try:
             run = trigger_dag(dag_id=dag_id, run_id=run_id, conf=settings, replace_microseconds=False)
         except DagNotFound as error:
@@ -167,26 +195,19 @@ class Handlers(CWLApiBackend):  # type: ignore[misc]  # upstream is not typed
             raise
 
     def _make_dag(self, dag_id: str, workflow: str) -> dict[str, str]:
+        """Write a DAG file, and let Airflow know the DAG now, which its scheduler reads within seconds."""
         file = _file(dag_id)
+        try:
+            dag = CWLDAG(dag_id=dag_id, workflow=workflow)
+        except Exception as error:  # cwltool, schema-salad and YAML have their own
+            raise Problem(400, f"The document cannot be read: {' '.join(str(error).split())}") from error
         with file.open("x", encoding="utf-8") as stream:
             stream.write(DAG.format(workflow=workflow, dag_id=dag_id))
-        try:
-            self._read_dag(dag_id)
-        except BaseException:
-            file.unlink()
-            raise
-        return {"dag_id": dag_id, "cwl_path": workflow, "dag_path": str(file)}
-
-    def _read_dag(self, dag_id: str) -> None:
-        """Let Airflow know a DAG now, which its scheduler reads within seconds."""
-        file = _file(dag_id)
-        if not re.fullmatch(r"[\w.-]+", dag_id) or not file.is_file():
-            raise Problem(404, f"There is no DAG '{dag_id}'.")
-        bag = DagBag(dag_folder=str(file), include_examples=False, safe_mode=False)
-        if bag.import_errors:
-            reason = " ".join(bag.import_errors.values()).strip().splitlines()[-1]
-            raise Problem(400, f"The document cannot be read: {reason}")
+        dag.fileloc = str(file)
+        bag = DagBag(dag_folder=os.devnull, include_examples=False)
+        bag.bag_dag(dag=dag, root_dag=dag)
         bag.sync_to_db()
+        return {"dag_id": dag_id, "cwl_path": workflow, "dag_path": str(file)}
 
 
 def _folder() -> Path:
@@ -204,12 +225,22 @@ def _check_name(dag_id: str) -> None:
         raise Problem(400, f"dag_id: {error}") from error
 
 
+def _wes_run(run_id: str) -> Any:
+    for run in DagRun.find(dag_id=run_id, run_id=run_id):
+        return run
+    raise Problem(404, f"There is no run '{run_id}'.")
+
+
+def _iso(time: Any) -> str | None:
+    return time.isoformat() if time else None
+
+
 def _reference(run: Any) -> dict[str, Any]:
     return {
         "dag_id": run.dag_id,
         "run_id": run.run_id,
         "execution_date": run.execution_date.isoformat(),
-        "start_date": run.start_date.isoformat() if run.start_date else None,
+        "start_date": _iso(run.start_date),
         "state": run.state,
     }
 
