@@ -18,6 +18,9 @@ from airflow.utils.sqlalchemy import UtcDateTime
 from sqlalchemy import Column, MetaData, String, Table, inspect
 from sqlalchemy.exc import DataError, DBAPIError, IntegrityError
 
+#: 2038, in seconds since 1970.
+LAST_DATE = 2**31 - 1
+
 _metadata = MetaData()
 #: Kept for ever, also when Airflow's own rows of the run are gone.
 RUNS = Table(
@@ -73,9 +76,8 @@ def accept(digest: str, expires: float | None, run: tuple[str, str] | None = Non
     :raises NotAccepted: it was used up before; the message says what.
     """
     now = timezone.utcnow()
-    end = None
-    with suppress(OverflowError, OSError, ValueError):  # beyond what a date can be: never
-        end = None if expires is None else datetime.fromtimestamp(expires, tz=timezone.utc)
+    # What ends after the last date that MySQL's TIMESTAMP holds is kept for ever.
+    end = datetime.fromtimestamp(expires, tz=timezone.utc) if expires is not None and expires < LAST_DATE else None
     rows: list[tuple[Table, dict[str, Any]]] = [(TOKENS, {"digest": digest, "expires": end})]
     if run:
         rows.append((RUNS, {"dag_id": run[0], "run_id": run[1], "created": now}))

@@ -5,11 +5,15 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+import time
 from pathlib import Path
 from urllib.parse import quote
 
 import jwt
 import requests
+
+#: How long a strict token is good, in seconds.
+LIFE = 60
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -23,6 +27,7 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("-u", "--url", default="http://127.0.0.1:8081", help="of the CWL API (default: %(default)s)")
     parser.add_argument("-k", "--key", help="file of the private key to sign with, - for standard input")
     parser.add_argument("-a", "--algorithm", default="RS256", help="to sign with (default: %(default)s)")
+    parser.add_argument("-s", "--strict", action="store_true", help=f"a token for this DAG only, and for {LIFE} s")
     options = parser.parse_args(argv)
     try:
         json.loads(options.conf)
@@ -32,7 +37,8 @@ def main(argv: list[str] | None = None) -> int:
     if options.key:
         try:
             key = sys.stdin.read() if options.key == "-" else Path(options.key).read_text(encoding="utf-8")
-            body["token"] = jwt.encode(body, key, algorithm=options.algorithm)
+            strict = {"dag_id": options.dag, "exp": int(time.time()) + LIFE} if options.strict else {}
+            body["token"] = jwt.encode(body | strict, key, algorithm=options.algorithm)
         except (OSError, ValueError, TypeError, NotImplementedError, jwt.PyJWTError) as error:
             parser.error(f"-k {options.key} -a {options.algorithm}: {error}")
     url = f"{options.url.rstrip('/')}/api/experimental/dags/{quote(options.dag, safe='')}/dag_runs"

@@ -7,7 +7,9 @@ from typing import Any, NamedTuple
 from airflow.auth.managers.models.resource_details import DagAccessEntity, DagDetails
 from airflow.configuration import conf
 from airflow.www.extensions.init_appbuilder import init_appbuilder
+from airflow.www.extensions.init_auth_manager import get_auth_manager
 from flask import Flask
+from flask_appbuilder.const import AUTH_LDAP
 
 #: What a role needs to add documents, beside Airflow's own permissions: a document runs any command on a worker.
 DOCUMENTS = "CWL documents"
@@ -35,15 +37,10 @@ class Users:
         self._app.config["SECRET_KEY"] = conf.get("webserver", "secret_key")
         with self._app.app_context():
             init_appbuilder(self._app)
+            self._manager: Any = get_auth_manager()
             manager = self._manager.security_manager
             permission = manager.create_permission("can_create", DOCUMENTS)
             manager.add_permission_to_role(manager.find_role("Admin"), permission)
-
-    @property
-    def _manager(self) -> Any:
-        from airflow.www.extensions.init_auth_manager import get_auth_manager
-
-        return get_auth_manager()
 
     def allows(self, name: str, password: str, needs: tuple[Need, ...], dag_id: str | None) -> bool | None:
         """Tell whether a user may do something.
@@ -52,8 +49,6 @@ class Users:
         :param dag_id: the DAG that it is about, none if it is about all.
         :returns: none if there is no such user with this password.
         """
-        from flask_appbuilder.const import AUTH_LDAP
-
         # Of its own, because logging in notes things in Flask's session.
         with self._app.test_request_context():
             manager = self._manager.security_manager
