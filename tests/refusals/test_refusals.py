@@ -56,7 +56,13 @@ Refused = Callable[..., str]
         ({"base_minimum_disk": 999999999}, ["base_minimum_disk asks for 999999999", HOST]),
         ({"base_ca_certificates": ["/nowhere.pem"]}, ["base_ca_certificates names '/nowhere.pem'"]),
         ({"cwl_airflow_data_paths": [{"path": "/data/none"}]}, ["cwl_airflow_data_paths has '/data/none'", HOST]),
-        ({"cwl_airflow_api_host": "0.0.0.0"}, ["cwl_airflow_api_host", "0.0.0.0"]),
+        ({"cwl_airflow_api_host": "all of them"}, ["cwl_airflow_api_host is 'all of them'", "0.0.0.0"]),
+        (
+            {"cwl_airflow_api_jwt_public_key": "-----BEGIN PRIVATE KEY-----"},
+            ["cwl_airflow_api_jwt_public_key is no key", "RS256", "the public key, as openssl"],
+        ),
+        ({"cwl_airflow_api_jwt_algorithm": "none"}, ["cwl_airflow_api_jwt_algorithm", "none", "RS256"]),
+        ({"cwl_airflow_api_jwt_user": "robot"}, ["cwl_airflow_api_jwt_user is 'robot'", "jwt_public_key"]),
     ],
     ids=lambda value: next(iter(value)) if isinstance(value, dict) else "",
 )
