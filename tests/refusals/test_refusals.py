@@ -30,6 +30,20 @@ Refused = Callable[..., str]
             ["cwl_airflow_queues has 'default'", "two", "cpus (cores) and ram (MiB)"],
         ),
         ({"cwl_airflow_queues": {"big": {"cpus": 2, "ram": 1024}}}, ["cwl_airflow_queues has big", "'default'"]),
+        (
+            {"airflow_worker_queues": ["default", "advanced", "big"]},
+            ["airflow_worker_queues of", HOST, '"big"]', "cwl_airflow_queues has (default, advanced)"],
+        ),
+        ({"airflow_worker_queues": []}, ["airflow_worker_queues of", HOST, "give a list of queues"]),
+        (
+            {"airflow_worker_queues": ["default"]},
+            ["cwl_airflow_queues has 'advanced', and no worker takes tasks from it", "airflow_worker_queues", HOST],
+        ),
+        ({"airflow_worker_concurrency": 0}, ["airflow_worker_concurrency is 0", "above 0"]),
+        (
+            {"cwl_airflow_config": {"scatter_tasks": 1025}},
+            ["cwl_airflow_config has scatter_tasks '1025'", "at most 1024", "max_map_length"],
+        ),
         ({"airflow_config": {"core": ["parallelism"]}}, ["airflow_config has the section 'core'", "section → option"]),
         ({"airflow_config": {"core": {"a": {"b": 1}}}}, ["airflow_config has the section 'core'"]),
         (
@@ -45,7 +59,13 @@ Refused = Callable[..., str]
         ({"cwl_airflow_report_url": "receiver:8443"}, ["cwl_airflow_report_url is 'receiver:8443'", "https://"]),
         ({"cwl_airflow_report_algorithm": "RS256"}, ["cwl_airflow_report_algorithm is RS256", "report_private_key"]),
         ({"cwl_airflow_report_algorithm": "none"}, ["cwl_airflow_report_algorithm", "none"]),
-        ({"cwl_airflow_api_host": "0.0.0.0"}, ["cwl_airflow_api_host", "0.0.0.0"]),
+        ({"cwl_airflow_api_host": "all of them"}, ["cwl_airflow_api_host is 'all of them'", "0.0.0.0"]),
+        (
+            {"cwl_airflow_api_jwt_public_key": "-----BEGIN PRIVATE KEY-----"},
+            ["cwl_airflow_api_jwt_public_key is no key", "RS256", "the public key, as openssl"],
+        ),
+        ({"cwl_airflow_api_jwt_algorithm": "none"}, ["cwl_airflow_api_jwt_algorithm", "none", "RS256"]),
+        ({"cwl_airflow_api_jwt_user": "robot"}, ["cwl_airflow_api_jwt_user is 'robot'", "jwt_public_key"]),
     ],
     ids=lambda value: next(iter(value)) if isinstance(value, dict) else "",
 )

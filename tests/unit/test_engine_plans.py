@@ -10,11 +10,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from cwl_airflow_extras.engine import documents, plans
+from cwl_airflow_extras.engine import cache, documents, plans
 from hypothesis import given
 from hypothesis import strategies as st
 
 PLAIN = st.text(string.ascii_letters + string.digits + "_-.", min_size=1, max_size=12)
+#: What CWL says where a document says nothing.
+NEED = plans.Need(1, 256)
 NAMES = st.lists(st.one_of(PLAIN, st.text(min_size=1), st.just("CWLJobGatherer")), unique=True, max_size=12)
 
 TOOL = """\
@@ -75,9 +77,9 @@ steps:
     (tmp_path / "workflow.cwl").write_text(text, encoding="utf-8")
     plan = documents.plan(documents.load(str(tmp_path / "workflow.cwl")).process, "workflow")
     assert plan.tasks == {
-        "first": plans.Task("first"),
-        "second": plans.Task("second"),
-        "third_step": plans.Task("third step", ("first", "second")),
+        "first": plans.Task("first", need=NEED),
+        "second": plans.Task("second", need=NEED),
+        "third_step": plans.Task("third step", ("first", "second"), need=NEED),
     }
     assert plan.last == ("third_step",)
 
@@ -85,7 +87,7 @@ steps:
 def test_a_tool_is_one_task(tmp_path: Path) -> None:
     (tmp_path / "tool.cwl").write_text(TOOL, encoding="utf-8")
     plan = documents.plan(documents.load(str(tmp_path / "tool.cwl")).process, "my tool")
-    assert plan == plans.Plan({"my_tool": plans.Task(None)}, ("my_tool",))
+    assert plan == plans.Plan({"my_tool": plans.Task(None, need=NEED)}, ("my_tool",))
 
 
 @pytest.fixture
@@ -109,7 +111,7 @@ def _plan(workflow: Path, made: list[int] | None = None) -> plans.Plan:
 def test_a_plan_is_made_once(workflow: Path) -> None:
     made: list[int] = []
     first = _plan(workflow, made)
-    assert first == plans.Plan({"each": plans.Task("each", (), True)}, ())
+    assert first == plans.Plan({"each": plans.Task("each", (), True, NEED)}, ())
     assert _plan(workflow, made) == first
     assert made == [1]
 
@@ -127,14 +129,14 @@ def test_a_changed_file_that_the_document_refers_to_makes_it_again(workflow: Pat
 
 
 @pytest.mark.parametrize(
-    "content", ["", "{", "[]", "null", '{"texts": {}}', '{"texts": {}, "tasks": 1, "last": []}', "\0"]
+    "content", ["", "{", "[]", "null", '{"texts": {}}', '{"texts": {}, "time": 0}\n{"tasks": 1, "last": []}', "\0"]
 )
 def test_a_spoilt_entry_counts_as_missing(workflow: Path, content: str) -> None:
     first = _plan(workflow)
-    (entry,) = (workflow.parent / "kept").glob("*.json")
+    (entry,) = (workflow.parent / "kept").glob("*.kept")
     entry.write_text(content, encoding="utf-8")
     assert _plan(workflow) == first
-    assert json.loads(entry.read_text(encoding="utf-8"))["tasks"]
+    assert json.loads(entry.read_text(encoding="utf-8").splitlines()[1])["tasks"]
 
 
 def test_many_processes_share_the_entries(workflow: Path) -> None:
@@ -147,14 +149,14 @@ def test_many_processes_share_the_entries(workflow: Path) -> None:
 def _plan_twice(workflow: Path) -> bool:
     tasks = set()
     for _ in range(5):
-        for entry in (workflow.parent / "kept").glob("*.json"):
+        for entry in (workflow.parent / "kept").glob("*.kept"):
             entry.unlink(missing_ok=True)
         tasks.add(tuple(_plan(workflow).tasks))
     return tasks == {("each",)}
 
 
 def test_a_document_from_the_network_holds_while_the_network_is_away(tmp_path: Path) -> None:
-    plan = plans.Plan({"x": plans.Task(None)}, ("x",))
+    plan = plans.Plan({"x": plans.Task(None, need=NEED)}, ("x",))
     made = []
 
     def make() -> Any:
@@ -164,9 +166,11 @@ def test_a_document_from_the_network_holds_while_the_network_is_away(tmp_path: P
         return plan, {"https://example.org/x.cwl": "0"}
 
     assert plans.kept(tmp_path, "x", make) == plan
-    (entry,) = tmp_path.glob("*.json")
-    content = json.loads(entry.read_text(encoding="utf-8"))
-    entry.write_text(json.dumps({**content, "time": content["time"] - plans.REMOTE - 1}), encoding="utf-8")
+    (entry,) = tmp_path.glob("*.kept")
+    head, made_of = entry.read_text(encoding="utf-8").splitlines()
+    about = json.loads(head)
+    about["time"] -= cache.REMOTE + 1
+    entry.write_text(f"{json.dumps(about)}\n{made_of}", encoding="utf-8")
     assert plans.kept(tmp_path, "x", make) == plan
     assert made == [1, 1]
     entry.unlink()

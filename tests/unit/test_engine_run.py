@@ -365,7 +365,11 @@ import subprocess, time, psutil
 from cwl_airflow_extras.engine import executor
 executor.adopt_orphans()
 subprocess.run(["sh", "-c", "sleep 1000 > /dev/null & "])
-print([child.name() for child in psutil.Process().children(recursive=True)])
+deadline = time.monotonic() + 10  # it is called sh until it has become sleep
+while (names := [child.name() for child in psutil.Process().children(recursive=True)]) == ["sh"]:
+    assert time.monotonic() < deadline
+    time.sleep(0.01)
+print(names)
 from pathlib import Path
 executor.stop(Path("/nonexistent"), "docker")
 print(psutil.Process().children(recursive=True))

@@ -46,7 +46,8 @@ AWKWARD = [
 ]
 
 init_plugin_loader()
-filter_loader.add_directory(str(REPOSITORY / "roles/rabbitmq/filter_plugins"))
+for folder in ("plugins/filter", "roles/rabbitmq/filter_plugins"):
+    filter_loader.add_directory(str(REPOSITORY / folder))
 
 Values = dict[str, Any]
 
@@ -289,6 +290,46 @@ def test_the_worker_listens_to_its_queues() -> None:
     settings = unit(render("airflow", "unit.service.j2", item="worker", airflow_worker_queues=["default", "big"]))
     command = words(settings["ExecStart"][0])
     assert command[command.index("--queues") + 1] == "default,big"
+
+
+SIZES = {"small": {"processor_vcpus": 2, "memtotal_mb": 8000}, "large": {"processor_vcpus": 16, "memtotal_mb": 64000}}
+
+
+def site(host: str = "small", **values: Any) -> Values:
+    """Return the variables of a host of a site with two workers, by the roles' defaults and the wiring."""
+    files = [f"roles/{role}/{kind}/main.yml" for role in ("airflow", "cwl_airflow") for kind in ("defaults", "vars")]
+    hostvars = {name: {"ansible_facts": facts, **values} for name, facts in SIZES.items()}
+    known = {**variables(*files, *WIRING), "groups": {"worker": list(SIZES)}, "hostvars": hostvars}
+    return {**known, **SECRETS, "ansible_facts": FACTS | SIZES[host], **values}
+
+
+@pytest.mark.parametrize(("host", "slots"), [("small", 4), ("large", 18)])
+def test_a_worker_serves_all_queues_with_as_many_tasks_as_fit(host: str, slots: int) -> None:
+    settings = unit(render("airflow", "unit.service.j2", item="worker", **site(host)))
+    command = words(settings["ExecStart"][0])
+    assert command[command.index("--queues") + 1] == "default,advanced"
+    assert command[command.index("--concurrency") + 1] == str(slots)
+    config = configparser.ConfigParser()
+    config.read_string(render("airflow", "airflow.cfg.j2", **site(host)))
+    assert config.getint("celery", "worker_concurrency") == slots
+    assert config.getint("cwl", "worker_slots") == 4 + 18
+
+
+@pytest.mark.parametrize("host", SIZES)
+def test_the_advanced_queue_has_the_size_of_the_largest_worker(host: str) -> None:
+    queues = evaluate("cwl_airflow_queues", site(host))
+    assert queues == {"default": {"cpus": 1, "ram": 1024}, "advanced": {"cpus": 16, "ram": 57600}}
+
+
+def test_what_the_site_says_of_queues_and_workers_wins() -> None:
+    queues = {"default": {"cpus": 1, "ram": 512}, "big": {"cpus": 2, "ram": 4000}}
+    values = site(cwl_airflow_queues=queues, airflow_worker_queues=["big"], airflow_worker_concurrency=7)
+    command = words(unit(render("airflow", "unit.service.j2", item="worker", **values))["ExecStart"][0])
+    assert command[command.index("--queues") + 1] == "big"
+    assert command[command.index("--concurrency") + 1] == "7"
+    assert evaluate("airflow_config_layers[0].cwl.worker_slots", values) == 7 + 7
+    of_queue = site(cwl_airflow_queues=queues, airflow_worker_queues=["big"])
+    assert evaluate("airflow_worker_concurrency", of_queue) == 1
 
 
 def test_only_services_that_compile_code_may_run_it() -> None:

@@ -34,13 +34,20 @@ class Dag:
         self.host = host
         self.dag_id = dag_id
 
-    def write(self, document, **cwl):
-        """Write the document and the DAG file, with settings of the engine."""
+    def write(self, document, before="", arguments="", default_args="", **cwl):
+        """Write the document and the DAG file.
+
+        :param before: lines of Python before the DAG is made.
+        :param arguments: more arguments of the DAG, each with a comma after it.
+        :param default_args: more of these, likewise.
+        :param cwl: settings of the engine.
+        """
         text = json.dumps({"cwlVersion": "v1.2", **document})
         file = f"{DAGS}/{self.dag_id}"
         dag = (
-            "from cwl_airflow.extensions.cwldag import CWLDAG\n\n"
-            f"dag = CWLDAG(workflow={file + '.cwl'!r}, dag_id={self.dag_id!r}, default_args={{'cwl': {cwl!r}}})\n"
+            f"from cwl_airflow.extensions.cwldag import CWLDAG\n{before}\n"
+            f"dag = CWLDAG(workflow={file + '.cwl'!r}, dag_id={self.dag_id!r}, {arguments} "
+            f"default_args={{'cwl': {cwl!r}, {default_args}}})\n"
         )
         self.host.check_output(f"printf %s {shlex.quote(text)} > {file}.cwl")
         self.host.check_output(f"printf %s {shlex.quote(dag)} > {file}.py")
@@ -71,6 +78,12 @@ class Dag:
         """Return the log of a task."""
         return self.host.check_output(
             f"cat '/var/lib/airflow/logs/dag_id={self.dag_id}/run_id=run/task_id={task}/attempt={attempt}.log'"
+        )
+
+    def report(self):
+        """Return what the run reports: its outputs and their statistics."""
+        return json.loads(
+            self.host.check_output(f"cat /var/lib/airflow/cwl/outputs/{self.dag_id}/run/workflow_report.json")
         )
 
     def mark_failed(self):
@@ -142,9 +155,7 @@ def test_a_failed_step_says_why_and_goes_on_when_cleared(dag):
         assert dag.ended() == "success"
     finally:
         dag.host.run(f"rm -f {needs}")
-    report = json.loads(
-        dag.host.check_output(f"cat /var/lib/airflow/cwl/outputs/{dag.dag_id}/run/workflow_report.json")
-    )
+    report = dag.report()
     assert dag.host.check_output(f"cat {report['out']['path']}") == "b"
     assert report["cwl-airflow:statistics"]["steps"]["second"]["disk"] == 2
     attempts = dag.host.check_output(f"ls '/var/lib/airflow/logs/dag_id={dag.dag_id}/run_id=run/task_id=first'")
@@ -200,9 +211,7 @@ def test_many_jobs_of_a_scattered_step_get_tasks(dag):
     tasks = dag.tasks()
     assert sorted(index for task, index in tasks if task == "many.jobs") in ([0, 1, 2], ["0", "1", "2"])
     assert [state for (task, _), state in tasks.items() if task == "few.jobs"] == ["skipped"]
-    report = json.loads(
-        dag.host.check_output(f"cat /var/lib/airflow/cwl/outputs/{dag.dag_id}/run/workflow_report.json")
-    )
+    report = dag.report()
     files = " ".join(file["path"] for file in report["few"] + report["many"])
     assert dag.host.check_output(f"cat {files}").split() == list("abcdefghi")
 
@@ -221,3 +230,49 @@ def test_marking_a_run_failed_ends_what_it_runs(dag, hints):
     wait_for("end of the step", lambda: dag.host.run(running).rc != 0, 20)
     wait_for("end of its container", lambda: dag.host.check_output("docker ps --all --quiet") == "", 10)
     assert time.monotonic() - began < 20
+
+
+def test_a_step_that_takes_too_long_is_ended_with_its_container(dag):
+    dag.write(
+        tool("trap '' TERM INT HUP; while :; do sleep 7655; done", hints=IMAGE),
+        before="from datetime import timedelta",
+        default_args="'execution_timeout': timedelta(seconds=20)",
+    )
+    dag.trigger({"job": {}})
+    wait_for("step", lambda: dag.host.run("pgrep -f '^sleep 765[5]'").rc == 0, 60)
+    assert dag.ended() == "failed"
+    wait_for("end of its container", lambda: dag.host.check_output("docker ps --all --quiet") == "", 20)
+    assert dag.host.run("pgrep -f '^sleep 765[5]'").rc != 0
+
+
+def test_a_dispatcher_of_the_users_own_gives_the_job(dag):
+    own = """
+import json
+from pathlib import Path
+
+from airflow.models import BaseOperator
+
+
+class Mine(BaseOperator):
+    def execute(self, context):
+        folder = Path("/var/lib/airflow/cwl/tmp") / self.dag_id / "run"
+        folder.mkdir(parents=True, exist_ok=True)
+        job = {
+            "word": context["dag_run"].conf["say"],
+            "tmp_folder": str(folder),
+            "outputs_folder": f"/var/lib/airflow/cwl/outputs/{self.dag_id}/run",
+        }
+        file = folder / "mine.json"
+        file.write_text(json.dumps(job))
+        return str(file)
+"""
+    say = tool(
+        "echo $0",
+        inputs={"word": {"type": "string", "inputBinding": {}}},
+        outputs={"out": {"type": "stdout"}},
+    )
+    dag.write(say, before=own, arguments="dispatcher=Mine(task_id='mine'),")
+    dag.trigger({"say": "hello"})
+    assert dag.ended() == "success"
+    assert {task for task, _ in dag.tasks()} == {"mine", dag.dag_id, "CWLJobGatherer"}
+    assert dag.host.check_output(f"cat {dag.report()['out']['path']}") == "hello"

@@ -25,6 +25,7 @@ from .operators import (
     CWLStepOperator,
     mark,
 )
+from .queues import of_tasks
 from .settings import Settings
 
 
@@ -48,7 +49,13 @@ class CWLDAG(DAG):  # type: ignore[misc]  # Airflow is only typed in part
     """A DAG with a task for each step of a CWL document."""
 
     def __init__(
-        self, dag_id: str, workflow: str | Path, dispatcher: Any = None, gatherer: Any = None, **kwargs: Any
+        self,
+        dag_id: str,
+        workflow: str | Path,
+        dispatcher: Any = None,
+        gatherer: Any = None,
+        queues: Mapping[str, str] | None = None,
+        **kwargs: Any,
     ) -> None:
         """Make the DAG and its tasks.
 
@@ -58,8 +65,11 @@ class CWLDAG(DAG):  # type: ignore[misc]  # Airflow is only typed in part
         :param dispatcher: the first task, in place of `CWLJobDispatcher`. It returns the path of a JSON file with the
             job and ``tmp_folder`` and ``outputs_folder``.
         :param gatherer: the last task, in place of `CWLJobGatherer`.
+        :param queues: the queues of steps by their tasks; else ``default_args["queue"]``, for all tasks; else the
+            smallest one that holds what the step needs.
         :param kwargs: what any DAG takes; ``default_args["cwl"]`` has settings of the engine and options of cwltool.
         :raises schema_salad.exceptions.ValidationException: what is wrong with the document, and where.
+        :raises ValueError: no queue holds what a step requires, or a queue or task that was named is not there.
         """
         default_args = {
             "start_date": days_ago(180),
@@ -86,7 +96,7 @@ class CWLDAG(DAG):  # type: ignore[misc]  # Airflow is only typed in part
         for task in (self.dispatcher, self.gatherer):
             if not task.has_dag():
                 self.add_task(task)
-        self._assemble(settings)
+        self._assemble(of_tasks(self.plan.tasks, settings.queues, queues or {}, self.default_args.get("queue")))
 
     def folders(self, run_id: str, given: Mapping[str, str]) -> tuple[Path, Path]:
         """Return the folders of a run: of its intermediate data and of its outputs.
@@ -111,16 +121,16 @@ class CWLDAG(DAG):  # type: ignore[misc]  # Airflow is only typed in part
         given = named_folders((context["dag_run"].conf or {}).get("job"), str(settings.inputs_folder))
         mark(self.folders(context["run_id"], given)[0])
 
-    def _loaded(self) -> Any:
+    def _loaded(self, validate: bool = False) -> Any:
         from . import documents
 
         settings = Settings.of(self.default_args.get("cwl") or {})
-        return documents.load(self.source, settings.cwltool)
+        return documents.load(self.source, settings.cwltool, validate=validate, folder=settings.pickle_folder)
 
     def _make_plan(self) -> Any:
         from . import documents
 
-        loaded = self._loaded()
+        loaded = self._loaded(validate=True)
         name = Path(self.source.partition("#")[0]).stem
         return documents.plan(loaded.process, name), loaded.texts
 
@@ -135,10 +145,11 @@ class CWLDAG(DAG):  # type: ignore[misc]  # Airflow is only typed in part
 
         return [shortname(parameter["id"]) for parameter in self.workflow_tool["inputs"]]
 
-    def _assemble(self, settings: Settings) -> None:
+    def _assemble(self, queues: Mapping[str, str]) -> None:
         made = {}
+        of_queue = {name: {"queue": queues[name]} if name in queues else {} for name in self.plan.tasks}
         for name, task in self.plan.tasks.items():
-            made[name] = CWLStepOperator(task_id=name, step=task.step, dag=self)
+            made[name] = CWLStepOperator(task_id=name, step=task.step, dag=self, **of_queue[name])
         first = dict(made)  # the task of a step that comes first
         for name, task in self.plan.tasks.items():
             if task.scattered:
@@ -146,7 +157,7 @@ class CWLDAG(DAG):  # type: ignore[misc]  # Airflow is only typed in part
                 of_step: dict[str, Any] = {"step": task.step, "step_task_id": name}
                 first[name] = CWLScatterOperator(task_id=ids["scatter"], dag=self, **of_step)
                 jobs = CWLScatterJobsOperator.partial(
-                    task_id=ids["jobs"], dag=self, trigger_rule="none_failed", **of_step
+                    task_id=ids["jobs"], dag=self, trigger_rule="none_failed", **of_step, **of_queue[name]
                 ).expand(share=first[name].output)
                 jobs >> made[name]
         for name, task in self.plan.tasks.items():

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
+import math
+import operator
+import pickle
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -11,14 +15,19 @@ from typing import Any
 
 from cwltool.context import LoadingContext
 from cwltool.load_tool import fetch_document, make_tool, resolve_and_validate_document
-from cwltool.process import Process, shortname
+from cwltool.process import Process, get_schema, shortname
+from cwltool.update import ORIGINAL_CWLVERSION
 from cwltool.utils import aslist
 from cwltool.workflow import Workflow, default_make_tool
 from schema_salad.fetcher import DefaultFetcher
-from schema_salad.ref_resolver import file_uri
+from schema_salad.ref_resolver import Loader, file_uri
 
-from .plans import LAST, Plan, Task, task_ids
+from . import cache
+from .plans import LAST, Need, Plan, Task, task_ids
 from .steps import StepByStep
+
+#: Which form kept documents have: another one is not read.
+FORMAT = 1
 
 
 def needed(workflow: Mapping[str, Any], part: str) -> set[str]:
@@ -66,6 +75,7 @@ def load(
     overrides: Iterable[Any] = (),
     validate: bool = True,
     part: str | None = None,
+    folder: Path | None = None,
 ) -> Loaded:
     """Load a document.
 
@@ -75,6 +85,8 @@ def load(
     :param validate: whether to check it; false for what was checked before.
     :param part: make only what is needed of a workflow to run a step, `plans.FIRST` or `plans.LAST`; most of the time
         goes into its steps.
+    :param folder: where documents are kept as they are after they were read and resolved. One that is to be checked is
+        read in any case.
     :raises schema_salad.exceptions.ValidationException: what is wrong and where.
     """
     texts: dict[str, str] = {}
@@ -100,9 +112,83 @@ def load(
         return default_make_tool(document, loading)
 
     context.construct_tool_object = construct
-    context, document, uri = fetch_document(locate(source), context)
-    context, uri = resolve_and_validate_document(context, document, uri)
-    return Loaded(make_tool(uri, context), texts)
+
+    def resolve() -> tuple[Resolved, Mapping[str, str]]:
+        loading, document, uri = fetch_document(locate(source), context)
+        loading, uri = resolve_and_validate_document(loading, document, uri)
+        return Resolved(loading, uri), texts
+
+    key = ["document", FORMAT, locate(source), dict(settings or {}), context.overrides_list]
+    if folder and not validate:
+        resolved = cache.kept(folder, key, resolve, Resolved.encoded, functools.partial(Resolved.decoded, context))
+    else:
+        resolved, _ = resolve()
+        if folder:
+            cache.keep(folder, key, resolved, texts, Resolved.encoded)
+    return Loaded(make_tool(resolved.uri, resolved.context), texts)
+
+
+@dataclass(frozen=True)
+class Resolved:
+    """A document that was read and resolved, of which cwltool can make a process."""
+
+    context: LoadingContext
+    uri: str
+
+    def encoded(self) -> bytes:
+        """Return what is to be kept of it: nothing, if it has ontologies, which cwltool keeps elsewhere."""
+        context = self.context
+        if any(isinstance(document, Mapping) and "$schemas" in document for document in context.loader.idx.values()):
+            return b""
+        known = (
+            self.uri,
+            dict(context.loader.idx),
+            context.metadata,
+            context.fast_parser,
+            context.jobdefaults,
+            context.overrides_list,
+        )
+        return pickle.dumps(known, pickle.HIGHEST_PROTOCOL)
+
+    @classmethod
+    def decoded(cls, context: LoadingContext, entry: bytes) -> Resolved:
+        """Return it, in a context that says how to make the process.
+
+        The cache belongs to the services' user, as the DAG files do, so what is unpickled is trusted.
+        """
+        uri, index, metadata, fast_parser, defaults, overrides = pickle.loads(entry)
+        context = context.copy()
+        schema, names = get_schema(metadata.get(ORIGINAL_CWLVERSION, metadata["cwlVersion"]))[:2]
+        context.loader = Loader(
+            schema.ctx,
+            schemagraph=schema.graph,
+            cache=schema.cache,
+            fetcher_constructor=context.fetcher_constructor,
+            skip_schemas=context.skip_schemas,
+            doc_cache=context.doc_cache,
+        )
+        context.loader.idx.update(index)
+        context.avsc_names = names
+        context.metadata, context.fast_parser = metadata, fast_parser
+        context.jobdefaults, context.overrides_list = defaults, overrides
+        return cls(context, uri)
+
+
+def need(process: Process) -> Need:
+    """Say what the jobs of a process need, before there are any.
+
+    Precedence and inheritance are cwltool's; which field decides is as in its ``Process.evalResources``.
+    """
+    if isinstance(process, Workflow):
+        return functools.reduce(operator.or_, (need(step.embedded_tool) for step in process.steps), Need())
+    resources, required = process.get_requirement("ResourceRequirement")
+    resources = resources or {}
+    cores = resources.get("coresMin") or resources.get("coresMax") or 1
+    ram = resources.get("ramMin") or resources.get("ramMax")
+    ram = ram or (1024 if process.metadata.get(ORIGINAL_CWLVERSION) == "v1.0" else 256)
+    known = not isinstance(cores, str) and not isinstance(ram, str)
+    cores, ram = (0 if isinstance(cores, str) else cores), (0 if isinstance(ram, str) else math.ceil(ram))
+    return Need(cores, ram, *((cores, ram) if required else (0, 0)), known)
 
 
 def plan(process: Process, name: str) -> Plan:
@@ -112,7 +198,7 @@ def plan(process: Process, name: str) -> Plan:
     """
     if not isinstance(process, Workflow):
         (task,) = task_ids([name]).values()
-        return Plan({task: Task(None)}, (task,))
+        return Plan({task: Task(None, need=need(process))}, (task,))
     steps = process.tool["steps"]
     ids = task_ids(shortname(step["id"]) for step in steps)
     by_output = {
@@ -125,8 +211,9 @@ def plan(process: Process, name: str) -> Plan:
         sources = {source for parameter in parameters for source in aslist(parameter.get(field) or [])}
         return tuple(sorted({by_output[source] for source in sources if source in by_output}))
 
-    tasks = {
-        ids[shortname(step["id"])]: Task(shortname(step["id"]), tasks_before(step["in"], "source"), "scatter" in step)
-        for step in steps
-    }
+    needs = {shortname(step.id): need(step.embedded_tool) for step in process.steps}
+    tasks = {}
+    for step in steps:
+        name = shortname(step["id"])
+        tasks[ids[name]] = Task(name, tasks_before(step["in"], "source"), "scatter" in step, needs[name])
     return Plan(tasks, tasks_before(process.tool["outputs"], "outputSource"))

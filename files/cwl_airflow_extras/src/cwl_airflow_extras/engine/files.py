@@ -7,12 +7,12 @@ import uuid
 from pathlib import Path
 
 
-def replace(path: Path, text: str) -> None:
+def replace(path: Path, content: str | bytes) -> None:
     """Write a file, at once or not at all; its folder is made."""
     path.parent.mkdir(parents=True, exist_ok=True)
     new = path.with_name(f".{uuid.uuid4()}.new")
     try:
-        new.write_text(text, encoding="utf-8")
+        new.write_bytes(content.encode() if isinstance(content, str) else content)
         os.replace(new, path)
     finally:
         new.unlink(missing_ok=True)

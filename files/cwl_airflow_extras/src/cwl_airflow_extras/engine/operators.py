@@ -86,7 +86,8 @@ class CWLOperator(BaseOperator):  # type: ignore[misc]  # Airflow is only typed 
         """Return the run with a folder."""
         from .run import Run
 
-        self._run = Run(self.dag.source, folder, self.settings.cwltool, self.settings.container_command)
+        settings = self.settings
+        self._run = Run(self.dag.source, folder, settings.cwltool, settings.container_command, settings.pickle_folder)
         return self._run
 
     def folder_of(self, context: Any) -> Path:

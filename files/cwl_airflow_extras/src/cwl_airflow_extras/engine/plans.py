@@ -1,34 +1,51 @@
-"""Which tasks a document has. Plans are kept by the content of all files that the document was read from.
+"""Which tasks a document has.
 
-This module loads quickly: Airflow parses DAG files all the time, and a plan that is kept needs no
-cwltool. Any number of processes may read and write: an entry is replaced as a whole, and one that
-cannot be read or does not fit counts as missing.
+This module loads quickly: Airflow parses DAG files all the time, and a plan that is kept needs no cwltool.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-import logging
 import re
-import time
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
-from importlib.metadata import version
+from dataclasses import astuple, dataclass
 from pathlib import Path
 from typing import Any
-from urllib.parse import unquote, urlsplit
 
-from .files import replace
+from . import cache
 
 #: Tasks of every DAG besides its steps.
 FIRST, LAST = "CWLJobDispatcher", "CWLJobGatherer"
 #: The file that reports the outputs of a run, and what it has beside them.
 REPORT, STATISTICS = "workflow_report.json", "cwl-airflow:statistics"
-#: Which form entries have, and which plans they hold: another one is not read.
-FORMAT = 1
-#: How long a document from the network counts as unchanged, in seconds.
-REMOTE = 3600
+#: Which form the entries have, and which plans they hold: another one is not read.
+FORMAT = 2
+
+
+@dataclass(frozen=True)
+class Need:
+    """What each job of a step needs at most: cores, and memory in MiB.
+
+    Apart from it, how much of that the document requires; at the rest it only hints.
+    """
+
+    cores: float = 0
+    ram: float = 0
+    required_cores: float = 0
+    required_ram: float = 0
+    #: False if an expression may ask for more.
+    known: bool = True
+
+    def __or__(self, other: Need) -> Need:
+        """Return what the jobs of both need at most."""
+        return Need(
+            max(self.cores, other.cores),
+            max(self.ram, other.ram),
+            max(self.required_cores, other.required_cores),
+            max(self.required_ram, other.required_ram),
+            self.known and other.known,
+        )
 
 
 @dataclass(frozen=True)
@@ -38,6 +55,7 @@ class Task:
     step: str | None
     before: tuple[str, ...] = ()
     scattered: bool = False
+    need: Need = Need()
 
 
 @dataclass(frozen=True)
@@ -69,24 +87,6 @@ def task_ids(names: Iterable[str]) -> dict[str, str]:
     return ids
 
 
-def _digest(uri: str) -> str | None:
-    try:
-        # As the fetcher reads it: text, with line ends made one.
-        text = Path(unquote(urlsplit(uri).path)).read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError):
-        return None
-    return hashlib.sha256(text.encode()).hexdigest()
-
-
-def _unchanged(texts: Mapping[str, str]) -> bool:
-    return all(_digest(uri) == digest for uri, digest in texts.items() if urlsplit(uri).scheme == "file")
-
-
-def _old(entry: Mapping[str, Any]) -> bool:
-    remote = any(urlsplit(uri).scheme != "file" for uri in entry["texts"])
-    return remote and not 0 <= time.time() - entry["time"] < REMOTE
-
-
 def kept(folder: Path, key: Any, make: Callable[[], tuple[Plan, Mapping[str, str]]]) -> Plan:
     """Return a plan from the cache, or make it and keep it.
 
@@ -94,27 +94,18 @@ def kept(folder: Path, key: Any, make: Callable[[], tuple[Plan, Mapping[str, str
     :param key: what the plan depends on beside the texts: anything that JSON can hold.
     :param make: reads and checks the document, and returns the plan with the checksums of all texts.
     """
-    name = json.dumps([FORMAT, version("cwltool"), key], sort_keys=True, default=str)
-    file = folder / f"{hashlib.sha256(name.encode()).hexdigest()}.json"
-    known = None
-    try:
-        entry = json.loads(file.read_text(encoding="utf-8"))
-        if _unchanged(entry["texts"]):
-            tasks = {name: Task(step, tuple(before), scattered) for name, step, before, scattered in entry["tasks"]}
-            known = Plan(tasks, tuple(entry["last"]))
-            if not _old(entry):
-                return known
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
-        pass  # missing, half of one, or of another version
-    try:
-        made, texts = make()
-    except Exception:
-        if known:  # the network is away
-            logging.getLogger(__name__).warning(
-                "Could not read %s again; its plan of before is used", key, exc_info=True
-            )
-            return known
-        raise
-    tasks_as_list = [[name, task.step, task.before, task.scattered] for name, task in made.tasks.items()]
-    replace(file, json.dumps({"texts": dict(texts), "time": time.time(), "tasks": tasks_as_list, "last": made.last}))
-    return made
+    return cache.kept(folder, ["plan", FORMAT, key], make, _encode, _decode)
+
+
+def _encode(plan: Plan) -> bytes:
+    tasks = [[name, task.step, task.before, task.scattered, astuple(task.need)] for name, task in plan.tasks.items()]
+    return json.dumps({"tasks": tasks, "last": plan.last}).encode()
+
+
+def _decode(entry: bytes) -> Plan:
+    content = json.loads(entry)
+    tasks = {
+        name: Task(step, tuple(before), scattered, Need(*need))
+        for name, step, before, scattered, need in content["tasks"]
+    }
+    return Plan(tasks, tuple(content["last"]))

@@ -52,24 +52,35 @@ TOOL = "https://w3id.org/cwl/cwl#tool"
 class Run:
     """One run of a document."""
 
-    def __init__(self, source: str, folder: Path, cwltool: Mapping[str, Any], engine: str = "docker") -> None:
+    def __init__(
+        self,
+        source: str,
+        folder: Path,
+        cwltool: Mapping[str, Any],
+        engine: str = "docker",
+        documents_folder: Path | None = None,
+    ) -> None:
         """Note what runs where.
 
         :param source: path or URL of a document that was checked before, with ``#name`` for one process of several.
         :param folder: where the run keeps its state and intermediate data.
         :param cwltool: options of cwltool by name.
         :param engine: the command that removes containers.
+        :param documents_folder: where documents that were read are kept.
         """
         self.source = source
         self.folder = folder
         self._cwltool = cwltool
         self._engine = engine
+        self._documents_folder = documents_folder
         self._containers: Path | None = None
 
     def _load(self, part: str) -> Any:
         file = self.folder / "overrides.json"
         overrides = state.load(file) if file.exists() else ()
-        return documents.load(self.source, self._cwltool, overrides, validate=False, part=part).process
+        return documents.load(
+            self.source, self._cwltool, overrides, validate=False, part=part, folder=self._documents_folder
+        ).process
 
     def begin(self, job: Any, base: str) -> dict[str, Any]:
         """Normalise the job as cwltool does and keep it as the inputs of the run.

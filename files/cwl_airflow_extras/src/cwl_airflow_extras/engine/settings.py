@@ -10,8 +10,10 @@ from pathlib import Path
 from typing import Any
 
 import psutil
-import yaml
 from airflow.configuration import conf
+
+from . import queues
+from .queues import Queue
 
 FOLDERS = ("tmp_folder", "outputs_folder", "inputs_folder", "pickle_folder")
 ENGINES = ("docker", "podman", "singularity", "apptainer")
@@ -36,7 +38,8 @@ class Settings:
     keep_failed_days: float = 7
     #: A scattered step with more jobs than this gets tasks for them.
     scatter_jobs_in_task: int = 4
-    #: How many tasks a scattered step gets at most; each runs its share of the jobs.
+    #: How many tasks a scattered step gets at most; each runs its share of the jobs. Twice as many as the site's
+    #: workers run at once, where ``[cwl] worker_slots`` tells: each costs time, and shares end at different times.
     scatter_tasks: int = 32
     #: Options of cwltool by name.
     cwltool: Mapping[str, Any] = field(default_factory=dict)
@@ -51,13 +54,17 @@ class Settings:
         """The command that removes containers."""
         return "podman" if self.container_engine == "podman" else "docker"
 
+    @property
+    def queues(self) -> dict[str, Queue]:
+        """The queues of the site by name; none if nothing is said of them."""
+        file = conf.get("cwl", "queues", fallback=None)
+        return queues.read(Path(file)) if file else {}
+
     def granted(self, queue: str) -> tuple[float, float]:
         """Return the cores and the memory in MiB that a task in a queue may use: all where nothing says less."""
-        file = conf.get("cwl", "queues", fallback=None)
-        queues = yaml.safe_load(Path(file).read_text(encoding="utf-8")) if file else {}
-        if queue not in queues:
-            return float(os.cpu_count() or 1), psutil.virtual_memory().total / 2**20
-        return float(queues[queue]["cpus"]), float(queues[queue]["ram"])
+        if known := self.queues.get(queue):
+            return float(known.cpus), float(known.ram)
+        return float(os.cpu_count() or 1), psutil.virtual_memory().total / 2**20
 
     @classmethod
     def of(cls, args: Mapping[str, Any]) -> Settings:
@@ -74,12 +81,9 @@ class Settings:
         if engine not in ENGINES:
             raise ValueError(f"[cwl] container_engine is {engine}; it may be one of {', '.join(ENGINES)}")
         numbers: dict[str, Any] = {
-            name: kind(_number(name, args, getattr(cls, name), least))
-            for name, kind, least in (
-                ("keep_failed_days", float, 0),
-                ("scatter_jobs_in_task", int, 1),
-                ("scatter_tasks", int, 1),
-            )
+            "keep_failed_days": _number("keep_failed_days", args, cls.keep_failed_days, 0),
+            "scatter_jobs_in_task": int(_number("scatter_jobs_in_task", args, cls.scatter_jobs_in_task, 1)),
+            "scatter_tasks": _scatter_tasks(args, cls.scatter_tasks),
         }
         own = {*folders, *numbers, "container_engine", "keep_tmp_data"}
         cwltool = {"enable_dev": True, "eval_timeout": 120}
@@ -107,6 +111,15 @@ def _number(name: str, args: Mapping[str, Any], default: float, least: float) ->
         number = least - 1
     if not least <= number < math.inf:
         raise ValueError(f"[cwl] {name} is {value}; it must be a number of at least {least}")
+    return number
+
+
+def _scatter_tasks(args: Mapping[str, Any], default: int) -> int:
+    slots = conf.getint("cwl", "worker_slots", fallback=0)
+    most = conf.getint("core", "max_map_length")  # Airflow fails a task that gets more
+    number = int(_number("scatter_tasks", args, min(max(2 * slots, 4) if slots else default, most), 1))
+    if number > most:
+        raise ValueError(f"[cwl] scatter_tasks is {number}; it must be at most {most}, which is [core] max_map_length")
     return number
 
 

@@ -44,5 +44,6 @@ def relocate_outputs(workflow: str, job_data: dict[str, Any], cwl_args: Any = No
 
     settings = Settings.of(cwl_args or {})
     source = source_of(workflow, settings.pickle_folder)
-    run = Run(source, Path(job_data["tmp_folder"]), settings.cwltool, settings.container_command)
+    folder = Path(job_data["tmp_folder"])
+    run = Run(source, folder, settings.cwltool, settings.container_command, settings.pickle_folder)
     return gather(run, Path(job_data["outputs_folder"]), own=False)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import jwt
@@ -130,15 +130,23 @@ def receiver(session: Any) -> Receiver | None:
     from airflow.configuration import ensure_secrets_loaded
 
     backends = ensure_secrets_loaded()
+    if _connection(backends) is None:
+        return None
+    signature = _signature(session, backends)
+    # Again: whoever removes both removes the connection first, and nothing is sent unsigned in between.
+    found = _connection(backends)
+    return found and replace(found, signature=signature)
+
+
+def _connection(backends: Any) -> Receiver | None:
     try:
         found = next(filter(None, (backend.get_connection(conn_id=CONNECTION) for backend in backends)), None)
         if found is None:
             return None
         url = url_of(found.host, found.schema, found.port, found.extra_dejson)
-        login = (found.login, found.password or "") if found.login else None
+        return Receiver(url, (found.login, found.password or "") if found.login else None)
     except Exception as error:
         raise _reading(f"The connection {CONNECTION}", error) from error
-    return Receiver(url, login, _signature(session, backends))
 
 
 def _signature(session: Any, backends: Any) -> Signature | None:

@@ -1,0 +1,1 @@
+"""The CWL API: upstream's routes behind authentication, as a WSGI application."""

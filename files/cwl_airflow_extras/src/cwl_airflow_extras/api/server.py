@@ -1,0 +1,164 @@
+"""The WSGI application of the CWL API: who asks, what they may do, and then the handlers."""
+
+from __future__ import annotations
+
+import json
+import logging
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import connexion
+import cwl_airflow
+import yaml
+from airflow import settings
+from connexion.resolver import Resolver
+from flask import Flask, Response, g, request
+
+from .. import adapter  # noqa: F401  # before anything of upstream's
+from ..accepted import create_tables
+from ..signed import accept_request, accept_trigger, bearer, is_configured
+from ..tokens import SAFE_METHODS, Refused
+from .users import Need, Users
+
+log = logging.getLogger(__name__)
+
+BASE = "/api/experimental"
+SPECIFICATION = Path(cwl_airflow.__file__).parent / "components/api/openapi/swagger_configuration.yaml"
+#: Bytes. A document with its attachments, and a job: what comes before anybody is known is smaller.
+LARGEST_UPLOAD = 64 * 2**20
+LARGEST_JOB = 2**20
+
+READ_DAG, READ_RUN = Need("GET", "dag"), Need("GET", "run")
+TRIGGER, STOP, ADD = Need("POST", "run"), Need("PUT", "run"), Need("POST", "document")
+#: The one whose token is in the body.
+TRIGGER_OPERATION = "post_dag_runs_legacy"
+#: What a user needs for each operation of upstream's specification. What is not here is for nobody.
+NEEDS: dict[str, tuple[Need, ...]] = {
+    "get_dags": (READ_DAG,),
+    "post_dags": (ADD,),
+    "get_dag_runs": (READ_RUN,),
+    "post_dag_runs": (TRIGGER,),
+    "post_dag_runs_legacy": (TRIGGER,),
+    "post_dags_dag_runs": (ADD, TRIGGER),
+    "wes_get_service_info": (READ_DAG,),
+    "wes_list_runs": (READ_RUN,),
+    "wes_run_workflow": (ADD, TRIGGER),
+    "wes_get_run_log": (READ_RUN,),
+    "wes_get_run_status": (READ_RUN,),
+    "wes_cancel_run": (STOP,),
+}
+#: The specification itself, and the page that shows it.
+PAGES = (f"{BASE}/swagger.json", f"{BASE}/ui/")
+
+
+def create_app(handlers: Any = None) -> Flask:
+    """Make the application.
+
+    :param handlers: an object with a method for each operation of the specification; ours by default.
+    """
+    if handlers is None:
+        from .handlers import Handlers
+
+        handlers = Handlers()
+    create_tables()
+    specification = yaml.safe_load(SPECIFICATION.read_text(encoding="utf-8"))
+    body = specification["paths"]["/dags/{dag_id}/dag_runs"]["post"]["parameters"][1]["schema"]
+    del body["properties"]["conf"]["type"]  # it may be an object as well
+    served = connexion.FlaskApp(__name__)
+    served.add_api(specification, resolver=Resolver(lambda name: getattr(handlers, name)))
+    app: Flask = served.app
+    app.config["MAX_CONTENT_LENGTH"] = LARGEST_UPLOAD
+    gate = _Gate(Users())
+    app.before_request(gate.admit)
+    app.after_request(gate.withdraw)
+    app.teardown_appcontext(lambda _error: settings.Session.remove())
+    return app
+
+
+class _Gate:
+    """Lets a request in, or answers it."""
+
+    def __init__(self, users: Users) -> None:
+        self._users = users
+
+    def admit(self) -> Response | None:
+        """Answer a request that may not go on: 401 if nobody is known to ask, 403 if they may not."""
+        # A browser sends along the password that it keeps, whichever page the request comes from.
+        origin = request.headers.get("Origin")
+        if origin and request.method not in SAFE_METHODS and urlsplit(origin).netloc != request.host:
+            return _problem(403, "Forbidden", "The request comes from a page of another site.")
+        # Which one counts is for the handlers to say, and what a user may do must not depend on it.
+        if any(len(values) > 1 for _, values in request.args.lists()):
+            return _problem(400, "Bad Request", "A parameter is given twice.")
+        if _operation() == TRIGGER_OPERATION and not 0 < (request.content_length or 0) <= LARGEST_JOB:
+            return _problem(413, "Content Too Large", f"The body must have 1 to {LARGEST_JOB} bytes.")
+        try:
+            token, body = bearer(request), self._signed_body()
+            if token is not None:
+                g.caller, g.used = accept_request(token, request)
+            elif body is not None:
+                g.caller, g.used = accept_trigger(body, request.view_args["dag_id"])
+            else:
+                return self._admit_user()
+        except Refused as error:
+            log.warning("%s %s refused: %s", request.method, request.path, error)
+            return _problem(403, "Forbidden", f"Token refused: {error}.")
+        log.info("%s %s by %s", request.method, request.path, g.caller)
+        return None
+
+    def withdraw(self, response: Response) -> Response:
+        """Let a token be used again whose request was refused, for instance as the DAG is not there yet."""
+        used = g.pop("used", None)
+        if used and response.status_code >= 400:
+            used.withdraw()
+        return response
+
+    def _signed_body(self) -> dict[str, Any] | None:
+        """Return the body of a request to trigger a DAG if it has a token."""
+        if _operation() != TRIGGER_OPERATION:
+            return None
+        body = request.get_json(silent=True)
+        return body if isinstance(body, dict) and "token" in body else None
+
+    def _admit_user(self) -> Response | None:
+        login = request.authorization
+        if not login or login.type != "basic" or not login.username or not login.password:
+            return _unknown("The CWL API asks for a user of Airflow or a token.")
+        operation = _operation()
+        known = NEEDS.get(operation)
+        needs = (READ_DAG,) if known is None else known
+        allowed = self._users.allows(login.username, login.password, needs, _dag_id(operation))
+        if allowed is None:
+            log.warning("%s %s refused: login of %r", request.method, request.path, login.username)
+            return _unknown("User or password is wrong.")
+        if not allowed or (known is None and request.url_rule and not request.path.startswith(PAGES)):
+            log.warning("%s %s refused: not allowed for %s", request.method, request.path, login.username)
+            return _problem(403, "Forbidden", f"The roles of '{login.username}' in Airflow do not allow this.")
+        g.caller = login.username
+        log.info("%s %s by %s", request.method, request.path, g.caller)
+        return None
+
+
+def _operation() -> str:
+    return (request.endpoint or "").rpartition(".")[2]
+
+
+def _dag_id(operation: str) -> str | None:
+    found = {**request.args, **(request.view_args or {})}
+    # A run of WES is the only one of a DAG of the same name.
+    return found.get("run_id" if operation.startswith("wes_") else "dag_id")
+
+
+def _unknown(detail: str) -> Response:
+    response = _problem(401, "Unauthorized", detail)
+    response.headers.add("WWW-Authenticate", 'Basic realm="CWL API", charset="UTF-8"')
+    if is_configured():
+        response.headers.add("WWW-Authenticate", "Bearer")
+    return response
+
+
+def _problem(status: int, title: str, detail: str) -> Response:
+    # RFC 9457, as connexion answers.
+    body = {"type": "about:blank", "title": title, "status": status, "detail": detail}
+    return Response(json.dumps(body), status, mimetype="application/problem+json")

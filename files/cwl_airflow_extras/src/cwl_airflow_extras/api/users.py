@@ -1,0 +1,72 @@
+"""Airflow's own users and what their roles allow."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+from airflow.auth.managers.models.resource_details import DagAccessEntity, DagDetails
+from airflow.configuration import conf
+from airflow.www.extensions.init_appbuilder import init_appbuilder
+from airflow.www.extensions.init_auth_manager import get_auth_manager
+from flask import Flask
+from flask_appbuilder.const import AUTH_LDAP
+
+#: What a role needs to add documents, beside Airflow's own permissions: a document runs any command on a worker.
+DOCUMENTS = "CWL documents"
+
+
+class Need(NamedTuple):
+    """What a user must be allowed to do."""
+
+    #: As in REST: ``GET`` to read, ``POST`` to create, ``PUT`` to change.
+    method: str
+    #: ``dag``, ``run`` or ``document``.
+    what: str
+
+
+class Users:
+    """Airflow's users, as its web server knows them."""
+
+    def __init__(self) -> None:
+        """Load Airflow's auth manager, and make the permission for documents."""
+        # An application that serves nothing: Airflow's auth manager is made for its web pages.
+        self._app = Flask(__name__)
+        self._app.config.from_pyfile(conf.get_mandatory_value("webserver", "config_file"), silent=True)
+        self._app.config["SQLALCHEMY_DATABASE_URI"] = conf.get("database", "sql_alchemy_conn")
+        self._app.config["SQLALCHEMY_TRACK_MODIFICATIONS"] = False
+        self._app.config["SECRET_KEY"] = conf.get("webserver", "secret_key")
+        with self._app.app_context():
+            init_appbuilder(self._app)
+            self._manager: Any = get_auth_manager()
+            manager = self._manager.security_manager
+            permission = manager.create_permission("can_create", DOCUMENTS)
+            manager.add_permission_to_role(manager.find_role("Admin"), permission)
+
+    def allows(self, name: str, password: str, needs: tuple[Need, ...], dag_id: str | None) -> bool | None:
+        """Tell whether a user may do something.
+
+        :param needs: what the user must be allowed to do.
+        :param dag_id: the DAG that it is about, none if it is about all.
+        :returns: none if there is no such user with this password.
+        """
+        # Of its own, because logging in notes things in Flask's session.
+        with self._app.test_request_context():
+            manager = self._manager.security_manager
+            user = manager.auth_user_ldap(name, password) if manager.auth_type == AUTH_LDAP else None
+            user = user or manager.auth_user_db(name, password)
+            if user is None:
+                return None
+            return all(self._has(user, need, dag_id) for need in needs)
+
+    def _has(self, user: Any, need: Need, dag_id: str | None) -> bool:
+        allowed: bool
+        if need.what == "document":
+            allowed = self._manager.is_authorized_custom_view(method=need.method, resource_name=DOCUMENTS, user=user)
+        else:
+            allowed = self._manager.is_authorized_dag(
+                method=need.method,
+                access_entity=DagAccessEntity.RUN if need.what == "run" else None,
+                details=DagDetails(id=dag_id) if dag_id else None,
+                user=user,
+            )
+        return allowed

@@ -1,0 +1,236 @@
+"""Who may do what at the CWL API and, with a token, at Airflow's own: real requests, real keys."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import hmac
+import json
+import os
+import shlex
+import time
+import uuid
+from pathlib import Path
+
+import jwt
+import pytest
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import rsa
+
+DAG = "two-step"
+API = "http://127.0.0.1:8081/api/experimental"
+AIRFLOW = "http://127.0.0.1:8080"
+FRUIT = f"/var/lib/airflow/dags/{DAG}/inputs/fruit.txt"
+CONF = json.dumps({"job": {"text": {"class": "File", "path": FRUIT}}})
+KEY = Path(os.environ["MOLECULE_EPHEMERAL_DIRECTORY"]) / "jwt.pem"
+ADMIN = f"admin:{(Path(os.environ['CREDENTIALS']) / 'airflow_admin').read_text(encoding='utf-8').strip()}"
+
+
+def curl(host, url, *arguments, user=None, bearer=None, body=None):
+    """Ask from the host itself, and return status and answer."""
+    command = ["curl", "--silent", "--max-time", "60", "--write-out", "\n%{http_code}", *arguments]
+    if user:
+        command += ["--user", user]
+    if bearer:
+        command += ["--header", f"Authorization: Bearer {bearer}"]
+    if body is not None:
+        command += ["--header", "Content-Type: application/json", "--data", body]
+    answer, _, status = host.check_output(shlex.join([*command, url])).rpartition("\n")
+    return int(status), answer
+
+
+def sign(claims, key=None):
+    return jwt.encode(claims, key or KEY.read_text(encoding="utf-8"), algorithm="RS256")
+
+
+def by_hand(algorithm, claims, secret=None):
+    """Make a token that no library would."""
+    parts = [base64.urlsafe_b64encode(json.dumps(part).encode()).rstrip(b"=") for part in ({"alg": algorithm}, claims)]
+    signature = hmac.digest(secret, b".".join(parts), "sha256") if secret else b""
+    return b".".join([*parts, base64.urlsafe_b64encode(signature).rstrip(b"=")]).decode()
+
+
+def request_token(method, path, body=None):
+    claims = {"exp": int(time.time()) + 60, "sub": "test", "method": method, "path": path, "jti": str(uuid.uuid4())}
+    if body is not None:
+        claims["sha256"] = hashlib.sha256(body.encode()).hexdigest()
+    return sign(claims)
+
+
+def trigger(host, body, dag=DAG, **login):
+    return curl(host, f"{API}/dags/{dag}/dag_runs", body=json.dumps(body), **login)
+
+
+def state(host, run_id):
+    status, answer = curl(host, f"{API}/dag_runs?dag_id={DAG}&run_id={run_id}", user=ADMIN)
+    assert status == 200, answer
+    return next((run["state"] for run in json.loads(answer)["dag_runs"]), None)
+
+
+def ended(host, run_id):
+    deadline = time.monotonic() + 180
+    while (now := state(host, run_id)) not in ("success", "failed"):
+        assert time.monotonic() < deadline, now
+        time.sleep(1)
+    return now
+
+
+@pytest.fixture
+def run():
+    """Return what triggers a run of its own name."""
+    return {"run_id": f"api-{uuid.uuid4()}", "conf": CONF}
+
+
+@pytest.fixture
+def viewer(host):
+    """Return the login of a user who may only read."""
+    host.check_output(
+        "airflow users create --username looks --password looks-only --role Viewer --firstname A --lastname B "
+        "--email looks@example.org"
+    )
+    yield "looks:looks-only"
+    host.check_output("airflow users delete --username looks")
+
+
+@pytest.mark.parametrize("path", ["dags", "dag_runs", "wes/service-info", "wes/runs", "ui/", "swagger.json", "nothing"])
+def test_strangers_learn_nothing(host, path):
+    for login in (None, "admin:wrong", "nobody:wrong"):
+        assert curl(host, f"{API}/{path}", user=login)[0] == 401
+
+
+def test_strangers_trigger_nothing(host, run):
+    assert trigger(host, run)[0] == 401
+    assert trigger(host, run, user="admin:wrong")[0] == 401
+    assert state(host, run["run_id"]) is None
+
+
+def test_a_user_triggers_once_what_is_there(host, run):
+    assert trigger(host, run, user=ADMIN)[0] == 200
+    assert trigger(host, run, user=ADMIN)[0] == 409
+    assert trigger(host, run, dag="no-such-dag", user=ADMIN)[0] == 404
+    assert ended(host, run["run_id"]) == "success"
+
+
+def test_configuration_may_be_an_object(host, run):
+    status, answer = trigger(host, {**run, "conf": json.loads(CONF)}, user=ADMIN)
+    assert status == 200, answer
+    assert ended(host, run["run_id"]) == "success"
+
+
+def test_who_may_read_may_not_trigger(host, run, viewer):
+    assert curl(host, f"{API}/dags", user=viewer)[0] == 200
+    assert trigger(host, run, user=viewer)[0] == 403
+    document = f"workflow=@/var/lib/airflow/dags/{DAG}/sort.cwl"
+    assert curl(host, f"{API}/dags?dag_id=added", "--form", document, user=viewer)[0] == 403
+    assert state(host, run["run_id"]) is None
+
+
+def test_command_triggers_with_the_key(host, run):
+    key = shlex.quote(KEY.read_text(encoding="utf-8"))
+    command = ["cwl-airflow-trigger", "-d", DAG, "-r", run["run_id"], "-c", CONF, "-k", "-", "-s"]
+    host.check_output(f"printf %s {key} | {shlex.join(command)}")
+    assert ended(host, run["run_id"]) == "success"
+    again = host.run(f"printf %s {key} | {shlex.join(command)}")
+    assert again.rc == 1
+    assert "before" in again.stderr
+
+
+def other_key():
+    return (
+        rsa.generate_private_key(65537, 2048)
+        .private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+        .decode()
+    )
+
+
+ATTACKS = {
+    "unsigned": lambda run: {"token": sign(run).rpartition(".")[0] + "."},
+    "no token": lambda run: {"token": ""},
+    "alg none": lambda run: {"token": by_hand("none", run)},
+    "another key": lambda run: {"token": sign(run, other_key())},
+    "public key as secret": lambda run: {
+        "token": by_hand("HS256", run, Path(f"{KEY}.pub").read_text(encoding="utf-8").strip().encode())
+    },
+    "changed conf": lambda run: {"token": sign(run), "conf": '{"job": {}}'},
+    "changed run": lambda run: {"token": sign({**run, "run_id": "another"})},
+    "more in the body": lambda run: {"token": sign(run), "more": 1},
+    "other DAG": lambda run: {"token": sign({**run, "dag_id": "word-count"})},
+    "expired": lambda run: {"token": sign({**run, "exp": int(time.time()) - 5})},
+}
+
+
+@pytest.mark.parametrize("attack", ATTACKS)
+def test_attack_is_refused(host, run, attack):
+    body = run | ATTACKS[attack](run)
+    for login in (None, ADMIN):  # a good login does not help a bad token
+        status, answer = trigger(host, body, user=login)
+        assert status == 403, answer
+    assert state(host, run["run_id"]) is None
+
+
+def test_run_is_accepted_once_even_if_its_rows_are_gone(host, run):
+    signed = run | {"token": sign(run)}
+    assert trigger(host, signed)[0] == 200
+    assert ended(host, run["run_id"]) == "success"
+    gone = f"{AIRFLOW}/api/v1/dags/{DAG}/dagRuns/{run['run_id']}"
+    for body in (signed, run | {"token": sign({**run, "jti": "2"})}):
+        assert trigger(host, body)[0] == 403
+    assert trigger(host, signed, dag="word-count")[0] == 403
+    assert curl(host, gone, "--request", "DELETE", user=ADMIN)[0] == 204
+    for body in (signed, run | {"token": sign({**run, "jti": "3"})}):
+        assert trigger(host, body)[0] == 403
+    assert state(host, run["run_id"]) is None
+
+
+def test_token_is_not_used_up_by_a_dag_that_is_not_there(host, run):
+    signed = run | {"token": sign(run)}
+    assert trigger(host, signed, dag="not-there")[0] == 404
+    assert trigger(host, signed, dag="not-there")[0] == 404
+
+
+def test_request_token_is_for_one_request(host):
+    path = f"/api/experimental/dag_runs?dag_id={DAG}"
+    token = request_token("GET", path)
+    assert curl(host, f"http://127.0.0.1:8081{path}", bearer=token)[0] == 200
+    assert curl(host, f"{API}/dag_runs?dag_id=word-count", bearer=token)[0] == 403
+    assert curl(host, f"{API}/dags", bearer=token)[0] == 403
+    assert curl(host, f"{API}/dags", bearer="x.y.z")[0] == 403
+
+
+def test_upload_runs_once_and_deletes_no_dag_file(host):
+    dag_id = "two-uploaded"
+    files = "ls /var/lib/airflow/dags"
+    before = set(host.check_output(files).split())
+    path = f"/api/experimental/dags/dag_runs?dag_id={dag_id}&run_id=run&conf=%7B%22job%22%3A%7B%7D%7D"
+    text = {"cwlVersion": "v1.2", "class": "CommandLineTool", "arguments": ["true"], "inputs": {}, "outputs": {}}
+    host.check_output(f"printf %s {shlex.quote(json.dumps(text))} > /tmp/uploaded.cwl")
+    upload = ["--form", "workflow=@/tmp/uploaded.cwl"]
+    token = request_token("POST", path)
+    try:
+        status, answer = curl(host, f"http://127.0.0.1:8081{path}", *upload, bearer=token)
+        assert status == 200, answer
+        assert curl(host, f"http://127.0.0.1:8081{path}", *upload, bearer=token)[0] == 403
+        assert set(host.check_output(files).split()) == before | {f"{dag_id}.py", f"{dag_id}.cwl"}
+        deadline = time.monotonic() + 90
+        runs = f"{API}/dag_runs?dag_id={dag_id}"
+        while json.loads(curl(host, runs, user=ADMIN)[1])["dag_runs"][0]["state"] != "success":
+            assert time.monotonic() < deadline
+            time.sleep(1)
+    finally:
+        host.run(f"rm -f /var/lib/airflow/dags/{dag_id}.py /var/lib/airflow/dags/{dag_id}.cwl /tmp/uploaded.cwl")
+        host.run(f"airflow dags delete --yes {dag_id}")
+
+
+def test_airflows_own_api_takes_tokens(host, run):
+    path = f"/api/v1/dags/{DAG}/dagRuns"
+    url = AIRFLOW + path
+    body = json.dumps({"dag_run_id": run["run_id"], "conf": json.loads(CONF)})
+    for wrong in ("x.y.z", request_token("POST", path), request_token("POST", path, body + " "), sign(run)):
+        assert curl(host, url, body=body, bearer=wrong)[0] in (401, 403)
+    assert state(host, run["run_id"]) is None
+    token = request_token("POST", path, body)
+    assert curl(host, url, body=body, bearer=token)[0] == 200
+    assert curl(host, url, body=body, bearer=token)[0] in (401, 403)
+    tasks = f"/api/v1/dags/{DAG}/tasks"  # for which Airflow asks twice who it is
+    assert curl(host, AIRFLOW + tasks, bearer=request_token("GET", tasks))[0] == 200
+    assert ended(host, run["run_id"]) == "success"

@@ -1,0 +1,154 @@
+"""Which queue the tasks of a document go to, and that the worker serves it: runs of small documents on the host."""
+
+from __future__ import annotations
+
+import json
+import re
+import shlex
+import time
+
+import pytest
+import yaml
+from test_engine import DAGS, Dag, tool, wait_for
+
+MORE = {"ResourceRequirement": {"ramMin": 2000}}  # than `default` has; every host has as much
+TOO_MUCH = {"ResourceRequirement": {"ramMin": 10**9}}
+
+
+def python(host, script):
+    """Return the last line that a script prints which runs with the services' environment."""
+    exports = ". /etc/default/airflow; export AIRFLOW_CONFIG AIRFLOW_HOME"
+    command = shlex.quote(f"{exports}; exec /opt/airflow/bin/python -c {shlex.quote(script)}")
+    return host.check_output(f"runuser -u airflow -- sh -c {command}").splitlines()[-1]
+
+
+def ask(host, path):
+    """Return what Airflow's REST API answers."""
+    return json.loads(
+        python(
+            host,
+            "import json; from cwl_airflow_extras.checks import setting; "
+            "from cwl_airflow_extras.runner import Airflow; "
+            "user, _, password = setting('celery', 'flower_basic_auth').partition(':'); "
+            f"print(json.dumps(Airflow('http://127.0.0.1:8080', user, password).ask('GET', {path!r})))",
+        )
+    )
+
+
+def control(host, what, queue):
+    """Tell the worker to begin or to stop taking tasks from a queue."""
+    answer = python(
+        host,
+        "from airflow.providers.celery.executors.celery_executor import app; "
+        f"print(app.control.{what}({queue!r}, reply=True, timeout=10))",
+    )
+    assert "ok" in answer, answer
+
+
+def queues_of(dag):
+    """Return the queues of the tasks of a run."""
+    instances = ask(dag.host, f"dags/{dag.dag_id}/dagRuns/run/taskInstances")["task_instances"]
+    return {instance["task_id"]: instance["queue"] for instance in instances}
+
+
+def workflow(steps, **more):
+    features = ("ScatterFeatureRequirement", "SubworkflowFeatureRequirement", "InlineJavascriptRequirement")
+    return {
+        "class": "Workflow",
+        "requirements": {name: {} for name in features},
+        "inputs": {},
+        "outputs": {},
+        "steps": {name: {"in": {}, "out": [], **step} for name, step in steps.items()},
+        **more,
+    }
+
+
+@pytest.fixture
+def dag(host, request):
+    """Return a DAG that is removed afterwards."""
+    made = Dag(host, re.sub(r"[^a-z0-9]+", "-", request.node.name.split("[")[0]))
+    try:
+        yield made
+    finally:
+        made.remove()
+
+
+def test_the_queues_are_those_of_the_host(host):
+    queues = yaml.safe_load(host.check_output("cat /etc/airflow/queues.yaml"))
+    memory = int(host.check_output("awk '/^MemTotal/ {print int($2 / 1024)}' /proc/meminfo"))
+    assert queues["default"] == {"cpus": 1, "ram": 1024}
+    assert queues["advanced"]["cpus"] == int(host.check_output("grep -c ^processor /proc/cpuinfo"))
+    assert memory / 2 < queues["advanced"]["ram"] < memory
+    assert "--queues default,advanced " in host.check_output("systemctl cat airflow-worker")
+
+
+def test_each_step_goes_to_the_smallest_queue_that_holds_it(dag):
+    each = tool("true", inputs={"number": "int"}, hints=MORE)
+    nested = workflow({"light": {"run": tool("true")}, "more": {"run": tool("true", hints=MORE)}})
+    dag.write(
+        workflow(
+            {
+                "light": {"run": tool("true")},
+                "tool": {"run": tool("true", requirements=MORE)},
+                "step": {"run": tool("true"), "requirements": MORE},
+                "nested": {"run": nested},
+                "unknown": {"run": tool("true", hints={"ResourceRequirement": {"ramMin": "$(100)"}})},
+                "hint": {"run": tool("true", hints=TOO_MUCH)},
+                "each": {"run": each, "scatter": "number", "in": {"number": "numbers"}},
+            },
+            inputs={"numbers": "int[]"},
+        ),
+        scatter_jobs_in_task=1,
+    )
+    dag.trigger({"job": {"numbers": [1, 2]}})
+    assert dag.ended(180) == "success"
+    assert queues_of(dag) == {
+        "CWLJobDispatcher": "default",
+        "CWLJobGatherer": "default",
+        "light": "default",
+        "each.scatter": "default",
+        **dict.fromkeys(["tool", "step", "nested", "unknown", "hint", "each", "each.jobs"], "advanced"),
+    }
+
+
+def test_a_task_waits_for_a_worker_that_serves_its_queue(dag):
+    dag.write(workflow({"light": {"run": tool("true")}, "more": {"run": tool("true", hints=MORE)}}))
+    control(dag.host, "cancel_consumer", "advanced")
+    try:
+        dag.trigger({"job": {}})
+        wait_for("light step", lambda: dag.tasks().get(("light", "")) == "success", 90)
+        time.sleep(5)
+        assert dag.tasks()[("more", "")] == "queued"
+    finally:
+        control(dag.host, "add_consumer", "advanced")
+    assert dag.ended() == "success"
+
+
+def test_a_requirement_that_no_queue_holds_is_an_import_error(dag):
+    dag.write(workflow({"align": {"run": tool("true", requirements=TOO_MUCH)}}))
+
+    def errors():
+        found = ask(dag.host, "importErrors?limit=100")["import_errors"]
+        return [error["stack_trace"] for error in found if error["filename"] == f"{DAGS}/{dag.dag_id}.py"]
+
+    (error,) = wait_for("import error", errors, 90)
+    assert "Step 'align' requires 1 core and 1000000000 MiB, and no queue has as much: the largest is" in error
+    assert "'advanced' with" in error
+    assert "cwl_airflow_queues" in error
+
+
+def test_what_the_dag_file_says_wins(dag):
+    steps = {name: {"run": tool("true", requirements=TOO_MUCH)} for name in ("one", "two")}
+    dag.write(workflow(steps))
+    file = f"{DAGS}/{dag.dag_id}.py"
+    dag.host.check_output(
+        f"sed -i \"s/default_args={{/queues={{'two': 'default'}}, default_args={{'queue': 'advanced', /\" {file}"
+    )
+    dag.trigger({"job": {}})
+    assert dag.ended() == "success"
+    assert queues_of(dag) == {
+        "CWLJobDispatcher": "advanced",
+        "CWLJobGatherer": "advanced",
+        "one": "advanced",
+        "two": "default",
+    }
