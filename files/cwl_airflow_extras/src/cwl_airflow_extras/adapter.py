@@ -82,6 +82,17 @@ def _adapt_utilities(module: Any) -> None:
     module.relocate_outputs = upstream.relocate_outputs
 
 
+@when_imported("cwl_airflow.utilities.report")
+def _post_nothing(module: Any) -> None:
+    """Keep upstream from reporting: it does not sign, and its tasks wait for the receiver."""
+
+    def nothing(*_: Any, **__: Any) -> None:
+        """Stand in for what posts reports."""
+
+    for name in ("post_progress", "post_results", "post_status", "resend_reports"):
+        setattr(module, name, nothing)
+
+
 @when_imported("airflow.utils.serve_logs")
 def _bind_worker_logs(module: Any) -> None:
     """Let ``[logging] worker_log_server_host`` choose the address: Airflow 2 binds all of them."""
