@@ -167,7 +167,7 @@ def find_processes(run: Run, known: set[psutil.Process]) -> Found:
         no more whose it is.
     """
     me = psutil.Process()
-    spared = {me, *me.parents(), *me.children(recursive=True)}
+    spared = {me, *me.parents()}
     for process in psutil.process_iter():
         with contextlib.suppress(psutil.Error):
             if process in spared or process.uids().real != os.getuid():
