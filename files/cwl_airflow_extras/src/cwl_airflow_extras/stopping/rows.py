@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Collection, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -80,9 +81,11 @@ def folders_of(job: Any) -> Any:
 
 def _reports(dag_id: str, run_id: str, session: Any) -> list[str]:
     found = set()
-    for row in XCom.get_many(run_id=run_id, dag_ids=dag_id, key=XCOM_RETURN_KEY, session=session):
-        with suppress(Exception):  # what a user's task returned need not be readable here
-            value = XCom.deserialize_value(row)
+    of_run = (XCom.dag_id == dag_id, XCom.run_id == run_id, XCom.key == XCOM_RETURN_KEY)
+    # As they are stored: what a user's task returned need not be readable here.
+    for stored in session.scalars(select(XCom.value).where(*of_run)):
+        with suppress(TypeError, ValueError):
+            value = json.loads(stored)
             if isinstance(value, str) and value.startswith("/") and value.endswith(".json"):
                 found.add(value)
     return sorted(found)
