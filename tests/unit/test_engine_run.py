@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -13,7 +14,7 @@ from typing import Any
 
 import pytest
 from cwl_airflow_extras.engine import run
-from cwl_airflow_extras.engine.executor import Executor
+from cwl_airflow_extras.engine.executor import Executor, remove_containers
 from cwltool.errors import WorkflowException
 
 SAY = {"class": "CommandLineTool", "baseCommand": "echo", "inputs": {"word": {"type": "string", "inputBinding": {}}},
@@ -183,17 +184,30 @@ def test_the_containers_of_another_task_are_left_alone(make: Any, tmp_path: Path
     engine.chmod(0o755)
     made = make(shell("exit 1"))
     mine = run.Run(made.source, made.folder, {}, str(engine))
-    for task in ("step-mine", "step-other"):
-        (made.folder / "containers" / task).mkdir(parents=True)
-        (made.folder / "containers" / task / "1.cid").write_text(f"{task}-1", encoding="utf-8")
+    noted = made.folder / "containers" / socket.gethostname()
+    for folder in (noted / "step-mine", noted / "step-other", made.folder / "containers/elsewhere/step-mine"):
+        folder.mkdir(parents=True)
+        (folder / "1.cid").write_text(f"{folder.name}-1", encoding="utf-8")
     with pytest.raises(WorkflowException):
         mine.step(None, "mine", Executor(1, 1024))
     assert (tmp_path / "asked").read_text(encoding="utf-8") == "rm --force step-mine-1\n"
-    (made.folder / "containers/step-mine").mkdir()
-    (made.folder / "containers/step-mine/2.cid").write_text("mine-2", encoding="utf-8")
+    (noted / "step-mine").mkdir(exist_ok=True)
+    (noted / "step-mine/2.cid").write_text("mine-2", encoding="utf-8")
     mine.stop()
     assert (tmp_path / "asked").read_text(encoding="utf-8").splitlines()[1:] == ["rm --force mine-2"]
-    assert [folder.name for folder in (made.folder / "containers").iterdir()] == ["step-other"]
+    assert [folder.name for folder in noted.iterdir()] == ["step-other"]
+    assert (made.folder / "containers/elsewhere/step-mine/1.cid").exists()
+
+
+def test_a_container_that_could_not_be_removed_stays_noted(tmp_path: Path) -> None:
+    engine = tmp_path / "engine"
+    for said, left in (("Cannot connect to the daemon", ["1.cid"]), ("Error: No such container: one", [])):
+        engine.write_text(f"#!/bin/sh\necho '{said}' >&2\nexit 1\n", encoding="utf-8")
+        engine.chmod(0o755)
+        (tmp_path / "noted").mkdir(exist_ok=True)
+        (tmp_path / "noted/1.cid").write_text("one", encoding="utf-8")
+        remove_containers(tmp_path / "noted", str(engine))
+        assert [file.name for file in (tmp_path / "noted").glob("*")] == left
 
 
 def test_jobs_that_ran_do_not_run_again(make: Any, tmp_path: Path) -> None:

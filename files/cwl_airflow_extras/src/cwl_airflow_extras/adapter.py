@@ -56,6 +56,14 @@ def _preload_in_worker(module: Any) -> None:
     module.worker_init.connect(preload, weak=False)
 
 
+@when_imported("celery.worker.control")
+def _stop_runs(module: Any) -> None:
+    """Let workers be asked to stop a run."""
+    from .stopping import worker
+
+    module.control_command(name=worker.COMMAND)(worker.answer)
+
+
 @when_imported("airflow.dag_processing.manager")
 def _preload_in_dag_processor(module: Any) -> None:
     """Load the engine once in the process that starts one for each DAG file."""
@@ -73,10 +81,16 @@ def _preload_in_dag_processor(module: Any) -> None:
 def _adapt_utilities(module: Any) -> None:
     """Keep upstream from deleting other people's DAG files, and give tasks of the user's own our engine's data."""
     from .engine import upstream
+    from .stopping import stop_run
+
+    def clean_up(dag_id: str, run_id: str, dags_folder: Any = None, kill_timeout: Any = None) -> None:
+        """Stand in for ``clean_up_dag_run``, which only looks at processes of its own host."""
+        stop_run(dag_id, run_id)
 
     def keep_dags(cwl_id: str, dags_folder: str) -> None:
         """Stand in for ``remove_outdated_dags``, which deletes DAG files whose name contains ``cwl_id``."""
 
+    module.clean_up_dag_run = clean_up
     module.remove_outdated_dags = keep_dags
     module.collect_reports = upstream.collect_reports
     module.relocate_outputs = upstream.relocate_outputs

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import re
 import zlib
 from collections.abc import Mapping
 from copy import deepcopy
@@ -16,6 +15,7 @@ from airflow.utils.dates import days_ago
 
 from . import plans
 from .files import replace
+from .folders import folders, mark
 from .jobs import named_folders
 from .operators import (
     CWLJobDispatcher,
@@ -23,7 +23,6 @@ from .operators import (
     CWLScatterJobsOperator,
     CWLScatterOperator,
     CWLStepOperator,
-    mark,
 )
 from .queues import of_tasks
 from .settings import Settings
@@ -105,16 +104,7 @@ class CWLDAG(DAG):  # type: ignore[misc]  # Airflow is only typed in part
             the settings.
         """
         settings = Settings.of(self.default_args.get("cwl") or {})
-        name = re.sub(r"[:+/]", "_", run_id)
-        if set(name) <= {"."}:
-            name = name.replace(".", "_")
-        tmp, outputs = given.get("tmp_folder", ""), given.get("outputs_folder")
-        # Always a folder of this run alone, as it is removed.
-        own = name if name == run_id else f"{name}-{hashlib.sha256(run_id.encode()).hexdigest()[:8]}"
-        return (
-            settings.tmp_folder / tmp / self.dag_id / own,
-            settings.outputs_folder / (outputs or Path(self.dag_id, name)),
-        )
+        return folders(settings.tmp_folder, settings.outputs_folder, self.dag_id, run_id, given)
 
     def _note_failure(self, context: Any) -> None:
         settings = Settings.of(self.default_args.get("cwl") or {})

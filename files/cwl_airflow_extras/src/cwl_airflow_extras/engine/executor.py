@@ -258,10 +258,16 @@ def stop(folder: Path | None, engine: str) -> None:
 
 
 def remove_containers(folder: Path, engine: str) -> None:
-    """Remove the containers that are noted in a folder, and the folder."""
+    """Remove the containers that are noted in a folder, and the folder; what could not be removed stays noted."""
     for file in folder.glob("*.cid"):
         with contextlib.suppress(OSError, subprocess.SubprocessError):
             if container := file.read_text(encoding="utf-8").strip():
                 _logger.info("Removing container %s", container)
-                subprocess.run([engine, "rm", "--force", container], check=False, timeout=60, capture_output=True)
-    shutil.rmtree(folder, ignore_errors=True)
+                command = [engine, "rm", "--force", container]
+                done = subprocess.run(command, check=False, timeout=60, capture_output=True, text=True)
+                if done.returncode != 0 and not re.search("no (such )?container", done.stderr, re.IGNORECASE):
+                    _logger.error("%s: %s", shlex.join(command), done.stderr.strip())
+                    continue
+            file.unlink()
+    if not any(folder.glob("*.cid")):
+        shutil.rmtree(folder, ignore_errors=True)

@@ -21,16 +21,13 @@ from airflow.models import BaseOperator
 
 from . import jobs, plans
 from .files import replace
+from .folders import FAILED, LOCK, mark
 from .settings import Settings
 
 if TYPE_CHECKING:
     from .executor import Failure
     from .run import Run
 
-#: Marks the folder of a run with a failed task.
-FAILED = "failed"
-#: Held by the tasks that work in the folder of a run.
-LOCK = "lock"
 #: The dispatcher's report.
 REPORT = "job.json"
 #: Under which keys a failed task pushes its error in a line, and the last task the outputs of the run.
@@ -318,12 +315,6 @@ def gather(run: Run, folder: Path, own: bool) -> tuple[dict[str, Any], str]:
     report = folder / plans.REPORT
     replace(report, json.dumps({**outputs, plans.STATISTICS: run.statistics()}, indent=2))
     return outputs, str(report)
-
-
-def mark(folder: Path) -> None:
-    """Note that a task of a run failed, so that its data is removed some time later."""
-    if folder.is_dir():
-        (folder / FAILED).touch()
 
 
 def prune(folder: Path, days: float) -> None:

@@ -8,7 +8,7 @@
 ``jobs/``          the same of the jobs of scattered steps
 ``outputs/``       the files of both
 ``scratch/``       what a task needs while it runs
-``containers/``    identifiers of the containers that it runs
+``containers/``    identifiers of the containers that it runs, by host
 =================  =====================================================
 """
 
@@ -22,6 +22,7 @@ import io
 import math
 import os
 import shutil
+import socket
 import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -42,6 +43,7 @@ from schema_salad.sourceline import cmap
 
 from . import documents, jobs, plans, state
 from .executor import remove_containers, stop
+from .folders import CONTAINERS
 from .steps import Jobs, StepByStep
 
 REQUIREMENTS = "https://w3id.org/cwl/cwl#requirements"
@@ -262,9 +264,10 @@ class Run:
         shutil.rmtree(scratch, ignore_errors=True)
         scratch.mkdir(parents=True)
         # An earlier try that was killed may have left some. Not in scratch, which is gone when they are to be found.
-        self._containers = self.folder / "containers" / name
+        # By host: only this one can say that they are gone.
+        self._containers = self.folder / CONTAINERS / socket.gethostname() / name
         remove_containers(self._containers, self._engine)
-        self._containers.mkdir(parents=True)
+        self._containers.mkdir(parents=True, exist_ok=True)
         context = RuntimeContext(dict(self._cwltool))
         context.basedir = str(self.folder)
         context.tmpdir_prefix = f"{scratch}/tmp-"
