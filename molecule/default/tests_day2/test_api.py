@@ -16,6 +16,7 @@ import jwt
 import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
+from test_engine import Dag, tool, wait_for
 
 DAG = "two-step"
 API = "http://127.0.0.1:8081/api/experimental"
@@ -234,3 +235,28 @@ def test_airflows_own_api_takes_tokens(host, run):
     tasks = f"/api/v1/dags/{DAG}/tasks"  # for which Airflow asks twice who it is
     assert curl(host, AIRFLOW + tasks, bearer=request_token("GET", tasks))[0] == 200
     assert ended(host, run["run_id"]) == "success"
+
+
+def test_clean_dag_run_stops_a_run_and_keeps_its_dag(host, viewer):
+    dag = Dag(host, "to-be-stopped")
+    dag.write(tool("exec sleep 7665"))
+    step = "pgrep -f '^sleep 766[5]'"
+    target = {"remove_dag_id": dag.dag_id, "remove_run_id": "run"}
+    body = {"run_id": f"stop-{uuid.uuid4()}", "conf": json.dumps(target)}
+    try:
+        dag.trigger({"job": {}})
+        wait_for("step", lambda: host.run(step).rc == 0, 60)
+        assert trigger(host, body, dag="clean_dag_run")[0] == 401
+        assert trigger(host, body, dag="clean_dag_run", user=viewer)[0] == 403
+        assert trigger(host, body | {"token": sign(body | {"conf": "{}"})}, dag="clean_dag_run")[0] == 403
+        assert trigger(host, body | {"conf": '{"remove_dag_id": 1}'}, dag="clean_dag_run", user=ADMIN)[0] == 400
+        assert host.run(step).rc == 0
+        status, answer = trigger(host, body | {"token": sign(body)}, dag="clean_dag_run")
+        assert (status, json.loads(answer).get("state")) == (200, "success"), answer
+        assert host.run(step).rc == 1
+        assert json.loads(curl(host, f"{API}/dag_runs?dag_id={dag.dag_id}", user=ADMIN)[1])["dag_runs"] == []
+        assert curl(host, f"{API}/dags?dag_ids={dag.dag_id}", user=ADMIN)[0] == 200
+        unknown = {"run_id": f"stop-{uuid.uuid4()}", "conf": {**target, "remove_run_id": "nowhere"}}
+        assert trigger(host, unknown, dag="clean_dag_run", user=ADMIN)[0] == 200
+    finally:
+        dag.remove()

@@ -20,14 +20,16 @@ from airflow.exceptions import AirflowException, DagNotFound, DagRunAlreadyExist
 from airflow.models import DagBag, DagRun
 from airflow.models.base import ID_LEN
 from airflow.models.serialized_dag import SerializedDagModel
+from airflow.utils import timezone
 from airflow.utils.helpers import validate_key
 from airflow.utils.session import create_session
 from cwl_airflow.components.api.backend import CWLApiBackend
-from cwl_airflow.utilities import cwl
 from flask import request
 from sqlalchemy.exc import IntegrityError
 
 from ..engine.dag import CWLDAG
+from ..stopping import NotStopped, stop_run
+from .stop import CLEAN_DAG_RUN, target
 
 DAG = """\
 from cwl_airflow.extensions.cwldag import CWLDAG
@@ -85,7 +87,9 @@ class Handlers(CWLApiBackend):  # type: ignore[misc]  # upstream is not typed
         return self._add_dag(dag_id or uuid.uuid4().hex)
 
     def post_dag_runs(self, dag_id: str, run_id: str | None = None, conf: Any = None) -> Any:
-        """Trigger a DAG."""
+        """Trigger a DAG, or stop a run."""
+        if dag_id == CLEAN_DAG_RUN:
+            return self._stop(run_id, conf)
         return self._trigger(dag_id, run_id, {"job": {}} if conf is None else conf)
 
     def post_dag_runs_legacy(self, dag_id: str) -> Any:
@@ -99,8 +103,7 @@ class Handlers(CWLApiBackend):  # type: ignore[misc]  # upstream is not typed
         """Add a DAG unless it is there, and trigger it in place of a run of the same name."""
         with suppress(FileExistsError):
             self._write_dag(dag_id)
-        if DagRun.find(dag_id=dag_id, run_id=run_id):
-            cwl.clean_up_dag_run(dag_id=dag_id, run_id=run_id)
+        _stop_run(dag_id, run_id)
         return self.post_dag_runs(dag_id, run_id, conf)
 
     def wes_get_service_info(self) -> Any:
@@ -146,6 +149,21 @@ class Handlers(CWLApiBackend):  # type: ignore[misc]  # upstream is not typed
         _wes_run(run_id)
         set_dag_run_state_to_failed(dag=SerializedDagModel.get_dag(run_id), run_id=run_id, commit=True)
         return {"run_id": run_id}
+
+    def _stop(self, run_id: str | None, conf: Any) -> Any:
+        try:
+            dag_id, of_run = target(conf)
+        except ValueError as error:
+            raise Problem(400, str(error)) from error
+        began = timezone.utcnow().isoformat()
+        _stop_run(dag_id, of_run)
+        return {
+            "dag_id": CLEAN_DAG_RUN,
+            "run_id": run_id,
+            "execution_date": began,
+            "start_date": began,
+            "state": "success",
+        }
 
     def _trigger(self, dag_id: str, run_id: str | None, conf: Any) -> Any:
         try:
@@ -223,6 +241,13 @@ def _check_name(dag_id: str) -> None:
         validate_key(dag_id)
     except AirflowException as error:
         raise Problem(400, f"dag_id: {error}") from error
+
+
+def _stop_run(dag_id: str, run_id: str) -> None:
+    try:
+        stop_run(dag_id, run_id)
+    except NotStopped as error:
+        raise Problem(409, str(error)) from error
 
 
 def _wes_run(run_id: str) -> Any:

@@ -19,6 +19,7 @@ from .. import adapter  # noqa: F401  # before anything of upstream's
 from ..accepted import create_tables
 from ..signed import accept_request, accept_trigger, bearer, is_configured
 from ..tokens import SAFE_METHODS, Refused
+from .stop import CLEAN_DAG_RUN, target
 from .users import Need, Users
 
 log = logging.getLogger(__name__)
@@ -127,8 +128,10 @@ class _Gate:
             return _unknown("The CWL API asks for a user of Airflow or a token.")
         operation = _operation()
         known = NEEDS.get(operation)
-        needs = (READ_DAG,) if known is None else known
-        allowed = self._users.allows(login.username, login.password, needs, _dag_id(operation))
+        needs, dag_id = ((READ_DAG,) if known is None else known), _dag_id(operation)
+        if TRIGGER in needs and dag_id == CLEAN_DAG_RUN:
+            needs, dag_id = (STOP,), _stopped()
+        allowed = self._users.allows(login.username, login.password, needs, dag_id)
         if allowed is None:
             log.warning("%s %s refused: login of %r", request.method, request.path, login.username)
             return _unknown("User or password is wrong.")
@@ -148,6 +151,15 @@ def _dag_id(operation: str) -> str | None:
     found = {**request.args, **(request.view_args or {})}
     # A run of WES is the only one of a DAG of the same name.
     return found.get("run_id" if operation.startswith("wes_") else "dag_id")
+
+
+def _stopped() -> str | None:
+    """Return the DAG of the run that is to be stopped; none if the request does not say: it is refused later."""
+    body = request.get_json(silent=True)
+    try:
+        return target(body.get("conf") if isinstance(body, dict) else request.args.get("conf"))[0]
+    except ValueError:
+        return None
 
 
 def _unknown(detail: str) -> Response:

@@ -1,0 +1,28 @@
+"""``clean_dag_run``: once a DAG of upstream's, which was triggered to stop a run of another one.
+
+Here it is no DAG, as its task would wait for a worker's slot while the run to stop holds them all.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+#: What is triggered to stop a run.
+CLEAN_DAG_RUN = "clean_dag_run"
+
+
+def target(conf: Any) -> tuple[str, str]:
+    """Return the DAG and the run that are to be stopped.
+
+    :param conf: ``{"remove_dag_id": …, "remove_run_id": …}``, perhaps as text.
+    :raises ValueError: it is not like that.
+    """
+    try:
+        content = json.loads(conf) if isinstance(conf, str) else conf
+        dag_id, run_id = content["remove_dag_id"], content["remove_run_id"]
+    except (ValueError, TypeError, KeyError):
+        dag_id = run_id = None
+    if not isinstance(dag_id, str) or not isinstance(run_id, str):
+        raise ValueError('conf must be like {"remove_dag_id": "…", "remove_run_id": "…"}.')
+    return dag_id, run_id
