@@ -109,6 +109,18 @@ def test_the_last_step_of_a_chain_knows_the_one_before(make: Any, tmp_path: Path
     assert made.end(tmp_path / "out") == {"sum": 5}
 
 
+def test_what_is_updated_in_place_stays_one_file(tmp_path: Path) -> None:
+    document = Path(__file__).parents[1] / "conformance/documents/inplace-update.cwl"
+    made = run.Run(str(document), tmp_path / "run", {})
+    made.begin({}, str(tmp_path))
+    for name in ("make", "add", "list"):
+        assert made.step(name, name, Executor(1, 1024)) == "success"
+    outputs = made.end(tmp_path / "out")
+    assert outputs["before"] == outputs["after"]
+    assert [file["path"] for file in outputs["before"]] == [str(tmp_path / "out/added.txt")]
+    assert [file.name for file in (tmp_path / "out").iterdir()] == ["added.txt"]
+
+
 def test_numbers_reach_the_tool_as_with_cwltool(make: Any, tmp_path: Path) -> None:
     tool = {**SAY, "inputs": {"number": {"type": "float", "inputBinding": {}}}}
     made = make(tool, {"number": 0.00001})

@@ -314,11 +314,12 @@ def _link(below: Path, scratch: Path, links: dict[str, str], value: dict[str, An
     if not path or not real or below not in real.parents or scratch in real.parents:
         return  # relocateOutputs copies what is not the run's
     for known, link in links.items():
-        if f"{path}/".startswith(f"{known}/"):
-            _rebase(value, known, link)
+        if f"{real}/".startswith(f"{known}/"):
+            _rebase(value, path, link + str(real)[len(known) :])
             return
     target = scratch / str(len(links)) / os.path.basename(path)
-    links[path] = str(target)
+    # By their real paths, as cwltool tells files apart: one that was updated in place has several names.
+    links[str(real)] = str(target)
     target.parent.mkdir()
     _link_all(below, real, target)
     _rebase(value, path, str(target))
