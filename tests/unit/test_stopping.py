@@ -9,7 +9,7 @@ import shlex
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -175,6 +175,7 @@ def test_containers_are_found_by_their_notes_and_by_their_folders(run: host.Run,
     # The other host has to confirm its own.
     assert host.remove(run) == ["container elsewhere on there, whose worker does not answer"]
     assert run.noted("here") == {}
+    assert host.remove(run, ["there"]) == []
 
 
 def test_a_container_that_stays_is_named(run: host.Run, engine: Path) -> None:
@@ -227,6 +228,58 @@ def test_a_program_that_breaks_is_no_success(monkeypatch: pytest.MonkeyPatch) ->
     assert wait_for(lambda: work.left() is not None)
     (left,) = work.left() or ()
     assert left.startswith("whatever it is: looking for it ended with 1")
+
+
+class Database:
+    """The rows of a run in memory, whose task ran on a host that is silent."""
+
+    task = runs.Task("map", "silent", 1)
+
+    def __init__(self) -> None:
+        """Hold the rows."""
+        self.there = True
+        self.over: set[int] = set()
+
+    def mark_failed(self, _dag_id: str, _run_id: str) -> runs.Rows | None:
+        """Return what is there."""
+        return runs.Rows([self.task], {}, []) if self.there else None
+
+    def ended(self, _job_ids: Collection[int]) -> set[int]:
+        """Return the jobs that have ended."""
+        return self.over
+
+    def remove(self, _dag_id: str, _run_id: str) -> None:
+        """Remove the rows."""
+        self.there = False
+
+
+@pytest.fixture
+def stop(monkeypatch: pytest.MonkeyPatch) -> Callable[..., bool]:
+    """Return a function that stops the run of a database; the worker of another host than its task's answers."""
+
+    def broadcast(*_: Any) -> runs.Answers:
+        return {"celery@other": {"host": "other", "left": []}}
+
+    monkeypatch.setattr(runs, "_broadcast", broadcast)
+    return lambda database, gone=(): runs._stop(database, DAG, RUN, gone, runs.Times(time.monotonic(), 0))
+
+
+def test_a_run_is_not_stopped_while_a_host_that_had_some_is_silent(stop: Callable[..., bool]) -> None:
+    database = Database()
+    for _ in range(2):
+        with pytest.raises(runs.NotStopped, match="task map on silent, whose worker does not answer"):
+            stop(database)
+        assert database.there
+    database.over = {1}
+    assert stop(database)
+    assert not database.there
+    assert not stop(database)
+
+
+def test_a_host_that_is_gone_for_good_need_not_answer(stop: Callable[..., bool]) -> None:
+    database = Database()
+    assert stop(database, gone=["silent"])
+    assert not database.there
 
 
 def test_what_workers_say_is_passed_on() -> None:

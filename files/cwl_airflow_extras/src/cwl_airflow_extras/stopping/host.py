@@ -18,7 +18,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -284,14 +284,16 @@ def end_processes(found: Found, asked: set[psutil.Process], late: bool) -> None:
                 process.terminate()
 
 
-def remove(run: Run) -> list[str]:
+def remove(run: Run, gone: Collection[str] = ()) -> list[str]:
     """Remove the data of a run whose processes and containers are gone, on each host that had some.
 
+    :param gone: names of hosts that run nothing any more.
     :returns: what stands in the way.
     """
     left = [
         f"container {container[:12]} on {host}, whose worker does not answer"
         for host in run.hosts()
+        if host not in gone
         for container in run.noted(host)
     ]
     for folder in run.folders if not left else ():
@@ -313,7 +315,8 @@ def main() -> int:
     logging.basicConfig(level=logging.INFO, format="stop: %(message)s")
     request = json.load(sys.stdin)
     run = Run.of(**request["run"])
-    left = end(run, socket.gethostname(), **request["end"]) if "end" in request else remove(run)
+    gone = request.get("gone", ())
+    left = end(run, socket.gethostname(), **request["end"]) if "end" in request else remove(run, gone)
     json.dump(left, sys.stdout)
     return 0
 
