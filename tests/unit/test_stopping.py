@@ -163,10 +163,14 @@ esac
 
 
 def test_containers_are_found_by_their_notes_and_by_their_folders(run: host.Run, engine: Path) -> None:
-    mine = run.folders[0] / "containers/here/step-map"
+    mine = run.folders[0] / "containers/here/jobs-map/0"
     for folder, container in ((mine, "noted"), (run.folders[0] / "containers/there/step-map", "elsewhere")):
         folder.mkdir(parents=True)
         (folder / "1.cid").write_text(container, encoding="utf-8")
+    for container, place in (("old", "step-map"), ("gone", "jobs-map/0")):  # an earlier version noted no host
+        (run.folders[0] / "containers" / place).mkdir(parents=True)
+        (run.folders[0] / "containers" / place / "1.cid").write_text(container, encoding="utf-8")
+    (engine / "old").write_text("/somewhere", encoding="utf-8")
     (engine / "noted").write_text("/somewhere", encoding="utf-8")
     (engine / "unnoted").write_text(f"{run.folders[0]}/outputs/step-map/abc", encoding="utf-8")
     (engine / "foreign").write_text(f"{run.folders[0]}2/outputs", encoding="utf-8")
@@ -174,7 +178,7 @@ def test_containers_are_found_by_their_notes_and_by_their_folders(run: host.Run,
     assert sorted(file.name for file in engine.iterdir()) == ["docker", "foreign"]
     # The other host has to confirm its own.
     assert host.remove(run) == ["container elsewhere on there, whose worker does not answer"]
-    assert run.noted("here") == {}
+    assert run.noted("here") == set()
     assert host.remove(run, ["there"]) == []
 
 
@@ -187,7 +191,7 @@ def test_a_container_that_stays_is_named(run: host.Run, engine: Path) -> None:
 def test_an_engine_that_does_not_answer_is_named_if_it_had_containers(run: host.Run, engine: Path) -> None:
     (engine / "docker").write_text("#!/bin/sh\necho no daemon >&2\nexit 1\n", encoding="utf-8")
     assert host.end(run, "here", grace=0, limit=0) == []
-    note = run.folders[0] / "containers/here/1.cid"
+    note = run.folders[0] / "containers/here/step-map/1.cid"
     note.parent.mkdir(parents=True)
     note.write_text("0123", encoding="utf-8")
     assert host.end(run, "here", grace=0, limit=0) == ["docker on here does not say which containers run: no daemon"]

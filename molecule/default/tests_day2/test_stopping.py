@@ -99,7 +99,7 @@ def test_a_killed_workers_container_is_gone_and_another_hosts_is_owed(dag):
     wait_for("step", lambda: running(dag, 7663) == 2, 60)
     dag.host.check_output("systemctl kill --signal=KILL airflow-worker")
     note = f"{TMP}/{dag.dag_id}/run/containers/elsewhere"
-    dag.host.check_output(f"mkdir {note}; echo 0123456789abcdef > {note}/1.cid")
+    dag.host.check_output(f"mkdir -p {note}/step && echo 0123456789abcdef > {note}/step/1.cid")
     wait_for("worker", lambda: "celery@" in dag.host.run("airflow celery list-workers").stdout, 60)
     assert dag.host.check_output("docker ps --quiet")
     done = stop(dag, before="AIRFLOW__CORE__KILLED_TASK_CLEANUP_TIME=10")
