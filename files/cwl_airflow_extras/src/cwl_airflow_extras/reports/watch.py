@@ -233,19 +233,26 @@ def _pulled(session: Any, run: Run, key: str, *more: Any) -> dict[tuple[str, int
     """Return what tasks of a run pushed under a key, by task and index."""
     query = sa.select(BaseXCom.task_id, BaseXCom.map_index, BaseXCom.value)
     query = query.where(BaseXCom.dag_run_id == run.id, BaseXCom.key == key, *more)
-    return {(row.task_id, row.map_index): XCom.deserialize_value(row) for row in session.execute(query)}
+    found = {}
+    for row in session.execute(query):
+        try:
+            found[row.task_id, row.map_index] = XCom.deserialize_value(row)
+        except Exception as error:  # a user's task may return what cannot be loaded here
+            log.warning("What %s of run %s of %s pushed cannot be read: %s", row.task_id, run.run_id, run.dag_id, error)
+    return found
 
 
 def results_of(session: Any, run: Run) -> dict[str, Any]:
     """Return the outputs of a run: from XCom, or else from the file that a gatherer names, if it can be seen here."""
     for pushed in _pulled(session, run, RESULTS).values():
-        return dict(pushed)
+        if isinstance(pushed, dict):
+            return pushed
     for (task_id, _), named in _pulled(session, run, XCOM_RETURN_KEY).items():
         if isinstance(named, str) and (task_id == plans.LAST or Path(named).name == plans.REPORT):
             try:
                 outputs = json.loads(Path(named).read_text(encoding="utf-8"))
                 outputs.pop(plans.STATISTICS, None)
                 return dict(outputs)
-            except (OSError, ValueError, AttributeError) as error:
+            except (OSError, ValueError, AttributeError, TypeError) as error:
                 log.warning("The results of run %s of %s cannot be read: %s", run.run_id, run.dag_id, error)
     return {}
