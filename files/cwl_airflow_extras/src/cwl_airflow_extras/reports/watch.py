@@ -24,10 +24,6 @@ from .events import RUN_ENDED, STARTED, Run, Try, events, progress, removed
 log = logging.getLogger(__name__)
 
 ACTIVE = ("queued", "running")
-#: For how long what was delivered is kept, to know it again. Older events are not reported.
-KEPT = timedelta(days=7)
-#: The clocks of a site may differ by less.
-SLACK = timedelta(hours=1)
 #: Runs that ended since the last look are among so many newest, or were seen before.
 NEWEST = 100
 
@@ -69,10 +65,11 @@ class Watch:
         """
         now = outbox.naive(datetime.now(timezone.utc))
         with self._sessions() as session:
-            since = _times(session).get("since")
+            times = _times(session)
+            since, horizon = times.get("since"), outbox.horizon(now, times.get("looked"))
             if now - self._pruned > timedelta(hours=1):
                 # A day more than events are taken for news.
-                outbox.prune(session, now - KEPT - timedelta(days=1), undelivered=not configured)
+                outbox.prune(session, horizon - timedelta(days=1), undelivered=not configured)
                 self._pruned = now
             if not configured and since:
                 session.execute(sa.delete(outbox.TIMES))
@@ -82,7 +79,7 @@ class Watch:
                 since = now
                 session.execute(sa.insert(outbox.TIMES).values(name="since", at=now))
         if configured and since:
-            self._look(max(since, now - KEPT))
+            self._look(max(since, horizon))
             self._note(now)
 
     def _look(self, since: datetime) -> None:
@@ -123,7 +120,7 @@ class Watch:
         if self._noted == datetime.min:
             # No index has this, so only once.
             looked = _times(session).get("looked", outbox.naive(since)).replace(tzinfo=timezone.utc)
-            queries.append(sa.select(*_RUN).where(DagRun.end_date >= max(since, looked - SLACK)))
+            queries.append(sa.select(*_RUN).where(DagRun.end_date >= max(since, looked - outbox.SLACK)))
             self._newest = session.scalar(sa.select(sa.func.max(DagRun.id))) or 0
         recent = sa.select(*_RUN).where(DagRun.id > self._newest - NEWEST)
         queries.append(recent.where(sa.or_(DagRun.end_date.is_(None), DagRun.end_date >= since)))
