@@ -165,6 +165,26 @@ def test_a_run_whose_task_is_killed_is_reported(dag, running):  # noqa: F811
     assert reports[-1]["payload"]["error"].startswith(f"{dag.dag_id}: ")
 
 
+def test_a_second_service_waits_for_its_turn(host):
+    unit, first = "test-reports", "airflow-cwl-reports"
+    since = host.check_output("date '+%F %T'")
+
+    def says(text):
+        journal = f"journalctl --unit={unit} --output=cat --no-pager --since={shlex.quote(since)}"
+        return text in host.check_output(journal)
+
+    user = "--property=User=airflow --property=EnvironmentFile=/etc/default/airflow"
+    host.check_output(f"systemd-run --quiet --collect --unit={unit} {user} /opt/airflow/bin/cwl-airflow-reports")
+    try:
+        wait_for("second service", lambda: says("Another service reports: waiting"), 60)
+        assert not says("It is my turn to report")
+        host.check_output(f"systemctl stop {first}")
+        wait_for("turn", lambda: says("It is my turn to report"), 60)
+    finally:
+        host.run(f"systemctl stop {unit}")
+        host.run(f"systemctl start {first}")
+
+
 def test_a_run_that_is_removed_is_reported(dag, running):  # noqa: F811
     dag.write(tool("sleep 20"))
     dag.trigger({"job": {}})
