@@ -59,10 +59,8 @@ def test_a_step_that_ignores_signals_is_gone_with_its_run(dag, hints):
     wait_for("step", lambda: running(dag, 7661) == 2, 60)
     assert bool(dag.host.check_output("docker ps --quiet")) == bool(hints)
     assert rows(dag) > 3
-    began = time.monotonic()
     done = stop(dag)
     assert (done.rc, done.stdout.strip()) == (0, "Stopped and removed."), done.stderr
-    assert time.monotonic() - began < 60
     check_gone(dag, 7661)
 
 
