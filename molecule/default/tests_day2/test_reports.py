@@ -147,13 +147,14 @@ def test_reports_wait_for_a_receiver_that_is_down(dag, receiver):  # noqa: F811
     assert short(again)[-2:] == ["progress success 100", "results"]
 
 
-def test_a_run_whose_task_is_killed_is_reported(dag, running):  # noqa: F811
+def test_a_run_whose_worker_is_killed_is_reported(dag, running):  # noqa: F811
     dag.write(tool("sleep 7655"))
     dag.trigger({"job": {}})
     step = "pgrep -f '^sleep 765[5]'"
     wait_for("step", lambda: dag.host.run(step).rc == 0, 60)
-    supervisor = f"pgrep -f 'airflow task (supervisor|runner): .*{dag.dag_id}'"
-    dag.host.check_output(f"kill -KILL $({supervisor}) $({step})")
+    dag.host.check_output("systemctl kill --signal=KILL airflow-worker")
+    wait_for("worker", lambda: "celery@" in dag.host.run("airflow celery list-workers").stdout, 60)
+    assert dag.host.run(step).rc == 1
     reports = running.wait(dag.dag_id, "progress", "failed", 420)
     assert short(reports)[-4:-1] == [
         f"status {dag.dag_id} running",
