@@ -69,6 +69,11 @@ def test_what_is_delivered_is_not_pending(session: Any) -> None:
     assert [report.dag_run_id for report in outbox.pending(session, (), limit=1)] == [2]
 
 
+@pytest.mark.parametrize("looked", [None, timedelta(0), outbox.KEPT - outbox.SLACK])
+def test_a_week_is_kept(looked: timedelta | None) -> None:
+    assert outbox.horizon(NOW, None if looked is None else NOW - looked) == NOW - outbox.KEPT
+
+
 @pytest.mark.parametrize(("undelivered", "left"), [(False, ["b", "c"]), (True, ["b"])])
 def test_pruning(session: Any, undelivered: bool, left: list[str]) -> None:
     """What was not delivered is kept as long as somebody waits for it."""
@@ -78,6 +83,18 @@ def test_pruning(session: Any, undelivered: bool, left: list[str]) -> None:
     outbox.mark_delivered(session, [2], NOW)
     outbox.prune(session, NOW - timedelta(days=8), undelivered)
     assert list(session.scalars(sa.select(outbox.REPORTS.c.event).order_by(outbox.REPORTS.c.id))) == left
+
+
+def test_what_happened_while_nobody_looked_is_written_however_long_that_was(session: Any) -> None:
+    """And what was delivered before is still known."""
+    looked = NOW - timedelta(days=30)
+    before, after = event("a", looked - timedelta(minutes=1)), event("b", looked + timedelta(minutes=1))
+    outbox.write(session, run(), [before], LONG_AGO)
+    outbox.mark_delivered(session, [1], looked)
+    horizon = outbox.horizon(outbox.naive(NOW), outbox.naive(looked))
+    outbox.prune(session, horizon, undelivered=False)
+    outbox.write(session, run(), [before, after], horizon)
+    assert [report.key for report in outbox.pending(session, ())] == ["b"]
 
 
 def test_more_events_than_a_query_may_name(session: Any) -> None:

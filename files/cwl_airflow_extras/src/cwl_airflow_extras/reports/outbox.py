@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from datetime import datetime, timezone
+from datetime import datetime, timedelta, timezone
 from typing import Any
 
 import sqlalchemy as sa
@@ -18,6 +18,10 @@ _number = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
 #: In UTC, without saying so: MySQL knows no time zones.
 _time = sa.DateTime().with_variant(DATETIME(fsp=6), "mysql")
 _name = sa.String(250)
+#: For how long what was delivered is kept, to know it again. Older events are not reported.
+KEPT = timedelta(days=7)
+#: The clocks of a site may differ by less.
+SLACK = timedelta(hours=1)
 #: How many keys a query may name.
 CHUNK = 500
 
@@ -69,6 +73,14 @@ class Report:
     dag_run_id: int
     route: str
     payload: Mapping[str, Any]
+
+
+def horizon(now: datetime, looked: datetime | None) -> datetime:
+    """Return since when events are reported, and what was delivered is known again: longer if nobody looked for long.
+
+    :param looked: when somebody last looked.
+    """
+    return min(now - KEPT, looked - SLACK) if looked else now - KEPT
 
 
 def create(connection: Any) -> None:

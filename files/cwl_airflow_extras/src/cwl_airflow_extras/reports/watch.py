@@ -24,10 +24,6 @@ from .events import RUN_ENDED, STARTED, Run, Try, events, progress, removed
 log = logging.getLogger(__name__)
 
 ACTIVE = ("queued", "running")
-#: For how long what was delivered is kept, to know it again. Older events are not reported.
-KEPT = timedelta(days=7)
-#: The clocks of a site may differ by less.
-SLACK = timedelta(hours=1)
 #: Runs that ended since the last look are among so many newest, or were seen before.
 NEWEST = 100
 
@@ -69,10 +65,11 @@ class Watch:
         """
         now = outbox.naive(datetime.now(timezone.utc))
         with self._sessions() as session:
-            since = _times(session).get("since")
+            times = _times(session)
+            since, horizon = times.get("since"), outbox.horizon(now, times.get("looked"))
             if now - self._pruned > timedelta(hours=1):
                 # A day more than events are taken for news.
-                outbox.prune(session, now - KEPT - timedelta(days=1), undelivered=not configured)
+                outbox.prune(session, horizon - timedelta(days=1), undelivered=not configured)
                 self._pruned = now
             if not configured and since:
                 session.execute(sa.delete(outbox.TIMES))
@@ -82,7 +79,7 @@ class Watch:
                 since = now
                 session.execute(sa.insert(outbox.TIMES).values(name="since", at=now))
         if configured and since:
-            self._look(max(since, now - KEPT))
+            self._look(max(since, horizon))
             self._note(now)
 
     def _look(self, since: datetime) -> None:
@@ -123,7 +120,7 @@ class Watch:
         if self._noted == datetime.min:
             # No index has this, so only once.
             looked = _times(session).get("looked", outbox.naive(since)).replace(tzinfo=timezone.utc)
-            queries.append(sa.select(*_RUN).where(DagRun.end_date >= max(since, looked - SLACK)))
+            queries.append(sa.select(*_RUN).where(DagRun.end_date >= max(since, looked - outbox.SLACK)))
             self._newest = session.scalar(sa.select(sa.func.max(DagRun.id))) or 0
         recent = sa.select(*_RUN).where(DagRun.id > self._newest - NEWEST)
         queries.append(recent.where(sa.or_(DagRun.end_date.is_(None), DagRun.end_date >= since)))
@@ -233,19 +230,26 @@ def _pulled(session: Any, run: Run, key: str, *more: Any) -> dict[tuple[str, int
     """Return what tasks of a run pushed under a key, by task and index."""
     query = sa.select(BaseXCom.task_id, BaseXCom.map_index, BaseXCom.value)
     query = query.where(BaseXCom.dag_run_id == run.id, BaseXCom.key == key, *more)
-    return {(row.task_id, row.map_index): XCom.deserialize_value(row) for row in session.execute(query)}
+    found = {}
+    for row in session.execute(query):
+        try:
+            found[row.task_id, row.map_index] = XCom.deserialize_value(row)
+        except Exception as error:  # a user's task may return what cannot be loaded here
+            log.warning("What %s of run %s of %s pushed cannot be read: %s", row.task_id, run.run_id, run.dag_id, error)
+    return found
 
 
 def results_of(session: Any, run: Run) -> dict[str, Any]:
     """Return the outputs of a run: from XCom, or else from the file that a gatherer names, if it can be seen here."""
     for pushed in _pulled(session, run, RESULTS).values():
-        return dict(pushed)
+        if isinstance(pushed, dict):
+            return pushed
     for (task_id, _), named in _pulled(session, run, XCOM_RETURN_KEY).items():
         if isinstance(named, str) and (task_id == plans.LAST or Path(named).name == plans.REPORT):
             try:
                 outputs = json.loads(Path(named).read_text(encoding="utf-8"))
                 outputs.pop(plans.STATISTICS, None)
                 return dict(outputs)
-            except (OSError, ValueError, AttributeError) as error:
+            except (OSError, ValueError, AttributeError, TypeError) as error:
                 log.warning("The results of run %s of %s cannot be read: %s", run.run_id, run.dag_id, error)
     return {}

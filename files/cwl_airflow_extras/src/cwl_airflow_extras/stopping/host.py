@@ -18,7 +18,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -106,19 +106,26 @@ class Run:
                     return True
         return False
 
-    def noted(self, host: str) -> dict[str, Path]:
-        """Return the containers that the tasks on a host noted, with their notes."""
-        found = {}
-        for folder in self.folders:
-            for file in (folder / CONTAINERS / host).rglob("*.cid"):
-                with contextlib.suppress(OSError):
-                    found[file.read_text(encoding="utf-8").strip()] = file
-        found.pop("", None)
-        return found
+    def noted(self, host: str = "") -> set[str]:
+        """Return the containers that tasks noted: those of a host, by default those of which no host is noted."""
+        return {container for container, of in self._notes().items() if of == host}
 
     def hosts(self) -> list[str]:
         """Return the names of the hosts of which there are notes."""
-        return sorted({entry.name for folder in self.folders for entry in (folder / CONTAINERS).glob("*")})
+        return sorted({*self._notes().values()} - {""})
+
+    def _notes(self) -> dict[str, str]:
+        found = {}
+        for folder in self.folders:
+            for place, _, files in os.walk(folder / CONTAINERS):  # others may remove theirs meanwhile
+                # HOST/PLACE; earlier versions noted no host. A place is one name, or one and a number below it.
+                name, *below = Path(place).relative_to(folder).parts[1:] or ("",)
+                host = name if below and not below[0].isdecimal() else ""
+                for file in files:
+                    with contextlib.suppress(OSError):
+                        found[Path(place, file).read_text(encoding="utf-8").strip()] = host
+        found.pop("", None)
+        return found
 
 
 @dataclass(frozen=True)
@@ -192,7 +199,7 @@ class Containers:
 
         A step's container has a folder of the run, also if its client was killed before it noted it.
         """
-        notes = self._run.noted(self._host)
+        notes = self._run.noted(self._host) | self._run.noted()
         found, errors = {}, []
         for engine in filter(shutil.which, ENGINES):
             try:
@@ -284,15 +291,17 @@ def end_processes(found: Found, asked: set[psutil.Process], late: bool) -> None:
                 process.terminate()
 
 
-def remove(run: Run) -> list[str]:
+def remove(run: Run, gone: Collection[str] = ()) -> list[str]:
     """Remove the data of a run whose processes and containers are gone, on each host that had some.
 
+    :param gone: names of hosts that run nothing any more.
     :returns: what stands in the way.
     """
     left = [
         f"container {container[:12]} on {host}, whose worker does not answer"
         for host in run.hosts()
-        for container in run.noted(host)
+        if host not in gone
+        for container in sorted(run.noted(host))
     ]
     for folder in run.folders if not left else ():
         try:
@@ -313,7 +322,8 @@ def main() -> int:
     logging.basicConfig(level=logging.INFO, format="stop: %(message)s")
     request = json.load(sys.stdin)
     run = Run.of(**request["run"])
-    left = end(run, socket.gethostname(), **request["end"]) if "end" in request else remove(run)
+    gone = request.get("gone", ())
+    left = end(run, socket.gethostname(), **request["end"]) if "end" in request else remove(run, gone)
     json.dump(left, sys.stdout)
     return 0
 

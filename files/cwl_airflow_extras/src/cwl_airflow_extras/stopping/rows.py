@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import Collection, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
 from typing import Any
 
 from airflow.jobs.job import Job, JobState
@@ -17,30 +16,7 @@ from airflow.utils.xcom import XCOM_RETURN_KEY
 from sqlalchemy import delete, select
 
 from ..engine.jobs import OWN
-
-
-@dataclass(frozen=True)
-class Task:
-    """A task that was running."""
-
-    name: str
-    #: Its worker's.
-    host: str
-    #: Of the process that waits for it.
-    job_id: int | None
-
-
-@dataclass(frozen=True)
-class Rows:
-    """What the rows of a run say."""
-
-    running: list[Task]
-    #: Tasks that began and did not succeed; something of them may be left.
-    unsure: list[Task]
-    #: The job or the path of its file, as far as it names folders.
-    job: Any
-    #: Paths of the files with the reports of its tasks.
-    reports: list[str]
+from .runs import Rows, Task
 
 
 def mark_failed(dag_id: str, run_id: str) -> Rows | None:
@@ -54,19 +30,16 @@ def mark_failed(dag_id: str, run_id: str) -> Rows | None:
         if run.state not in State.finished_dr_states:
             run.set_state(DagRunState.FAILED)
         query = select(TaskInstance).where(TaskInstance.dag_id == dag_id, TaskInstance.run_id == run_id)
-        running, unsure = [], []
+        unsure = []
         for row in session.scalars(query):
             name = row.task_id if row.map_index < 0 else f"{row.task_id} [{row.map_index}]"
-            task = Task(name, row.hostname, row.job_id)
             if row.hostname and row.state not in State.success_states:
-                unsure.append(task)
+                unsure.append(Task(name, row.hostname, row.job_id))
             if row.state not in State.finished:
-                began = row.state in (TaskInstanceState.RUNNING, TaskInstanceState.RESTARTING)
-                if began:
-                    running.append(task)
-                row.set_state(TaskInstanceState.FAILED if began else TaskInstanceState.SKIPPED, session=session)
+                # One that began is found again as unsure when the run is stopped again.
+                row.set_state(TaskInstanceState.FAILED if row.hostname else TaskInstanceState.SKIPPED, session=session)
         session.commit()
-        return Rows(running, unsure, folders_of((run.conf or {}).get("job")), _reports(dag_id, run_id, session))
+        return Rows(unsure, folders_of((run.conf or {}).get("job")), _reports(dag_id, run_id, session))
 
     with create_session() as session:
         return mark(session)  # type: ignore[no-any-return]

@@ -7,14 +7,11 @@ import sys
 import time
 import uuid
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 from .worker import COMMAND
-
-if TYPE_CHECKING:
-    from .rows import Rows, Task
 
 #: For how long workers may take to answer, in seconds.
 ANSWER = 3
@@ -26,6 +23,42 @@ PAUSE = 0.3
 PATIENCE = 3
 
 Answers = dict[str, dict[str, Any]]
+
+
+@dataclass(frozen=True)
+class Task:
+    """A task that began."""
+
+    name: str
+    #: Its worker's.
+    host: str
+    #: Of the process that waits for it.
+    job_id: int | None
+
+
+@dataclass(frozen=True)
+class Rows:
+    """What the rows of a run say."""
+
+    #: Tasks that began and did not succeed; something of them may be left.
+    unsure: list[Task]
+    #: The job or the path of its file, as far as it names folders.
+    job: Any
+    #: Paths of the files with the reports of its tasks.
+    reports: list[str]
+
+
+class Database(Protocol):
+    """Where the rows are: `rows`."""
+
+    def mark_failed(self, dag_id: str, run_id: str, /) -> Rows | None:
+        """Mark what has not ended of a run as failed; none if there is no such run."""
+
+    def ended(self, job_ids: Collection[int], /) -> set[int]:
+        """Return the jobs that have ended."""
+
+    def remove(self, dag_id: str, run_id: str, /) -> None:
+        """Remove the rows of a run."""
 
 
 @dataclass(frozen=True)
@@ -45,12 +78,13 @@ class NotStopped(Exception):
     """Something of a run is still there; the message names what, and where."""
 
 
-def stop_run(dag_id: str, run_id: str) -> bool:
+def stop_run(dag_id: str, run_id: str, gone: Collection[str] = ()) -> bool:
     """Stop a run, and remove its intermediate data and its rows. Its outputs, its logs and its DAG stay.
 
     Tasks may end themselves for ``[core] killed_task_cleanup_time``; then they are killed. What has a lot of data takes
     longer: removing it is given twice that time as well.
 
+    :param gone: names of hosts that will never answer, and run nothing any more.
     :returns: whether there was such a run.
     :raises NotStopped: something is still alive after twice that time, or the data could not be removed. The run is
         marked as failed then, and may be stopped again.
@@ -60,47 +94,51 @@ def stop_run(dag_id: str, run_id: str) -> bool:
     from . import rows
 
     grace = conf.getfloat("core", "killed_task_cleanup_time")
-    times = Times(time.monotonic(), grace)
-    known, running = False, set["Task"]()
+    return _stop(rows, dag_id, run_id, gone, Times(time.monotonic(), grace))
+
+
+def _stop(database: Database, dag_id: str, run_id: str, gone: Collection[str], times: Times) -> bool:
+    known, unsure = False, set[Task]()
     while True:
         # Each time: the scheduler may have been about to start a task.
-        found = rows.mark_failed(dag_id, run_id)
+        found = database.mark_failed(dag_id, run_id)
         if found is None:
             return known
         known = True
-        running.update(found.running)
-        left = _try(dag_id, run_id, found, running, times)
+        unsure.update(found.unsure)
+        request = {"run": {"dag_id": dag_id, "run_id": run_id, "job": found.job, "reports": found.reports}}
+        left = _try(database, request, unsure, gone, times)
         if not left:
-            rows.remove(dag_id, run_id)
+            database.remove(dag_id, run_id)
             return True
         if times.left(2) <= 0:
             raise NotStopped(f"Of run '{run_id}' of DAG '{dag_id}' there is still: {'; '.join(left)}.")
         time.sleep(PAUSE)
 
 
-def _try(dag_id: str, run_id: str, found: Rows, running: set[Task], times: Times) -> list[str]:
+def _try(
+    database: Database, request: Mapping[str, Any], unsure: set[Task], gone: Collection[str], times: Times
+) -> list[str]:
     """Stop a run and remove its data.
 
-    :param running: the tasks that ran when it was to be stopped.
+    :param request: which run.
+    :param unsure: the tasks that began and did not succeed, also those of an earlier try to stop it.
     :returns: what is still there.
     """
-    from . import rows
-
-    run = {"dag_id": dag_id, "run_id": run_id, "job": found.job, "reports": found.reports}
     end = {"grace": times.left(1), "limit": times.left(2)}
-    answers = _ask({"run": run, "end": end}, time.monotonic() + times.left(2) + MARGIN)
+    answers = _ask({**request, "end": end}, time.monotonic() + times.left(2) + MARGIN)
     # A worker that is being stopped answers no more, but its tasks end with their run.
-    hosts = {answer["host"] for answer in answers.values()}
-    silent = [task for task in running if task.host not in hosts]
-    over = rows.ended({task.job_id for task in silent if task.job_id is not None}) if silent else set()
+    heard = {*gone, *(answer["host"] for answer in answers.values())}
+    silent = [task for task in unsure if task.host not in heard]
+    over = database.ended({task.job_id for task in silent if task.job_id is not None}) if silent else set()
     missing = {task for task in silent if task.job_id not in over}
-    if not answers:
-        missing.update(found.unsure)
+    if not answers:  # nobody can remove the data
+        missing.update(unsure)
     left = unanswered(missing) + still_there(answers)
     if left or not answers:
         return left
     name = min(answers)
-    return still_there(_ask({"run": run}, time.monotonic() + 2 * times.grace, only=name))
+    return still_there(_ask({**request, "gone": list(gone)}, time.monotonic() + 2 * times.grace, only=name))
 
 
 def unanswered(tasks: Iterable[Task]) -> list[str]:
@@ -179,9 +217,16 @@ def main(argv: list[str] | None = None) -> int:
     )
     parser.add_argument("dag", help="DAG")
     parser.add_argument("run", help="name of the run (run_id)")
+    parser.add_argument(
+        "--gone",
+        action="append",
+        default=[],
+        metavar="HOST",
+        help="host that is gone for good, named as the error names it: do not wait for its worker (may be repeated)",
+    )
     options = parser.parse_args(argv)
     try:
-        known = stop_run(options.dag, options.run)
+        known = stop_run(options.dag, options.run, options.gone)
     except NotStopped as error:
         print(error, file=sys.stderr)
         return 1
