@@ -79,6 +79,8 @@ def create_app(handlers: Any = None) -> Flask:
     app.before_request(gate.admit)
     app.after_request(gate.withdraw)
     app.teardown_appcontext(lambda _error: settings.Session.remove())
+    # What was read until now began a transaction, and the process that gunicorn forks from would keep it open.
+    settings.Session.remove()
     return app
 
 
