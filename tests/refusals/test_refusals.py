@@ -64,6 +64,7 @@ Refused = Callable[..., str]
             {"cwl_airflow_api_jwt_public_key": "-----BEGIN PRIVATE KEY-----"},
             ["cwl_airflow_api_jwt_public_key is no key", "RS256", "the public key, as openssl"],
         ),
+        ({"cwl_airflow_api_jwt_public_key": "-----BEGIN PUBLIC KEY-----"}, ["its type is unknown", "no public key"]),
         ({"cwl_airflow_api_jwt_algorithm": "none"}, ["cwl_airflow_api_jwt_algorithm", "none", "RS256"]),
         ({"cwl_airflow_api_jwt_user": "robot"}, ["cwl_airflow_api_jwt_user is 'robot'", "jwt_public_key"]),
     ],

@@ -173,6 +173,20 @@ def test_any_virtual_host_survives_the_broker_url(vhost: str) -> None:
     assert unquote(urlsplit(url).path[1:]) == vhost
 
 
+@pytest.mark.parametrize(
+    ("host", "url"),
+    [
+        ("0.0.0.0", "http://127.0.0.1:8081"),
+        ("10.0.0.0", "http://10.0.0.0:8081"),
+        ("::", "http://[::1]:8081"),
+        ("2001:db8::1", "http://[2001:db8::1]:8081"),
+        ("host.example.org", "http://host.example.org:8081"),
+    ],
+)
+def test_the_cwl_api_is_asked_where_it_listens(host: str, url: str) -> None:
+    assert evaluate("cwl_api_url", {**variables(*WIRING), **HOST, "cwl_airflow_api_host": host}) == url
+
+
 def test_the_result_backend_is_the_same_database() -> None:
     config = airflow_cfg(airflow_database_url="mysql+mysqldb://airflow:p%25@127.0.0.1/airflow")
     assert config.get("celery", "result_backend") == "db+mysql://airflow:p%25@127.0.0.1/airflow"

@@ -10,7 +10,9 @@ import os
 import shlex
 import time
 import uuid
+from contextlib import contextmanager
 from pathlib import Path
+from urllib.parse import quote
 
 import jwt
 import pytest
@@ -82,15 +84,54 @@ def run():
     return {"run_id": f"api-{uuid.uuid4()}", "conf": CONF}
 
 
+@contextmanager
+def login(host, name, role):
+    """Make a user of a role."""
+    host.check_output(
+        f"airflow users create --username {name} --password {name}-only --role {role} --firstname A --lastname B "
+        f"--email {name}@example.org"
+    )
+    try:
+        yield f"{name}:{name}-only"
+    finally:
+        host.check_output(f"airflow users delete --username {name}")
+
+
 @pytest.fixture
 def viewer(host):
     """Return the login of a user who may only read."""
-    host.check_output(
-        "airflow users create --username looks --password looks-only --role Viewer --firstname A --lastname B "
-        "--email looks@example.org"
-    )
-    yield "looks:looks-only"
-    host.check_output("airflow users delete --username looks")
+    with login(host, "looks", "Viewer") as made:
+        yield made
+
+
+@pytest.fixture
+def user(host):
+    """Return the login of a user who may trigger and stop, but not add documents."""
+    with login(host, "uses", "User") as made:
+        yield made
+
+
+@pytest.fixture
+def narrow(host):
+    """Return the login of a user who may see, trigger and stop the runs of one DAG."""
+    host.check_output("airflow roles create Narrow")
+    try:
+        host.check_output(
+            f"airflow roles add-perms Narrow --resource DAG:{DAG} 'DAG Runs' --action can_read can_create can_edit"
+        )
+        with login(host, "narrow", "Narrow") as made:
+            yield made
+    finally:
+        host.check_output("airflow roles delete Narrow")
+
+
+@pytest.fixture
+def document(host):
+    """Return the path of a document on the host."""
+    text = {"cwlVersion": "v1.2", "class": "CommandLineTool", "arguments": ["true"], "inputs": {}, "outputs": {}}
+    host.check_output(f"printf %s {shlex.quote(json.dumps(text))} > /tmp/uploaded.cwl")
+    yield "/tmp/uploaded.cwl"
+    host.check_output("rm /tmp/uploaded.cwl")
 
 
 @pytest.mark.parametrize("path", ["dags", "dag_runs", "wes/service-info", "wes/runs", "ui/", "swagger.json", "nothing"])
@@ -134,6 +175,49 @@ def test_command_triggers_with_the_key(host, run):
     again = host.run(f"printf %s {key} | {shlex.join(command)}")
     assert again.rc == 1
     assert "before" in again.stderr
+
+
+def stop_of(dag_id):
+    return json.dumps({"remove_dag_id": dag_id, "remove_run_id": "nowhere"})
+
+
+def test_who_may_stop_may_not_add_documents(host, user, document):
+    form = ("--form", f"workflow=@{document}")
+    url = f"{API}/dags/dag_runs?dag_id=clean_dag_run&run_id=run&conf={quote(stop_of(DAG))}"
+    assert curl(host, url, *form, user=user)[0] == 403
+    assert curl(host, url, *form, user=ADMIN)[0] == 400
+    assert trigger(host, {"run_id": "stop", "conf": stop_of(DAG)}, dag="clean_dag_run", user=user)[0] == 200
+    assert not host.file("/var/lib/airflow/dags/clean_dag_run.py").exists
+
+
+def test_an_upload_does_not_replace_the_dag_of_another_file(host, document):
+    assert curl(host, f"{API}/dags?dag_id={DAG}", "--form", f"workflow=@{document}", user=ADMIN)[0] == 409
+    assert not host.file(f"/var/lib/airflow/dags/{DAG}.py").exists
+
+
+def test_who_may_see_one_dag_sees_and_stops_no_other(host, narrow):
+    assert curl(host, f"{API}/dag_runs?dag_id={DAG}", user=narrow)[0] == 200
+    # The last two name the DAG where nobody asked.
+    for other in ("dag_runs?dag_id=word-count", "dag_runs", "wes/runs", f"wes/runs?run_id={DAG}", f"dags?dag_id={DAG}"):
+        assert curl(host, f"{API}/{other}", user=narrow)[0] == 403, other
+    url = f"{API}/dag_runs?dag_id=clean_dag_run&conf="
+    mine, other = stop_of(DAG), stop_of("word-count")
+    body = json.dumps({"conf": mine})
+    assert curl(host, url + quote(other), body=body, user=narrow)[0] == 403
+    assert curl(host, url + quote(mine), body=json.dumps({"conf": other}), user=narrow)[0] == 200
+    assert curl(host, url + "{}", "--globoff", body=body, user=narrow)[0] == 400
+    url = f"{API}/dags/clean_dag_run/dag_runs?conf={quote(mine)}"
+    assert curl(host, url, body=json.dumps({"run_id": "stop", "conf": other}), user=narrow)[0] == 403
+
+
+def test_only_who_has_a_login_sends_a_large_job(host):
+    code = """import json; print(json.dumps({"run_id": "large", "conf": {"job": "x" * 2**20}}))"""
+    host.check_output(f"python3 -c {shlex.quote(code)} > /tmp/large")
+    try:
+        for user, expected in ((None, 413), ("admin:wrong", 401), (ADMIN, 404)):
+            assert curl(host, f"{API}/dags/not-there/dag_runs", body="@/tmp/large", user=user)[0] == expected
+    finally:
+        host.check_output("rm /tmp/large")
 
 
 def other_key():
@@ -198,14 +282,12 @@ def test_request_token_is_for_one_request(host):
     assert curl(host, f"{API}/dags", bearer="x.y.z")[0] == 403
 
 
-def test_upload_runs_once_and_deletes_no_dag_file(host):
+def test_upload_runs_once_and_deletes_no_dag_file(host, document):
     dag_id = "two-uploaded"
     files = "ls /var/lib/airflow/dags"
     before = set(host.check_output(files).split())
     path = f"/api/experimental/dags/dag_runs?dag_id={dag_id}&run_id=run&conf=%7B%22job%22%3A%7B%7D%7D"
-    text = {"cwlVersion": "v1.2", "class": "CommandLineTool", "arguments": ["true"], "inputs": {}, "outputs": {}}
-    host.check_output(f"printf %s {shlex.quote(json.dumps(text))} > /tmp/uploaded.cwl")
-    upload = ["--form", "workflow=@/tmp/uploaded.cwl"]
+    upload = ["--form", f"workflow=@{document}"]
     token = request_token("POST", path)
     try:
         status, answer = curl(host, f"http://127.0.0.1:8081{path}", *upload, bearer=token)
@@ -218,7 +300,7 @@ def test_upload_runs_once_and_deletes_no_dag_file(host):
             assert time.monotonic() < deadline
             time.sleep(1)
     finally:
-        host.run(f"rm -f /var/lib/airflow/dags/{dag_id}.py /var/lib/airflow/dags/{dag_id}.cwl /tmp/uploaded.cwl")
+        host.run(f"rm -f /var/lib/airflow/dags/{dag_id}.py /var/lib/airflow/dags/{dag_id}.cwl")
         host.run(f"airflow dags delete --yes {dag_id}")
 
 

@@ -59,12 +59,12 @@ class Acceptance:
 
 def create_tables() -> None:
     """Create the tables, unless they are there."""
-    try:
-        _metadata.create_all(settings.engine)
-    except DBAPIError:  # another process was faster
-        there = set(inspect(settings.engine).get_table_names())
-        if not there.issuperset(_metadata.tables):
-            raise
+    for table in _metadata.sorted_tables:
+        try:
+            table.create(settings.engine, checkfirst=True)
+        except DBAPIError:  # another process was faster
+            if not inspect(settings.engine).has_table(table.name):
+                raise
 
 
 def accept(digest: str, expires: float | None, run: tuple[str, str] | None = None) -> Acceptance:

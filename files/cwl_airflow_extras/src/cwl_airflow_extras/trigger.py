@@ -14,6 +14,8 @@ import requests
 
 #: How long a strict token is good, in seconds.
 LIFE = 60
+#: How long to wait for a connection and for the answer, in seconds: a run takes minutes to stop.
+TIMEOUT = (10, 600)
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -43,7 +45,7 @@ def main(argv: list[str] | None = None) -> int:
             parser.error(f"-k {options.key} -a {options.algorithm}: {error}")
     url = f"{options.url.rstrip('/')}/api/experimental/dags/{quote(options.dag, safe='')}/dag_runs"
     try:
-        answer = requests.post(url, json=body, timeout=60)
+        answer = requests.post(url, json=body, timeout=TIMEOUT)
     except requests.RequestException as error:
         print(error, file=sys.stderr)
         return 1

@@ -193,17 +193,17 @@ class Handlers(CWLApiBackend):  # type: ignore[misc]  # upstream is not typed
     def _write_dag(self, dag_id: str) -> dict[str, str]:
         """Write the document of the request and its DAG file.
 
-        :raises FileExistsError: one of them is there.
+        :raises FileExistsError: one of them is there, or the DAG in another file.
         """
         _check_name(dag_id)
         document, content = request.files.get("workflow"), request.form.get("workflow_content")
         if (document is None) == (content is None):
             raise Problem(400, "The request must have either 'workflow' or 'workflow_content'.")
+        if _file(dag_id).exists() or SerializedDagModel.has_dag(dag_id):
+            raise FileExistsError(dag_id)
         if document is None:
             return self._make_dag(dag_id, str(content))
         path = _folder() / f"{dag_id}.cwl"
-        if _file(dag_id).exists():
-            raise FileExistsError(_file(dag_id))
         with path.open("xb") as stream:
             document.save(stream)
         try:
@@ -219,12 +219,18 @@ class Handlers(CWLApiBackend):  # type: ignore[misc]  # upstream is not typed
             dag = CWLDAG(dag_id=dag_id, workflow=workflow)
         except Exception as error:  # cwltool, schema-salad and YAML have their own
             raise Problem(400, f"The document cannot be read: {' '.join(str(error).split())}") from error
-        with file.open("x", encoding="utf-8") as stream:
-            stream.write(DAG.format(workflow=workflow, dag_id=dag_id))
-        dag.fileloc = str(file)
-        bag = DagBag(dag_folder=os.devnull, include_examples=False)
-        bag.bag_dag(dag=dag, root_dag=dag)
-        bag.sync_to_db()
+        file.touch(exist_ok=False)
+        try:
+            file.write_text(DAG.format(workflow=workflow, dag_id=dag_id), encoding="utf-8")
+            dag.fileloc = str(file)
+            bag = DagBag(dag_folder=os.devnull, include_examples=False)
+            bag.bag_dag(dag=dag, root_dag=dag)
+            bag.sync_to_db()
+            if bag.import_errors:
+                raise Problem(500, f"DAG '{dag_id}' cannot be stored: the log of the service says why.")
+        except BaseException:
+            file.unlink()
+            raise
         return {"dag_id": dag_id, "cwl_path": workflow, "dag_path": str(file)}
 
 
@@ -237,6 +243,8 @@ def _file(dag_id: str) -> Path:
 
 
 def _check_name(dag_id: str) -> None:
+    if dag_id == CLEAN_DAG_RUN:
+        raise Problem(400, f"dag_id: '{CLEAN_DAG_RUN}' stops a run and cannot be a DAG.")
     try:
         validate_key(dag_id)
     except AirflowException as error:

@@ -26,7 +26,7 @@ log = logging.getLogger(__name__)
 
 BASE = "/api/experimental"
 SPECIFICATION = Path(cwl_airflow.__file__).parent / "components/api/openapi/swagger_configuration.yaml"
-#: Bytes. A document with its attachments, and a job: what comes before anybody is known is smaller.
+#: Bytes. A document with its attachments or a job, and a job with a token: before anybody is known it is smaller.
 LARGEST_UPLOAD = 64 * 2**20
 LARGEST_JOB = 2**20
 
@@ -34,16 +34,21 @@ READ_DAG, READ_RUN = Need("GET", "dag"), Need("GET", "run")
 TRIGGER, STOP, ADD = Need("POST", "run"), Need("PUT", "run"), Need("POST", "document")
 #: The one whose token is in the body.
 TRIGGER_OPERATION = "post_dag_runs_legacy"
+#: Those that stop a run where they name `CLEAN_DAG_RUN`.
+TRIGGERS = ("post_dag_runs", TRIGGER_OPERATION)
+#: Those that name their DAG in the query.
+BY_QUERY = ("post_dags", "get_dag_runs", "post_dag_runs", "post_dags_dag_runs")
 #: What a user needs for each operation of upstream's specification. What is not here is for nobody.
 NEEDS: dict[str, tuple[Need, ...]] = {
     "get_dags": (READ_DAG,),
     "post_dags": (ADD,),
-    "get_dag_runs": (READ_RUN,),
+    # Airflow asks for a DAG that is named only, and these show the runs of all where none is.
+    "get_dag_runs": (READ_DAG, READ_RUN),
     "post_dag_runs": (TRIGGER,),
     "post_dag_runs_legacy": (TRIGGER,),
     "post_dags_dag_runs": (ADD, TRIGGER),
     "wes_get_service_info": (READ_DAG,),
-    "wes_list_runs": (READ_RUN,),
+    "wes_list_runs": (READ_DAG, READ_RUN),
     "wes_run_workflow": (ADD, TRIGGER),
     "wes_get_run_log": (READ_RUN,),
     "wes_get_run_status": (READ_RUN,),
@@ -74,6 +79,8 @@ def create_app(handlers: Any = None) -> Flask:
     app.before_request(gate.admit)
     app.after_request(gate.withdraw)
     app.teardown_appcontext(lambda _error: settings.Session.remove())
+    # What was read until now began a transaction, and the process that gunicorn forks from would keep it open.
+    settings.Session.remove()
     return app
 
 
@@ -92,16 +99,25 @@ class _Gate:
         # Which one counts is for the handlers to say, and what a user may do must not depend on it.
         if any(len(values) > 1 for _, values in request.args.lists()):
             return _problem(400, "Bad Request", "A parameter is given twice.")
-        if _operation() == TRIGGER_OPERATION and not 0 < (request.content_length or 0) <= LARGEST_JOB:
-            return _problem(413, "Content Too Large", f"The body must have 1 to {LARGEST_JOB} bytes.")
+        token, login, user = bearer(request), request.authorization, None
+        if login and login.type == "basic" and login.username and login.password:
+            user = self._users.log_in(login.username, login.password)
+            if user is None:
+                log.warning("%s %s refused: login of %r", request.method, request.path, login.username)
+                return _unknown("User or password is wrong.")
+        known = user is not None or token is not None  # a token is checked before the body is read
+        if _operation() == TRIGGER_OPERATION and not known and not 0 < (request.content_length or 0) <= LARGEST_JOB:
+            detail = f"Without a login the body must have 1 to {LARGEST_JOB} bytes, and say so (Content-Length)."
+            return _problem(413, "Content Too Large", detail)
         try:
-            token, body = bearer(request), self._signed_body()
             if token is not None:
                 g.caller, g.used = accept_request(token, request)
-            elif body is not None:
+            elif (body := self._signed_body()) is not None:
                 g.caller, g.used = accept_trigger(body, request.view_args["dag_id"])
+            elif user is None:
+                return _unknown("The CWL API asks for a user of Airflow or a token.")
             else:
-                return self._admit_user()
+                return self._admit_user(user, login.username)
         except Refused as error:
             log.warning("%s %s refused: %s", request.method, request.path, error)
             return _problem(403, "Forbidden", f"Token refused: {error}.")
@@ -122,23 +138,20 @@ class _Gate:
         body = request.get_json(silent=True)
         return body if isinstance(body, dict) and "token" in body else None
 
-    def _admit_user(self) -> Response | None:
-        login = request.authorization
-        if not login or login.type != "basic" or not login.username or not login.password:
-            return _unknown("The CWL API asks for a user of Airflow or a token.")
+    def _admit_user(self, user: int, name: str) -> Response | None:
         operation = _operation()
         known = NEEDS.get(operation)
         needs, dag_id = ((READ_DAG,) if known is None else known), _dag_id(operation)
-        if TRIGGER in needs and dag_id == CLEAN_DAG_RUN:
-            needs, dag_id = (STOP,), _stopped()
-        allowed = self._users.allows(login.username, login.password, needs, dag_id)
-        if allowed is None:
-            log.warning("%s %s refused: login of %r", request.method, request.path, login.username)
-            return _unknown("User or password is wrong.")
+        if operation in TRIGGERS and dag_id == CLEAN_DAG_RUN:
+            try:
+                needs, dag_id = (STOP,), _stopped(operation)
+            except ValueError as error:
+                return _problem(400, "Bad Request", str(error))
+        allowed = self._users.allows(user, needs, dag_id)
         if not allowed or (known is None and request.url_rule and not request.path.startswith(PAGES)):
-            log.warning("%s %s refused: not allowed for %s", request.method, request.path, login.username)
-            return _problem(403, "Forbidden", f"The roles of '{login.username}' in Airflow do not allow this.")
-        g.caller = login.username
+            log.warning("%s %s refused: not allowed for %s", request.method, request.path, name)
+            return _problem(403, "Forbidden", f"The roles of '{name}' in Airflow do not allow this.")
+        g.caller = name
         log.info("%s %s by %s", request.method, request.path, g.caller)
         return None
 
@@ -148,18 +161,21 @@ def _operation() -> str:
 
 
 def _dag_id(operation: str) -> str | None:
-    found = {**request.args, **(request.view_args or {})}
+    """Return the DAG that the request is about; none if it is about all of them, whatever else its query says."""
+    found: dict[str, str] = request.args if operation in BY_QUERY else request.view_args or {}
     # A run of WES is the only one of a DAG of the same name.
     return found.get("run_id" if operation.startswith("wes_") else "dag_id")
 
 
-def _stopped() -> str | None:
-    """Return the DAG of the run that is to be stopped; none if the request does not say: it is refused later."""
+def _stopped(operation: str) -> str:
+    """Return the DAG of the run that is to be stopped, from where the operation takes it.
+
+    :raises ValueError: the request does not say.
+    """
+    if operation != TRIGGER_OPERATION:
+        return target(request.args.get("conf"))[0]
     body = request.get_json(silent=True)
-    try:
-        return target(body.get("conf") if isinstance(body, dict) else request.args.get("conf"))[0]
-    except ValueError:
-        return None
+    return target(body.get("conf") if isinstance(body, dict) else None)[0]
 
 
 def _unknown(detail: str) -> Response:

@@ -42,21 +42,25 @@ class Users:
             permission = manager.create_permission("can_create", DOCUMENTS)
             manager.add_permission_to_role(manager.find_role("Admin"), permission)
 
-    def allows(self, name: str, password: str, needs: tuple[Need, ...], dag_id: str | None) -> bool | None:
-        """Tell whether a user may do something.
-
-        :param needs: what the user must be allowed to do.
-        :param dag_id: the DAG that it is about, none if it is about all.
-        :returns: none if there is no such user with this password.
-        """
+    def log_in(self, name: str, password: str) -> int | None:
+        """Return a user's number; none if there is no such user with this password."""
         # Of its own, because logging in notes things in Flask's session.
         with self._app.test_request_context():
             manager = self._manager.security_manager
             user = manager.auth_user_ldap(name, password) if manager.auth_type == AUTH_LDAP else None
             user = user or manager.auth_user_db(name, password)
-            if user is None:
-                return None
-            return all(self._has(user, need, dag_id) for need in needs)
+            return user.id if user else None
+
+    def allows(self, number: int, needs: tuple[Need, ...], dag_id: str | None) -> bool:
+        """Tell whether a user may do something.
+
+        :param number: the user's.
+        :param needs: what the user must be allowed to do.
+        :param dag_id: the DAG that it is about, none if it is about all.
+        """
+        with self._app.test_request_context():
+            user = self._manager.security_manager.get_user_by_id(number)
+            return user is not None and all(self._has(user, need, dag_id) for need in needs)
 
     def _has(self, user: Any, need: Need, dag_id: str | None) -> bool:
         allowed: bool
