@@ -51,7 +51,7 @@ lock: tools ## resolve the Python requirements again
 docs: tools ## generate the role READMEs from their argument specs
 	bin/docs
 
-tools:
+tools: ## install the locked Python tools into .venv
 	@bin/controller tools
 
 standin:
