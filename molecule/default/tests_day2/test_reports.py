@@ -33,6 +33,11 @@ class Receiver:
         """Stop it."""
         self.host.run(f"systemctl stop {RECEIVER}")
 
+    def waiting(self):
+        """Return the number of reports that are not delivered yet."""
+        query = "SELECT COUNT(*) FROM airflow.cwl_reports WHERE delivered_at IS NULL"
+        return int(self.host.check_output(f"mysql --skip-column-names --execute='{query}'"))
+
     def reports(self, dag_id):
         """Return what came about a DAG."""
         lines = self.host.check_output(f"journalctl --unit={RECEIVER} --output=cat --no-pager").splitlines()
@@ -73,6 +78,8 @@ def running(receiver):
     """Return the receiver, running."""
     receiver.stop()
     receiver.start()
+    # Those of all tests before come first, after up to a minute in which the service does not try.
+    wait_for("delivery of what waits", lambda: receiver.waiting() == 0, 300)
     return receiver
 
 
