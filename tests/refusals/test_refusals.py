@@ -60,10 +60,6 @@ Refused = Callable[..., str]
         ({"cwl_airflow_report_algorithm": "RS256"}, ["cwl_airflow_report_algorithm is RS256", "report_private_key"]),
         ({"cwl_airflow_report_algorithm": "none"}, ["cwl_airflow_report_algorithm", "none"]),
         ({"cwl_airflow_api_host": "all of them"}, ["cwl_airflow_api_host is 'all of them'", "0.0.0.0"]),
-        (
-            {"cwl_airflow_api_jwt_public_key": "-----BEGIN PRIVATE KEY-----"},
-            ["cwl_airflow_api_jwt_public_key is no key", "RS256", "the public key, as openssl"],
-        ),
         ({"cwl_airflow_api_jwt_public_key": "-----BEGIN PUBLIC KEY-----"}, ["its type is unknown", "no public key"]),
         ({"cwl_airflow_api_jwt_algorithm": "none"}, ["cwl_airflow_api_jwt_algorithm", "none", "RS256"]),
         ({"cwl_airflow_api_jwt_user": "robot"}, ["cwl_airflow_api_jwt_user is 'robot'", "jwt_public_key"]),
@@ -169,15 +165,28 @@ def test_fernet_key_that_is_none(refused: Refused, credentials: Path) -> None:
     assert "fernet key is not 32 bytes in URL-safe base64" in refused({})
 
 
+def private_key() -> str:
+    """Make a private key of type EC."""
+    command = ["openssl", "genpkey", "-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-256"]
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout
+
+
 @pytest.mark.parametrize(("content", "found"), [("garbage", "no PEM"), ("EC", "ECC")])
 def test_key_that_cannot_sign_reports(refused: Refused, credentials: Path, content: str, found: str) -> None:
     credentials.mkdir(parents=True)
-    command = ["openssl", "genpkey", "-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-256"]
-    made = subprocess.run(command, capture_output=True, text=True, check=True).stdout
-    (credentials / "report_private_key").write_text(made if content == "EC" else content, encoding="utf-8")
+    text = private_key() if content == "EC" else content
+    (credentials / "report_private_key").write_text(text, encoding="utf-8")
     output = refused({"cwl_airflow_report_url": "https://192.0.2.1", "cwl_airflow_report_algorithm": "RS256"})
     assert found in output
     assert "cwl_airflow_report_algorithm RS256 takes RSA" in output
+
+
+def test_private_key_for_tokens(refused: Refused) -> None:
+    key = private_key()
+    output = refused({"cwl_airflow_api_jwt_public_key": key, "cwl_airflow_api_jwt_algorithm": "ES256"})
+    assert "cwl_airflow_api_jwt_public_key is no key" in output
+    assert "Give the public key, as openssl" in output
+    assert key.splitlines()[1] not in output
 
 
 def test_limit_to_a_host_still_makes_the_secrets(inventory: Path, credentials: Path) -> None:

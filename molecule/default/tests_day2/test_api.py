@@ -18,7 +18,7 @@ import jwt
 import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
-from test_engine import Dag, tool, wait_for
+from dags import Dag, tool, wait_for
 
 DAG = "two-step"
 API = "http://127.0.0.1:8081/api/experimental"

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import json
-import re
 import shlex
 import time
 
-import pytest
 import yaml
-from test_engine import DAGS, Dag, tool, wait_for
+from dags import DAGS, tool, wait_for
 
 MORE = {"ResourceRequirement": {"ramMin": 2000}}  # than `default` has; every host has as much
 TOO_MUCH = {"ResourceRequirement": {"ramMin": 10**9}}
@@ -61,16 +59,6 @@ def workflow(steps, **more):
         "steps": {name: {"in": {}, "out": [], **step} for name, step in steps.items()},
         **more,
     }
-
-
-@pytest.fixture
-def dag(host, request):
-    """Return a DAG that is removed afterwards."""
-    made = Dag(host, re.sub(r"[^a-z0-9]+", "-", request.node.name.split("[")[0]))
-    try:
-        yield made
-    finally:
-        made.remove()
 
 
 def test_the_queues_are_those_of_the_host(host):

@@ -11,7 +11,7 @@ import time
 
 import pytest
 from cryptography.hazmat.primitives import serialization
-from test_engine import dag, tool, wait_for  # noqa: F401  # a fixture
+from dags import tool, wait_for
 
 RECEIVER = "test-receiver"
 PUBLIC = "/var/lib/airflow/test-receiver.pem"
@@ -96,7 +96,7 @@ def short(reports):
     ]
 
 
-def test_a_run_is_reported(dag, running):  # noqa: F811
+def test_a_run_is_reported(dag, running):
     dag.write(tool("echo a", outputs={"out": {"type": "stdout"}}))
     dag.trigger({"job": {}})
     reports = running.wait(dag.dag_id, "results")
@@ -121,7 +121,7 @@ def test_a_run_is_reported(dag, running):  # noqa: F811
     assert dag.host.check_output(f"cat {results['out']['path']}") == "a"
 
 
-def test_reports_wait_for_a_receiver_that_is_down(dag, receiver):  # noqa: F811
+def test_reports_wait_for_a_receiver_that_is_down(dag, receiver):
     """The service is killed meanwhile; a run that was cleared is reported again."""
     needs = "/var/lib/airflow/cwl/inputs/needed"
     receiver.stop()
@@ -154,7 +154,7 @@ def test_reports_wait_for_a_receiver_that_is_down(dag, receiver):  # noqa: F811
     assert short(again)[-2:] == ["progress success 100", "results"]
 
 
-def test_a_run_whose_worker_is_killed_is_reported(dag, running):  # noqa: F811
+def test_a_run_whose_worker_is_killed_is_reported(dag, running):
     dag.write(tool("sleep 7655"))
     dag.trigger({"job": {}})
     step = "pgrep -f '^sleep 765[5]'"
@@ -191,7 +191,7 @@ def test_a_second_service_waits_for_its_turn(host):
         host.run(f"systemctl start {first}")
 
 
-def test_a_run_that_is_removed_is_reported(dag, running):  # noqa: F811
+def test_a_run_that_is_removed_is_reported(dag, running):
     dag.write(tool("sleep 20"))
     dag.trigger({"job": {}})
     running.wait(dag.dag_id, "status", "running")
@@ -200,7 +200,7 @@ def test_a_run_that_is_removed_is_reported(dag, running):  # noqa: F811
     assert reports[-1]["payload"]["error"] == "The run was removed before it had ended."
 
 
-def test_a_key_that_cannot_sign_sends_nothing(dag, running):  # noqa: F811
+def test_a_key_that_cannot_sign_sends_nothing(dag, running):
     """Said once, and what waited is sent, signed, when the key is right."""
     key = "SELECT val, is_encrypted FROM airflow.variable WHERE `key` = 'process_report_private_key'"
     value, encrypted = dag.host.check_output(f"mysql --skip-column-names --raw --execute={shlex.quote(key)}").split()

@@ -2,24 +2,13 @@
 
 from __future__ import annotations
 
-import re
 import time
 
 import pytest
-from test_engine import DAGS, IMAGE, TMP, Dag, tool, wait_for
+from dags import DAGS, IMAGE, TMP, tool, wait_for
 
 DEAF = "trap '' TERM INT HUP; setsid sh -c 'trap \"\" TERM; while :; do sleep {0}; done' & while :; do sleep {0}; done"
 TABLES = ("dag_run", "task_instance", "xcom", "rendered_task_instance_fields")
-
-
-@pytest.fixture
-def dag(host, request):
-    """Return a DAG that is removed afterwards."""
-    made = Dag(host, re.sub(r"[^a-z0-9]+", "-", request.node.name.split("[")[0]))
-    try:
-        yield made
-    finally:
-        made.remove()
 
 
 def stop(dag, run_id="run", before=""):

@@ -46,7 +46,7 @@ NEEDS: dict[str, tuple[Need, ...]] = {
     "get_dag_runs": (READ_DAG, READ_RUN),
     "post_dag_runs": (TRIGGER,),
     "post_dag_runs_legacy": (TRIGGER,),
-    "post_dags_dag_runs": (ADD, TRIGGER),
+    "post_dags_dag_runs": (ADD, TRIGGER, STOP),  # a run of the same name makes way
     "wes_get_service_info": (READ_DAG,),
     "wes_list_runs": (READ_DAG, READ_RUN),
     "wes_run_workflow": (ADD, TRIGGER),
