@@ -56,6 +56,12 @@ Refused = Callable[..., str]
         ({"base_minimum_disk": 999999999}, ["base_minimum_disk asks for 999999999", HOST]),
         ({"base_ca_certificates": ["/nowhere.pem"]}, ["base_ca_certificates names '/nowhere.pem'"]),
         ({"cwl_airflow_data_paths": [{"path": "/data/none"}]}, ["cwl_airflow_data_paths has '/data/none'", HOST]),
+        ({"cwl_airflow_data_paths": [{"path": "/etc/airflow"}]}, ["cwl_airflow_data_paths has '/etc/airflow'", "/data"]),
+        ({"cwl_airflow_data_paths": [{"path": "/"}]}, ["cwl_airflow_data_paths has '/'", "holds data only"]),
+        (
+            {"cwl_airflow_fetch_hosts": ["https://files.example.org/"]},
+            ["cwl_airflow_fetch_hosts has 'https://files.example.org/'", "no scheme or path"],
+        ),
         ({"cwl_airflow_report_url": "receiver:8443"}, ["cwl_airflow_report_url is 'receiver:8443'", "https://"]),
         ({"cwl_airflow_report_algorithm": "RS256"}, ["cwl_airflow_report_algorithm is RS256", "report_private_key"]),
         ({"cwl_airflow_report_algorithm": "none"}, ["cwl_airflow_report_algorithm", "none"]),

@@ -14,6 +14,7 @@ import pytest
 from cwl_airflow_extras.engine import cache, documents
 from cwltool.load_tool import resolve_and_validate_document
 from cwltool.process import Process
+from gates import GATE
 
 SUITE = Path(__file__).parents[1] / "conformance/documents"
 WORKFLOW = """\
@@ -43,7 +44,7 @@ def workflow(tmp_path: Path) -> Path:
 
 
 def _load(source: Path | str, folder: Path) -> Process:
-    return documents.load(str(source), validate=False, folder=folder).process
+    return documents.load(str(source), GATE, validate=False, folder=folder).process
 
 
 def _described(process: Process) -> str:
@@ -62,7 +63,7 @@ def test_what_was_kept_is_what_is_read(tmp_path: Path, name: str) -> None:
     text = (SUITE / name).read_text(encoding="utf-8")
     source = f"{SUITE / name}#main" if "$graph" in text else str(SUITE / name)
     try:
-        read = documents.load(source, validate=False).process
+        read = documents.load(source, GATE, validate=False).process
     except Exception as error:
         with pytest.raises(type(error)):
             _load(source, tmp_path)
@@ -87,7 +88,7 @@ def test_a_document_is_resolved_once(workflow: Path, monkeypatch: pytest.MonkeyP
 
 def test_a_document_that_was_checked_is_kept(workflow: Path) -> None:
     folder = workflow.parent / "kept"
-    documents.load(str(workflow), folder=folder)
+    documents.load(str(workflow), GATE, folder=folder)
     (entry,) = folder.iterdir()
     before = entry.stat().st_mtime_ns
     _load(workflow, folder)
@@ -98,7 +99,7 @@ def test_one_that_is_to_be_checked_is_read(workflow: Path) -> None:
     workflow.write_text(WORKFLOW.format(version="v1.0") + "unknown: x\n", encoding="utf-8")
     _load(workflow, workflow.parent / "kept")
     with pytest.raises(Exception, match="unknown"):
-        documents.load(str(workflow), folder=workflow.parent / "kept")
+        documents.load(str(workflow), GATE, folder=workflow.parent / "kept")
 
 
 def test_changes_are_seen(workflow: Path) -> None:

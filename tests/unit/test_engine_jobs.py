@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from cwl_airflow_extras.engine import jobs
+from gates import open_gate
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -81,7 +82,7 @@ def test_a_file_that_is_not_there(tmp_path: Path) -> None:
     (tmp_path / "reads.fastq").touch()
     job = {"reads": [{"class": "File", "location": (tmp_path / "reads.fasta").as_uri()}]}
     with pytest.raises(FileNotFoundError) as error:
-        jobs.check_locations(job)
+        jobs.check_locations(job, open_gate(tmp_path))
     message = str(error.value)
     assert message.startswith(f"Input 'reads': {tmp_path}/reads.fasta is not there")
     assert f"Did you mean {tmp_path}/reads.fastq?" in message
@@ -96,7 +97,8 @@ def test_files_that_are_there_or_elsewhere(tmp_path: Path) -> None:
             "web": {"class": "File", "location": "https://example.org/a"},
             "literal": {"class": "File", "basename": "a", "contents": "/not/there"},
             "text": "/not/there",
-        }
+        },
+        open_gate(tmp_path),
     )
 
 

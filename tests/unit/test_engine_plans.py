@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 from cwl_airflow_extras.engine import cache, documents, plans
+from gates import GATE
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -75,7 +76,7 @@ steps:
     out: [said]
 """
     (tmp_path / "workflow.cwl").write_text(text, encoding="utf-8")
-    plan = documents.plan(documents.load(str(tmp_path / "workflow.cwl")).process, "workflow")
+    plan = documents.plan(documents.load(str(tmp_path / "workflow.cwl"), GATE).process, "workflow")
     assert plan.tasks == {
         "first": plans.Task("first", need=NEED),
         "second": plans.Task("second", need=NEED),
@@ -86,7 +87,7 @@ steps:
 
 def test_a_tool_is_one_task(tmp_path: Path) -> None:
     (tmp_path / "tool.cwl").write_text(TOOL, encoding="utf-8")
-    plan = documents.plan(documents.load(str(tmp_path / "tool.cwl")).process, "my tool")
+    plan = documents.plan(documents.load(str(tmp_path / "tool.cwl"), GATE).process, "my tool")
     assert plan == plans.Plan({"my_tool": plans.Task(None, need=NEED)}, ("my_tool",))
 
 
@@ -102,7 +103,7 @@ def _plan(workflow: Path, made: list[int] | None = None) -> plans.Plan:
     def make() -> Any:
         if made is not None:
             made.append(1)
-        loaded = documents.load(str(workflow))
+        loaded = documents.load(str(workflow), GATE)
         return documents.plan(loaded.process, "x"), loaded.texts
 
     return plans.kept(workflow.parent / "kept", str(workflow), make)

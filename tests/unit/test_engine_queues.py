@@ -13,6 +13,7 @@ from cwl_airflow_extras.engine import documents, plans
 from cwl_airflow_extras.engine.plans import Need, Task
 from cwl_airflow_extras.engine.queues import Queue, choose, of_tasks, read
 from cwltool.context import RuntimeContext
+from gates import GATE
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -61,7 +62,7 @@ def planned(folder: Path, document: Document, version: str = "v1.2") -> plans.Pl
     """Write, read and plan a document."""
     file = folder / "document.cwl"
     file.write_text(json.dumps({"cwlVersion": version, **document}), encoding="utf-8")
-    return documents.plan(documents.load(str(file)).process, "document")
+    return documents.plan(documents.load(str(file), GATE).process, "document")
 
 
 def need_of(made: plans.Plan) -> Need:
@@ -148,7 +149,7 @@ def test_a_need_is_what_cwltool_will_reckon_with(
     folder = tmp_path_factory.mktemp("need")
     document = workflow({"step": {"run": tool(**given_at("tool")), **given_at("step")}}, **given_at("workflow"))
     need = need_of(planned(folder, document, version))
-    (step,) = documents.load(str(folder / "document.cwl")).process.steps
+    (step,) = documents.load(str(folder / "document.cwl"), GATE).process.steps
     resources = step.embedded_tool._init_job({}, RuntimeContext()).resources
     assert (need.cores, need.ram, need.known) == (resources["cores"], resources["ram"], True)
     assert (need.required_cores, need.required_ram) in ((0, 0), (need.cores, need.ram))

@@ -16,6 +16,7 @@ import pytest
 from cwl_airflow_extras.engine import run
 from cwl_airflow_extras.engine.executor import Executor, remove_containers
 from cwltool.errors import WorkflowException
+from gates import open_gate
 
 SAY = {"class": "CommandLineTool", "baseCommand": "echo", "inputs": {"word": {"type": "string", "inputBinding": {}}},
        "stdout": "said.txt", "outputs": {"said": {"type": "File", "outputBinding": {"glob": "said.txt"}}}}  # fmt: skip
@@ -33,9 +34,9 @@ def make(tmp_path: Path) -> Any:
     def made(document: dict[str, Any], job: dict[str, Any] | None = None) -> run.Run:
         file = tmp_path / "document.cwl"
         file.write_text(json.dumps({"cwlVersion": "v1.2", **document}), encoding="utf-8")
-        begun = run.Run(str(file), tmp_path / "run", {})
-        begun.begin(job or {}, str(tmp_path))
-        return run.Run(str(file), tmp_path / "run", {})
+        begun = run.Run(str(file), tmp_path / "run", open_gate(tmp_path), {})
+        begun.begin(job or {}, str(tmp_path), code_allowed=True)
+        return run.Run(str(file), tmp_path / "run", open_gate(tmp_path), {})
 
     return made
 
@@ -111,7 +112,7 @@ def test_the_last_step_of_a_chain_knows_the_one_before(make: Any, tmp_path: Path
 
 def test_what_is_updated_in_place_stays_one_file(tmp_path: Path) -> None:
     document = Path(__file__).parents[1] / "conformance/documents/inplace-update.cwl"
-    made = run.Run(str(document), tmp_path / "run", {})
+    made = run.Run(str(document), tmp_path / "run", open_gate(tmp_path), {})
     made.begin({}, str(tmp_path))
     for name in ("make", "add", "list"):
         assert made.step(name, name, Executor(1, 1024)) == "success"
@@ -195,7 +196,7 @@ def test_the_containers_of_another_task_are_left_alone(make: Any, tmp_path: Path
     engine.write_text(f'#!/bin/sh\necho "$@" >> {tmp_path}/asked\n', encoding="utf-8")
     engine.chmod(0o755)
     made = make(shell("exit 1"))
-    mine = run.Run(made.source, made.folder, {}, str(engine))
+    mine = run.Run(made.source, made.folder, open_gate(made.folder.parent), {}, str(engine))
     noted = made.folder / "containers" / socket.gethostname()
     for folder in (noted / "step-mine", noted / "step-other", made.folder / "containers/elsewhere/step-mine"):
         folder.mkdir(parents=True)
@@ -364,11 +365,13 @@ def test_stopping_leaves_nothing_whatever_it_traps(make: Any, tmp_path: Path) ->
 import os, signal, sys
 from pathlib import Path
 from cwl_airflow_extras.engine import executor, run
+from gates import open_gate
 def end(*_):
     executor.stop(Path({str(made.folder / "scratch")!r}), "docker")
     raise SystemExit(7)
 signal.signal(signal.SIGTERM, end)
-run.Run({made.source!r}, Path({str(made.folder)!r}), {{}}).step(None, "tool", executor.Executor(1, 1024))
+folder = Path({str(made.folder)!r})
+run.Run({made.source!r}, folder, open_gate(folder.parent), {{}}).step(None, "tool", executor.Executor(1, 1024))
 """
     task = subprocess.Popen([sys.executable, "-c", script], env={**os.environ, "PYTHONPATH": ":".join(sys.path)})
     deadline = time.monotonic() + 60

@@ -16,6 +16,7 @@ from typing import Any
 import psutil
 import pytest
 from cwl_airflow_extras.stopping import host, runs, worker
+from gates import places
 
 DAG, RUN = "align", "manual__2026-01-01T00:00:00+00:00"
 RUNNER = f"airflow task runner: {DAG} map {RUN} 17"
@@ -27,7 +28,7 @@ Start = Callable[..., psutil.Process]
 @pytest.fixture
 def run(tmp_path: Path) -> host.Run:
     """Return a run whose folder is there."""
-    made = host.Run.of(DAG, RUN, str(tmp_path / "tmp"), str(tmp_path), {}, [])
+    made = host.Run.of(DAG, RUN, places(tmp_path), {}, [])
     made.folders[0].mkdir(parents=True)
     return made
 
@@ -88,21 +89,31 @@ def test_a_task_is_known_by_its_title(run: host.Run, title: str, mine: bool) -> 
 def test_a_run_has_the_folders_that_its_job_and_its_dispatcher_name(tmp_path: Path) -> None:
     report = tmp_path / "own.json"
     report.write_text(json.dumps({"tmp_folder": str(tmp_path / "own")}), encoding="utf-8")
-    (tmp_path / "job.yml").write_text(f"tmp_folder: {tmp_path}/else", encoding="utf-8")
+    site = places(tmp_path)
+    (site.inputs).mkdir(parents=True)
+    (site.inputs / "job.yml").write_text(f"tmp_folder: {tmp_path}/else", encoding="utf-8")
 
     def found(run_id: str, job: Any, reports: list[str]) -> list[str]:
-        made = host.Run.of("d", run_id, str(tmp_path / "tmp"), str(tmp_path), job, reports)
+        made = host.Run.of("d", run_id, site, job, reports)
         return [str(folder.relative_to(tmp_path)) for folder in made.folders]
 
-    assert found("r", {}, []) == ["tmp/d/r"]
-    assert found("r", {"tmp_folder": "sub"}, []) == ["tmp/sub/d/r"]
+    own = "site/cwl/tmp/d/r"
+    assert found("r", {}, []) == [own]
+    assert found("r", {"tmp_folder": "d/sub"}, []) == ["site/cwl/tmp/d/sub/d/r"]
     assert found("r", "job.yml", []) == ["else/d/r"]
-    assert found("..", "no.yml", [str(tmp_path / "none.json")])[0].startswith("tmp/d/__-")
+    assert found("..", "no.yml", [str(tmp_path / "none.json")])[0].startswith("site/cwl/tmp/d/__-")
     # Nothing of the engine is there: it may be anything.
     (tmp_path / "own").mkdir()
-    assert found("r", {}, [str(report)]) == ["tmp/d/r"]
+    assert found("r", {}, [str(report)]) == [own]
     (tmp_path / "own/lock").touch()
-    assert found("r", {}, [str(report)]) == ["tmp/d/r", "own"]
+    assert found("r", {}, [str(report)]) == [own, "own"]
+
+
+def test_no_folder_is_removed_that_the_run_may_not_write(tmp_path: Path) -> None:
+    site = places(tmp_path)
+    for folder in (site.dags, site.tmp / "other"):
+        made = host.Run.of("d", "r", site, {"tmp_folder": str(folder)}, [])
+        assert made.folders == (site.tmp / "d/r",)
 
 
 def test_a_task_that_is_deaf_is_killed_with_all_it_started(run: host.Run, start: Start, tmp_path: Path) -> None:
@@ -215,7 +226,7 @@ def test_the_worker_asks_a_program_and_does_not_wait(
     monkeypatch.setenv("PYTHONPATH", ":".join(sys.path))
     task = start(RUNNER, f"{DEAF}ready\nwhile :; do sleep 0.1; done")
     asked: dict[str, Any] = {"dag_id": DAG, "run_id": RUN, "job": {}, "reports": []}
-    asked |= {"tmp_folder": str(tmp_path / "tmp"), "inputs_folder": str(tmp_path)}
+    asked |= {"places": places(tmp_path).to_json()}
     # The task is deaf: the program is at it until the test ends it.
     work = worker.Work.begin({"run": asked, "end": {"grace": 60, "limit": 60}})
     assert work.left() is None

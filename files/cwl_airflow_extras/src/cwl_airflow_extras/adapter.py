@@ -44,6 +44,16 @@ if not any(type(finder).__name__ == _Moved.__name__ for finder in sys.meta_path)
     sys.meta_path.insert(0, _Moved())
 
 
+@when_imported("airflow.models.dagrun")
+def _note_callers(module: Any) -> None:
+    """Note in each run who started it."""
+    from sqlalchemy import event
+
+    from .callers import note
+
+    event.listen(module.DagRun, "before_insert", note)
+
+
 @when_imported("celery.signals")
 def _preload_in_worker(module: Any) -> None:
     """Load the engine once in the worker's first process: those of its tasks inherit it."""

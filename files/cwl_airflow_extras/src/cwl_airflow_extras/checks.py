@@ -11,11 +11,22 @@ from urllib.parse import parse_qs, unquote, urlsplit
 
 
 def setting(section: str, option: str) -> str:
-    """Read one option of ``airflow.cfg`` without importing Airflow, which takes seconds."""
+    """Read one option of ``airflow.cfg`` without importing Airflow, which takes seconds.
+
+    :raises configparser.Error: it is not set.
+    """
     config = configparser.RawConfigParser()
     with open(os.environ["AIRFLOW_CONFIG"], encoding="utf-8") as stream:
         config.read_file(stream)
     return config.get(section, option).replace("%%", "%")
+
+
+def optional_setting(section: str, option: str) -> str | None:
+    """Read one option of ``airflow.cfg``; none if it is not set."""
+    try:
+        return setting(section, option)
+    except configparser.Error:
+        return None
 
 
 def check_sql(timeout: int) -> str:

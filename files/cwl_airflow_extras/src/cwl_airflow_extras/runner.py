@@ -20,9 +20,11 @@ from typing import Any
 
 import requests
 
-from .checks import setting
+from .checks import optional_setting, setting
 from .engine.files import replace
 from .engine.plans import REPORT, STATISTICS
+from .gate import Places, Refused
+from .gate.job import check_job
 
 UNSUPPORTED = 33
 DAG = """\
@@ -110,6 +112,22 @@ def absolute(source: str) -> str:
     return source if "://" in source else os.path.abspath(source)
 
 
+def check(dag_id: str, document: str, job: Any) -> None:
+    """Refuse what the run would refuse, as far as can be seen before.
+
+    :raises Refused: names the document or the input, the path, and what would allow it.
+    """
+    dags = Path(setting("core", "dags_folder"))
+    names = ("tmp_folder", "inputs_folder", "outputs_folder", "pickle_folder")
+    folders = {"dags_folder": dags, **{name: Path(setting("cwl", name)) for name in names}}
+    places = Places.of(dags.parent, folders, lambda name: optional_setting("cwl", name))
+    gate = places.gate(dag_id, reads=None)
+    if "://" not in document:
+        gate.read(document.partition("#")[0], "Document")
+    with contextlib.suppress(OSError, ValueError):  # the first task says so
+        check_job(job, gate, str(places.inputs), code_allowed=True)
+
+
 def run(options: argparse.Namespace) -> Any:
     """Run a document and return its outputs."""
     dag_id = f"cwl-run-{uuid.uuid4()}"
@@ -118,6 +136,7 @@ def run(options: argparse.Namespace) -> Any:
     user, _, password = setting("celery", "flower_basic_auth").partition(":")
     airflow = Airflow(options.url, user, os.environ.get("AIRFLOW_PASSWORD", password))
     job: Any = absolute(options.job) if options.job else {}
+    check(dag_id, absolute(options.tool), job)
     replace(file, DAG.format(dag_id=dag_id, workflow=absolute(options.tool)))
     file.chmod(0o644)
     try:
@@ -158,7 +177,7 @@ def main(argv: list[str] | None = None) -> int:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     try:
         print(json.dumps(run(options), indent=2))
-    except Failed as error:
+    except (Failed, Refused) as error:
         if not options.quiet:
             print(error, file=sys.stderr)
         return UNSUPPORTED if "UnsupportedRequirement" in str(error) else 1

@@ -24,10 +24,14 @@ from airflow.utils import timezone
 from airflow.utils.helpers import validate_key
 from airflow.utils.session import create_session
 from cwl_airflow.components.api.backend import CWLApiBackend
-from flask import request
+from flask import g, request
 from sqlalchemy.exc import IntegrityError
 
+from ..callers import NOBODY, Caller, acting
 from ..engine.dag import CWLDAG
+from ..engine.settings import Settings
+from ..gate import Refused
+from ..gate.job import check_job
 from ..stopping import NotStopped, stop_run
 from .stop import CLEAN_DAG_RUN, target
 
@@ -174,8 +178,11 @@ class Handlers(CWLApiBackend):  # type: ignore[misc]  # upstream is not typed
             raise Problem(400, 'conf must be an object like {"job": …}.')
         if run_id and len(run_id) > ID_LEN:
             raise Problem(400, f"run_id has more than {ID_LEN} characters.")
+        caller = g.get("rights", NOBODY)
+        _check_job(dag_id, settings, caller)
         try:
-            run = trigger_dag(dag_id=dag_id, run_id=run_id, conf=settings, replace_microseconds=False)
+            with acting(caller):
+                run = trigger_dag(dag_id=dag_id, run_id=run_id, conf=settings, replace_microseconds=False)
         except DagNotFound as error:
             raise Problem(404, f"There is no DAG '{dag_id}'.") from error
         except (DagRunAlreadyExists, IntegrityError) as error:
@@ -232,6 +239,18 @@ class Handlers(CWLApiBackend):  # type: ignore[misc]  # upstream is not typed
             file.unlink()
             raise
         return {"dag_id": dag_id, "cwl_path": workflow, "dag_path": str(file)}
+
+
+def _check_job(dag_id: str, conf: dict[str, Any], caller: Caller) -> None:
+    """Refuse a job that its run would refuse, as far as can be seen from here."""
+    settings = Settings.of({})
+    gate = settings.places.gate(dag_id, reads=caller.reads)
+    try:
+        check_job(conf.get("job"), gate, str(settings.inputs_folder), caller.documents)
+    except Refused as error:
+        raise Problem(403, str(error)) from error
+    except (OSError, ValueError):
+        pass  # the first task says so, on a host that has the files
 
 
 def _folder() -> Path:

@@ -17,6 +17,7 @@ from flask import Flask, Response, g, request
 
 from .. import adapter  # noqa: F401  # before anything of upstream's
 from ..accepted import create_tables
+from ..callers import Caller, everything
 from ..signed import accept_request, accept_trigger, bearer, is_configured
 from ..tokens import SAFE_METHODS, Refused
 from .stop import CLEAN_DAG_RUN, target
@@ -112,8 +113,10 @@ class _Gate:
         try:
             if token is not None:
                 g.caller, g.used = accept_request(token, request)
+                g.rights = everything(g.caller)  # the key's holder may ask for anything
             elif (body := self._signed_body()) is not None:
                 g.caller, g.used = accept_trigger(body, request.view_args["dag_id"])
+                g.rights = Caller(g.caller, reads=None)  # to trigger, and nothing else
             elif user is None:
                 return _unknown("The CWL API asks for a user of Airflow or a token.")
             else:
@@ -151,7 +154,7 @@ class _Gate:
         if not allowed or (known is None and request.url_rule and not request.path.startswith(PAGES)):
             log.warning("%s %s refused: not allowed for %s", request.method, request.path, name)
             return _problem(403, "Forbidden", f"The roles of '{name}' in Airflow do not allow this.")
-        g.caller = name
+        g.caller, g.rights = name, self._users.caller(user)
         log.info("%s %s by %s", request.method, request.path, g.caller)
         return None
 

@@ -11,8 +11,8 @@ from airflow.www.extensions.init_auth_manager import get_auth_manager
 from flask import Flask
 from flask_appbuilder.const import AUTH_LDAP
 
-#: What a role needs to add documents, beside Airflow's own permissions: a document runs any command on a worker.
-DOCUMENTS = "CWL documents"
+from ..callers import NOBODY, Caller, from_permissions
+from .permissions import DOCUMENTS
 
 
 class Need(NamedTuple):
@@ -61,6 +61,15 @@ class Users:
         with self._app.test_request_context():
             user = self._manager.security_manager.get_user_by_id(number)
             return user is not None and all(self._has(user, need, dag_id) for need in needs)
+
+    def caller(self, number: int) -> Caller:
+        """Return what a user may do in a run.
+
+        :param number: the user's.
+        """
+        with self._app.test_request_context():
+            user = self._manager.security_manager.get_user_by_id(number)
+            return from_permissions(self._manager, user, user.username, DOCUMENTS) if user else NOBODY
 
     def _has(self, user: Any, need: Need, dag_id: str | None) -> bool:
         allowed: bool

@@ -6,6 +6,7 @@ import base64
 import hashlib
 import zlib
 from collections.abc import Mapping
+from contextlib import suppress
 from copy import deepcopy
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,9 @@ from typing import Any
 from airflow.models.dag import DAG
 from airflow.utils.dates import days_ago
 
+from ..gate import Refused
+from ..gate.job import check_folder
+from ..gate.places import EMBEDDED
 from . import plans
 from .files import replace
 from .folders import folders, mark
@@ -38,7 +42,7 @@ def source_of(workflow: str | Path, folder: Path) -> str:
         text = zlib.decompress(base64.b64decode(workflow, validate=True), wbits=zlib.MAX_WBITS | 32)
     except (ValueError, zlib.error):
         return workflow
-    file = folder / "embedded" / f"{hashlib.sha256(text).hexdigest()}.cwl"
+    file = folder / EMBEDDED / f"{hashlib.sha256(text).hexdigest()}.cwl"
     if not file.exists():
         replace(file, text.decode("utf-8"))
     return str(file)
@@ -89,7 +93,8 @@ class CWLDAG(DAG):  # type: ignore[misc]  # Airflow is only typed in part
         super().__init__(dag_id, default_args=default_args, **kwargs)
         self.workflow = workflow
         self.source = source_of(workflow, settings.pickle_folder)
-        self.plan = plans.kept(settings.pickle_folder, [self.source, dict(settings.cwltool)], self._make_plan)
+        key = [self.source, dict(settings.cwltool), settings.places]
+        self.plan = plans.kept(settings.pickle_folder, key, self._make_plan)
         self.dispatcher = dispatcher if dispatcher is not None else CWLJobDispatcher(dag=self)
         self.gatherer = gatherer if gatherer is not None else CWLJobGatherer(dag=self)
         for task in (self.dispatcher, self.gatherer):
@@ -102,20 +107,27 @@ class CWLDAG(DAG):  # type: ignore[misc]  # Airflow is only typed in part
 
         :param given: what the job names as ``tmp_folder`` and ``outputs_folder``, absolute or relative to those of
             the settings.
+        :raises Refused: the run may not write there.
         """
         settings = Settings.of(self.default_args.get("cwl") or {})
+        gate = settings.places.gate(self.dag_id)
+        for name, folder in given.items():
+            check_folder(name, folder, gate)
         return folders(settings.tmp_folder, settings.outputs_folder, self.dag_id, run_id, given)
 
     def _note_failure(self, context: Any) -> None:
         settings = Settings.of(self.default_args.get("cwl") or {})
-        given = named_folders((context["dag_run"].conf or {}).get("job"), str(settings.inputs_folder))
-        mark(self.folders(context["run_id"], given)[0])
+        job = (context["dag_run"].conf or {}).get("job")
+        with suppress(Refused):  # it did not get as far as having a folder
+            given = named_folders(job, str(settings.inputs_folder), settings.places.gate(self.dag_id))
+            mark(self.folders(context["run_id"], given)[0])
 
     def _loaded(self, validate: bool = False) -> Any:
         from . import documents
 
         settings = Settings.of(self.default_args.get("cwl") or {})
-        return documents.load(self.source, settings.cwltool, validate=validate, folder=settings.pickle_folder)
+        gate = settings.places.gate(self.dag_id)
+        return documents.load(self.source, gate, settings.cwltool, validate=validate, folder=settings.pickle_folder)
 
     def _make_plan(self) -> Any:
         from . import documents

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import hashlib
 import math
 import operator
 import pickle
@@ -19,9 +18,10 @@ from cwltool.process import Process, get_schema, shortname
 from cwltool.update import ORIGINAL_CWLVERSION
 from cwltool.utils import aslist
 from cwltool.workflow import Workflow, default_make_tool
-from schema_salad.fetcher import DefaultFetcher
 from schema_salad.ref_resolver import Loader, file_uri
 
+from ..gate import Gate
+from ..gate.hooks import fetcher
 from . import cache
 from .plans import LAST, Need, Plan, Task, task_ids
 from .steps import StepByStep
@@ -71,6 +71,7 @@ class Loaded:
 
 def load(
     source: str,
+    gate: Gate,
     settings: Mapping[str, Any] | None = None,
     overrides: Iterable[Any] = (),
     validate: bool = True,
@@ -80,6 +81,7 @@ def load(
     """Load a document.
 
     :param source: path or URL, with ``#name`` for one process of several.
+    :param gate: says which files and hosts it may be read from.
     :param settings: cwltool's options by name.
     :param overrides: what a job says under ``cwltool:overrides``.
     :param validate: whether to check it; false for what was checked before.
@@ -87,18 +89,12 @@ def load(
         goes into its steps.
     :param folder: where documents are kept as they are after they were read and resolved. One that is to be checked is
         read in any case.
+    :raises cwl_airflow_extras.gate.Refused: it or a part of it may not be read.
     :raises schema_salad.exceptions.ValidationException: what is wrong and where.
     """
     texts: dict[str, str] = {}
-
-    class Recorder(DefaultFetcher):  # type: ignore[misc]
-        def fetch_text(self, url: str, content_types: list[str] | None = None) -> str:
-            text: str = super().fetch_text(url, content_types)
-            texts[url] = hashlib.sha256(text.encode()).hexdigest()
-            return text
-
     context = LoadingContext(dict(settings or {}))
-    context.fetcher_constructor = Recorder
+    context.fetcher_constructor = fetcher(gate, documents=True, texts=texts)
     context.do_validate = validate
     context.disable_js_validation = context.disable_js_validation or not validate
     context.overrides_list = list(overrides)
@@ -118,7 +114,7 @@ def load(
         loading, uri = resolve_and_validate_document(loading, document, uri)
         return Resolved(loading, uri), texts
 
-    key = ["document", FORMAT, locate(source), dict(settings or {}), context.overrides_list]
+    key = ["document", FORMAT, locate(source), dict(settings or {}), context.overrides_list, gate.places]
     if folder and not validate:
         resolved = cache.kept(folder, key, resolve, Resolved.encoded, functools.partial(Resolved.decoded, context))
     else:

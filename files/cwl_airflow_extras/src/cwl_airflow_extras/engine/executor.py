@@ -25,6 +25,8 @@ from cwltool.executors import JobExecutor
 from cwltool.job import ContainerCommandLineJob, JobBase
 from cwltool.process import Process
 
+from ..gate.hooks import Context, OutputAccess, check_streams, watched
+
 _logger = logging.getLogger("cwltool")
 
 #: Lines of a tool's output that are shown again when it fails.
@@ -155,12 +157,12 @@ class Executor(JobExecutor):  # type: ignore[misc]  # cwltool is typed in part o
         finally:
             _logger.removeHandler(self._reasons)
 
-    def _add(self, job: Any, context: RuntimeContext) -> None:
+    def _add(self, job: Any, context: Context) -> None:
         if isinstance(job, JobBase):
             job.builder = context.builder or job.builder
         self._pending.append(job)
 
-    def _given_up(self, context: RuntimeContext) -> bool:
+    def _given_up(self, context: Context) -> bool:
         """After a failure start no more jobs, as cwltool does; those that run may end."""
         if self.failures and context.on_error == "stop":
             self._pending.clear()
@@ -173,7 +175,7 @@ class Executor(JobExecutor):  # type: ignore[misc]  # cwltool is typed in part o
         if self._exception:
             raise self._exception
 
-    def _start(self, context: RuntimeContext) -> None:
+    def _start(self, context: Context) -> None:
         for job in list(self._pending):
             need = (0.0, 0.0)
             if isinstance(job, JobBase):
@@ -186,11 +188,12 @@ class Executor(JobExecutor):  # type: ignore[misc]  # cwltool is typed in part o
             self._running[thread] = need
             thread.start()
 
-    def _run(self, job: Any, context: RuntimeContext) -> None:
+    def _run(self, job: Any, context: Context) -> None:
         try:
             if isinstance(job, JobBase):
                 self._run_tool(job, context.copy())
             else:
+                job.output_callback = watched(job, context.gate, job.output_callback)
                 job.run(context, self._directory_lock)
         except Exception as error:  # cwltool raises what its parts raise
             if not isinstance(error, WorkflowException):
@@ -201,10 +204,12 @@ class Executor(JobExecutor):  # type: ignore[misc]  # cwltool is typed in part o
                 del self._running[threading.current_thread()]
                 context.workflow_eval_lock.notify_all()
 
-    def _run_tool(self, job: JobBase, context: RuntimeContext) -> None:
+    def _run_tool(self, job: JobBase, context: Context) -> None:
         output = _Output(job.name)
         context.default_stdout = context.default_stderr = output.stream
         callback = job.output_callback
+        check_streams(job)
+        job.builder.make_fs_access = functools.partial(OutputAccess, context.gate, job)
 
         def note(outputs: Any, status: str) -> None:
             if status != "success":
@@ -212,7 +217,7 @@ class Executor(JobExecutor):  # type: ignore[misc]  # cwltool is typed in part o
                 self.failures.append(self._failure(job, output))
             callback(outputs, status)
 
-        job.output_callback = note
+        job.output_callback = watched(job, context.gate, note)
         if isinstance(job, ContainerCommandLineJob):
             job.docker_monitor = functools.partial(_wait_then_monitor, job.docker_monitor)
         try:

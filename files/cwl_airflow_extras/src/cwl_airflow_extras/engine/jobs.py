@@ -6,12 +6,10 @@ import difflib
 import os
 from collections.abc import Callable, Iterable, Mapping, MutableMapping, MutableSequence
 from typing import Any
-from urllib.parse import unquote, urlsplit
 
-import yaml
-
-#: What a job may hold beside the inputs.
-OWN = {"tmp_folder", "outputs_folder"}
+from ..gate import Gate
+from ..gate.job import FOLDERS, read_job
+from ..gate.objects import FILES, local_path
 
 
 def near(name: str, names: Iterable[str]) -> str | None:
@@ -51,7 +49,7 @@ def check_names(job: Mapping[str, Any], parameters: Iterable[Mapping[str, Any]])
     :raises ValueError: names the input, and the nearest name.
     """
     missing = [parameter for parameter in parameters if job.get(parameter["id"]) is None]
-    unknown = [name for name in job if name not in {p["id"] for p in parameters} | OWN and ":" not in name]
+    unknown = [name for name in job if name not in {p["id"] for p in parameters} | set(FOLDERS) and ":" not in name]
     for name in unknown:
         meant = near(name, [parameter["id"] for parameter in parameters])
         if meant in {parameter["id"] for parameter in missing}:
@@ -69,36 +67,31 @@ def _optional(parameter: Mapping[str, Any]) -> bool:
     return "default" in parameter or bool({"null", "Any"} & {k for k in kinds if isinstance(k, str)})
 
 
-def named_folders(job: Any, base: str) -> dict[str, str]:
+def named_folders(job: Any, base: str, gate: Gate) -> dict[str, str]:
     """Return the folders that a job names for its run.
 
     :param job: the job, or path of its file.
     :param base: folder to which a relative path refers.
+    :raises Refused: the file may not be read.
     """
     if isinstance(job, str) and os.path.isfile(os.path.join(base, job)):
-        with open(os.path.join(base, job), encoding="utf-8") as stream:
-            job = yaml.safe_load(stream)
-    return {name: str(job[name]) for name in OWN if job.get(name)} if isinstance(job, Mapping) else {}
+        job = read_job(os.path.join(base, job), gate)
+    return {name: str(job[name]) for name in FOLDERS if job.get(name)} if isinstance(job, Mapping) else {}
 
 
-def local_path(value: Any) -> str | None:
-    """Return the absolute path of a local ``File`` or ``Directory``."""
-    if not isinstance(value, MutableMapping) or value.get("class") not in ("File", "Directory"):
-        return None
-    location = str(value.get("location") or value.get("path") or "")
-    path = unquote(urlsplit(location).path) if location.startswith("file:") else location
-    return path if os.path.isabs(path) else None
-
-
-def check_locations(value: Any, name: str = "") -> None:
-    """Refuse a job with files that are not there or that this service may not read.
+def check_locations(value: Any, gate: Gate, name: str = "") -> None:
+    """Refuse a job with files that its run may not read, or that are not there, or that this service may not read.
 
     :param value: the job with its locations resolved, or a part of it.
+    :param gate: of the run.
     :param name: the input to which this part belongs.
+    :raises Refused: names the input, the path and what would allow it.
     :raises FileNotFoundError: names the input, the path, and the nearest one that is there.
     :raises PermissionError: names the input, the path and the variable to set.
     """
-    path = local_path(value)
+    path = local_path(value) if isinstance(value, MutableMapping) and value.get("class") in FILES else None
+    if path:
+        gate.read(path, f"Input '{name}'")
     if path and not os.path.exists(path) and "listing" not in value:
         folder = os.path.dirname(path)
         there = os.listdir(folder) if os.access(folder, os.R_OK | os.X_OK) else []
@@ -115,10 +108,10 @@ def check_locations(value: Any, name: str = "") -> None:
         )
     if isinstance(value, MutableMapping):
         for key, item in value.items():
-            check_locations(item, name or str(key))
+            check_locations(item, gate, name or str(key))
     elif isinstance(value, MutableSequence):
         for item in value:
-            check_locations(item, name)
+            check_locations(item, gate, name)
 
 
 def check_writable(name: str, folder: str) -> None:

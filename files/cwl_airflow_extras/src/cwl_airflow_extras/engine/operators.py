@@ -19,12 +19,14 @@ from typing import TYPE_CHECKING, Any
 from airflow.exceptions import AirflowException, AirflowSkipException, AirflowTaskTimeout
 from airflow.models import BaseOperator
 
+from ..callers import Caller
 from . import jobs, plans
 from .files import replace
 from .folders import FAILED, LOCK, mark
 from .settings import Settings
 
 if TYPE_CHECKING:
+    from ..gate import Gate
     from .executor import Failure
     from .run import Run
 
@@ -79,13 +81,30 @@ class CWLOperator(BaseOperator):  # type: ignore[misc]  # Airflow is only typed 
         """The settings of the DAG."""
         return Settings.of(self.dag.default_args.get("cwl") or {})
 
-    def run_of(self, folder: Path) -> Run:
+    def gate_of(self, context: Any, folder: Path | None = None) -> Gate:
+        """Return what the run may read and write.
+
+        :param folder: with its intermediate data.
+        """
+        reads = Caller.of(context["dag_run"].conf).reads
+        return self.settings.places.gate(self.dag.dag_id, folder, reads)
+
+    def run_of(self, context: Any, folder: Path) -> Run:
         """Return the run with a folder."""
         from .run import Run
 
         settings = self.settings
-        self._run = Run(self.dag.source, folder, settings.cwltool, settings.container_command, settings.pickle_folder)
+        gate = self.gate_of(context, folder)
+        gate.write(folder, "'tmp_folder'")
+        self._run = Run(
+            self.dag.source, folder, gate, settings.cwltool, settings.container_command, settings.pickle_folder
+        )
         return self._run
+
+    def begin(self, context: Any, folder: Path, job: Any) -> dict[str, Any]:
+        """Begin the run with a job, and return its inputs."""
+        documents = Caller.of(context["dag_run"].conf).documents
+        return self.run_of(context, folder).begin(job, str(self.settings.inputs_folder), documents)
 
     def folder_of(self, context: Any) -> Path:
         """Return the run's folder, as the dispatcher reported it."""
@@ -109,7 +128,7 @@ class CWLOperator(BaseOperator):  # type: ignore[misc]  # Airflow is only typed 
             with open(folder / "begin.lock", "w") as lock:
                 fcntl.flock(lock, fcntl.LOCK_EX)
                 if not begun.exists():
-                    self.run_of(folder).begin(job, str(self.settings.inputs_folder))
+                    self.begin(context, folder, job)
                     begun.touch()
         return job
 
@@ -136,7 +155,7 @@ class CWLOperator(BaseOperator):  # type: ignore[misc]  # Airflow is only typed 
                 raise
             # What cwltool and this package raise says all; of anything else one wants to know where it came from.
             expected = isinstance(error, (ValueError, OSError)) or type(error).__module__.startswith(
-                ("cwltool.", "schema_salad.")
+                ("cwltool.", "schema_salad.", "cwl_airflow_extras.gate.")
             )
             self.log.error("%s", error, exc_info=not expected)
             raise StepFailed(f"{self.task_id}: {last_line(error)}") from None
@@ -168,7 +187,7 @@ class CWLJobDispatcher(CWLOperator):
         """
         settings = self.settings
         job = jobs.job_of(context["dag_run"].conf, self.dag.inputs)
-        given = jobs.named_folders(job, str(settings.inputs_folder))
+        given = jobs.named_folders(job, str(settings.inputs_folder), self.gate_of(context))
         folder, outputs_folder = self.dag.folders(context["run_id"], given)
         jobs.check_writable("tmp_folder", str(folder))
         jobs.check_writable("outputs_folder", str(outputs_folder))
@@ -176,7 +195,7 @@ class CWLJobDispatcher(CWLOperator):
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir(parents=True, exist_ok=True)
         with self.acting(folder):
-            inputs = self.run_of(folder).begin(job, str(settings.inputs_folder))
+            inputs = self.begin(context, folder, job)
         report = {**inputs, "tmp_folder": str(folder), "outputs_folder": str(outputs_folder)}
         replace(folder / REPORT, json.dumps(report))
         return str(folder / REPORT)
@@ -201,7 +220,7 @@ class CWLStepOperator(CWLOperator):
         """
         folder = self.folder_of(context)
         with self.acting(folder), self.reporting() as executor:
-            run = self.run_of(folder)
+            run = self.run_of(context, folder)
             status = run.step(self.step, self.task_id, executor)
         report = str(run.report(self.task_id))
         if status == "skipped":
@@ -244,7 +263,7 @@ class CWLScatterOperator(CWLStepOperator):
         settings = self.settings
         folder = self.folder_of(context)
         with self.acting(folder):
-            run = self.run_of(folder)
+            run = self.run_of(context, folder)
             return run.share_out(
                 str(self.step), self.step_task_id, settings.scatter_jobs_in_task, settings.scatter_tasks
             )
@@ -268,7 +287,7 @@ class CWLScatterJobsOperator(CWLScatterOperator):
         """
         folder = self.folder_of(context)
         with self.acting(folder), self.reporting() as executor:
-            self.run_of(folder).share(str(self.step), self.step_task_id, list(self.share), executor)
+            self.run_of(context, folder).share(str(self.step), self.step_task_id, list(self.share), executor)
 
 
 class CWLJobGatherer(CWLOperator):
@@ -284,7 +303,7 @@ class CWLJobGatherer(CWLOperator):
         folder, outputs_folder = Path(job["tmp_folder"]), Path(job["outputs_folder"])
         with self.acting(folder):
             own = outputs_folder == self.dag.folders(context["run_id"], {})[1]
-            outputs, report = gather(self.run_of(folder), outputs_folder, own)
+            outputs, report = gather(self.run_of(context, folder), outputs_folder, own)
         text = json.dumps(outputs)
         if len(text) <= LONGEST_RESULTS:
             context["ti"].xcom_push(key=RESULTS, value=json.loads(text))  # of JSON's own types

@@ -7,6 +7,8 @@
 ``steps/``         outputs and status of each step
 ``jobs/``          the same of the jobs of scattered steps
 ``outputs/``       the files of both
+``caller.json``    which outputs of other DAGs it may read
+``fetched/``       inputs that came over HTTP
 ``scratch/``       what a task needs while it runs
 ``containers/``    identifiers of the containers that it runs, by host
 =================  =====================================================
@@ -41,6 +43,10 @@ from ruamel.yaml.comments import CommentedMap
 from schema_salad.ref_resolver import Loader, file_uri
 from schema_salad.sourceline import cmap
 
+from ..gate import Gate
+from ..gate.hooks import Access, Context, fetcher
+from ..gate.job import FOLDERS, check_code, check_job
+from ..gate.objects import check_names, local_path
 from . import documents, jobs, plans, state
 from .executor import remove_containers, stop
 from .folders import CONTAINERS
@@ -58,6 +64,7 @@ class Run:
         self,
         source: str,
         folder: Path,
+        gate: Gate,
         cwltool: Mapping[str, Any],
         engine: str = "docker",
         documents_folder: Path | None = None,
@@ -66,12 +73,14 @@ class Run:
 
         :param source: path or URL of a document that was checked before, with ``#name`` for one process of several.
         :param folder: where the run keeps its state and intermediate data.
+        :param gate: says what it may read and write.
         :param cwltool: options of cwltool by name.
         :param engine: the command that removes containers.
         :param documents_folder: where documents that were read are kept.
         """
         self.source = source
         self.folder = folder
+        self._gate = gate
         self._cwltool = cwltool
         self._engine = engine
         self._documents_folder = documents_folder
@@ -81,20 +90,23 @@ class Run:
         file = self.folder / "overrides.json"
         overrides = state.load(file) if file.exists() else ()
         return documents.load(
-            self.source, self._cwltool, overrides, validate=False, part=part, folder=self._documents_folder
+            self.source, self._gate, self._cwltool, overrides, validate=False, part=part, folder=self._documents_folder
         ).process
 
-    def begin(self, job: Any, base: str) -> dict[str, Any]:
+    def begin(self, job: Any, base: str, code_allowed: bool = False) -> dict[str, Any]:
         """Normalise the job as cwltool does and keep it as the inputs of the run.
 
         :param job: the job, or path or URL of its file.
         :param base: folder to which relative paths of a job refer that is no file.
+        :param code_allowed: whether who gives the job may add documents: then it may change this one.
         :returns: the inputs as plain JSON.
+        :raises Refused: it names what the run may not read or write, or changes the document.
         :raises ValueError: an input is missing or misspelt.
         :raises FileNotFoundError: a file of the job is not there.
         :raises cwltool.errors.WorkflowException: what else is wrong with it.
         """
-        loader = Loader(copy.copy(jobloaderctx))
+        check_job(job, self._gate, base, code_allowed)
+        loader = Loader(copy.copy(jobloaderctx), fetcher_constructor=fetcher(self._gate, documents=False))
         uri = file_uri(base)
         if isinstance(job, str):
             path = job if "://" in job else os.path.join(base, job)
@@ -106,8 +118,9 @@ class Run:
             resolved, _ = loader.resolve_all(cmap(state.as_written(dict(job))), file_uri(base) + "/", checklinks=False)
         else:
             raise ValueError(f"'job' must be an object or the path of a file, not {job!r}.")
-        for name in (jobloader_id_name, "tmp_folder", "outputs_folder", TOOL):
+        for name in (jobloader_id_name, *FOLDERS, TOOL):
             resolved.pop(name, None)
+        check_code(resolved, code_allowed)
         if OVERRIDES in resolved:
             overrides = resolve_overrides(resolved, uri, documents.locate(self.source).partition("#")[0])
             del resolved[OVERRIDES]
@@ -115,9 +128,13 @@ class Run:
         process = self._load(plans.FIRST)
         parameters = [{**parameter, "id": shortname(parameter["id"])} for parameter in process.tool["inputs"]]
         jobs.check_names(resolved, parameters)
-        jobs.check_locations({parameter["id"]: resolved.get(parameter["id"]) for parameter in parameters})
+        given = {parameter["id"]: resolved.get(parameter["id"]) for parameter in parameters}
+        self._check(given)
         arguments = argparse.Namespace(workflow=self.source, tool_help=False)
-        order = init_job_order(resolved, arguments, process, loader, io.StringIO(), input_basedir=base)
+        access = functools.partial(Access, self._gate)
+        order = init_job_order(
+            resolved, arguments, process, loader, io.StringIO(), make_fs_access=access, input_basedir=base
+        )
         inputs = dict(order)
         if isinstance(process, StepByStep):
             with self._scratch(plans.FIRST) as context:
@@ -125,8 +142,14 @@ class Run:
                 inputs = dict(process._init_job(order, context).job)
             if REQUIREMENTS in order:
                 inputs[REQUIREMENTS] = order[REQUIREMENTS]
+        self._check(inputs)  # with what the document adds
         state.dump(inputs, self.folder / "inputs.json")
         return inputs
+
+    def _check(self, inputs: Mapping[str, Any]) -> None:
+        for name, value in inputs.items():
+            check_names(value, f"Input '{name}'")
+        jobs.check_locations(inputs, self._gate)
 
     def step(self, step: str | None, name: str, executor: JobExecutor) -> str:
         """Run a step, or the tool if the document is one, and keep its outputs.
@@ -214,7 +237,9 @@ class Run:
 
         :param outdir: where they go.
         :returns: the outputs.
+        :raises Refused: the run may not write there, or an output is not its own to give.
         """
+        self._gate.write(outdir, "'outputs_folder'")
         reports = {file.stem: state.load(file) for file in (self.folder / "steps").glob("*.json")}
         process = self._load(plans.LAST)
         if isinstance(process, StepByStep):
@@ -226,6 +251,8 @@ class Run:
             (report,) = reports.values()
             outputs = report["outputs"]
         with self._scratch(plans.LAST) as context:
+            for name, value in outputs.items():
+                check_names(value, f"Output '{name}'")
             below = Path(os.path.realpath(self.folder))
             scratch = below / "scratch" / plans.LAST
             links: dict[str, str] = {}
@@ -258,7 +285,7 @@ class Run:
         return self.folder / "steps" / f"{name}.json"
 
     @contextlib.contextmanager
-    def _scratch(self, name: str) -> Iterator[RuntimeContext]:
+    def _scratch(self, name: str) -> Iterator[Context]:
         """Make cwltool's settings, with folders of the task's own that are gone afterwards."""
         scratch = self.folder / "scratch" / name
         shutil.rmtree(scratch, ignore_errors=True)
@@ -268,7 +295,7 @@ class Run:
         self._containers = self.folder / CONTAINERS / socket.gethostname() / name
         remove_containers(self._containers, self._engine)
         self._containers.mkdir(parents=True, exist_ok=True)
-        context = RuntimeContext(dict(self._cwltool))
+        context = Context(self._cwltool, self._gate)
         context.basedir = str(self.folder)
         context.tmpdir_prefix = f"{scratch}/tmp-"
         context.tmp_outdir_prefix = f"{scratch}/out-"
@@ -309,7 +336,7 @@ def _link(below: Path, scratch: Path, links: dict[str, str], value: dict[str, An
     :param below: the run's folder.
     :param links: the second names so far; a file that is several outputs, or in a folder that is one, stays one file.
     """
-    path = jobs.local_path(value)
+    path = local_path(value)
     real = Path(os.path.realpath(path)) if path else None
     if not path or not real or below not in real.parents or scratch in real.parents:
         return  # relocateOutputs copies what is not the run's
@@ -344,7 +371,7 @@ def _link_all(below: Path, real: Path, target: Path) -> None:
 
 def _rebase(value: Any, old: str, new: str) -> None:
     """Change the paths of a file or folder, and of what it lists."""
-    path = jobs.local_path(value)
+    path = local_path(value)
     if path and f"{path}/".startswith(f"{old}/"):
         value["location"] = file_uri(new + path[len(old) :])
         value.pop("path", None)
@@ -355,7 +382,7 @@ def _rebase(value: Any, old: str, new: str) -> None:
 def _as_cwltool_prints(value: dict[str, Any]) -> None:
     for name in ("path", "nameext", "nameroot", "dirname"):
         value.pop(name, None)
-    if path := jobs.local_path(value):
+    if path := local_path(value):
         value["path"] = path
 
 

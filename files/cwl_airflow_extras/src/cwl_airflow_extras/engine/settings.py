@@ -12,6 +12,7 @@ from typing import Any
 import psutil
 from airflow.configuration import conf
 
+from ..gate import Places
 from . import queues
 from .queues import Queue
 
@@ -43,6 +44,13 @@ class Settings:
     scatter_tasks: int = 32
     #: Options of cwltool by name.
     cwltool: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def places(self) -> Places:
+        """What runs may read and write. Only the host says so, and no DAG."""
+        dags = Path(conf.get("core", "dags_folder"))
+        folders = {"dags_folder": dags, **{name: getattr(self, name) for name in FOLDERS}}
+        return Places.of(dags.parent, folders, lambda name: conf.get("cwl", name, fallback=None))
 
     @property
     def folders(self) -> dict[str, str]:
@@ -85,7 +93,7 @@ class Settings:
             "scatter_jobs_in_task": int(_number("scatter_jobs_in_task", args, cls.scatter_jobs_in_task, 1)),
             "scatter_tasks": _scatter_tasks(args, cls.scatter_tasks),
         }
-        own = {*folders, *numbers, "container_engine", "keep_tmp_data"}
+        own = {*folders, *numbers, "container_engine", "keep_tmp_data", "data_paths", "fetch_hosts", "document_hosts"}
         cwltool = {"enable_dev": True, "eval_timeout": 120}
         cwltool |= {name: value for name, value in args.items() if name not in own}
         for name in ("use_container", "no_match_user", "skip_schemas", "strict", "quiet"):

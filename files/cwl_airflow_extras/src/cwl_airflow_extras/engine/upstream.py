@@ -36,7 +36,11 @@ def relocate_outputs(workflow: str, job_data: dict[str, Any], cwl_args: Any = No
     :param job_data: what `collect_reports` returned.
     :param cwl_args: ``default_args["cwl"]`` of the DAG.
     :returns: the outputs, and the path of the file that reports them.
+    :raises Refused: the run may not write there.
     """
+    from airflow.operators.python import get_current_context
+
+    from ..callers import Caller
     from .dag import source_of
     from .operators import gather
     from .run import Run
@@ -45,5 +49,7 @@ def relocate_outputs(workflow: str, job_data: dict[str, Any], cwl_args: Any = No
     settings = Settings.of(cwl_args or {})
     source = source_of(workflow, settings.pickle_folder)
     folder = Path(job_data["tmp_folder"])
-    run = Run(source, folder, settings.cwltool, settings.container_command, settings.pickle_folder)
+    context = get_current_context()
+    gate = settings.places.gate(context["dag"].dag_id, folder, Caller.of(context["dag_run"].conf).reads)
+    run = Run(source, folder, gate, settings.cwltool, settings.container_command, settings.pickle_folder)
     return gather(run, Path(job_data["outputs_folder"]), own=False)

@@ -27,6 +27,8 @@ import psutil
 
 from ..engine.folders import CONTAINERS, LOCK, folders, mark
 from ..engine.jobs import named_folders
+from ..gate import Places, Refused
+from ..gate.job import check_folder
 
 log = logging.getLogger(__name__)
 
@@ -49,24 +51,27 @@ class Run:
     folders: tuple[Path, ...]
 
     @classmethod
-    def of(cls, dag_id: str, run_id: str, tmp_folder: str, inputs_folder: str, job: Any, reports: Iterable[str]) -> Run:
-        """Find the folders of a run.
+    def of(cls, dag_id: str, run_id: str, places: Places, job: Any, reports: Iterable[str]) -> Run:
+        """Find the folders of a run, of those that it may write: they are removed.
 
-        :param tmp_folder: where the intermediate data of all runs is.
-        :param inputs_folder: to which a relative path of a job's file refers.
+        :param places: the site's.
         :param job: the job or the path of its file, as far as it names folders.
         :param reports: what the run's tasks returned; a dispatcher's report names the folder.
         """
+        gate = places.gate(dag_id)
         given: Mapping[str, str] = {}
         with contextlib.suppress(Exception):  # a job that cannot be read did not get as far as having a folder
-            given = named_folders(job, inputs_folder)
-        found = [folders(Path(tmp_folder), Path(), dag_id, run_id, given)[0]]
+            named = named_folders(job, str(places.inputs), gate)
+            check_folder("tmp_folder", named.get("tmp_folder", ""), gate)
+            given = named
+        found = [folders(places.tmp, Path(), dag_id, run_id, given)[0]]
         for report in reports:
             if not any(folder in Path(report).parents for folder in found):
-                with contextlib.suppress(OSError, ValueError, TypeError, KeyError):
+                with contextlib.suppress(OSError, ValueError, TypeError, KeyError, Refused):
                     folder = Path(json.loads(Path(report).read_text(encoding="utf-8"))["tmp_folder"])
                     # Only what a task of the engine worked in.
-                    if folder.is_absolute() and (folder / LOCK).is_file():
+                    gate.write(folder, "'tmp_folder'")
+                    if (folder / LOCK).is_file():
                         found.append(folder)
         return cls(dag_id, run_id, tuple(Path(os.path.realpath(folder)) for folder in found))
 
@@ -321,7 +326,7 @@ def main() -> int:
     """Do what the request says."""
     logging.basicConfig(level=logging.INFO, format="stop: %(message)s")
     request = json.load(sys.stdin)
-    run = Run.of(**request["run"])
+    run = Run.of(**{**request["run"], "places": Places.from_json(request["run"]["places"])})
     gone = request.get("gone", ())
     left = end(run, socket.gethostname(), **request["end"]) if "end" in request else remove(run, gone)
     json.dump(left, sys.stdout)

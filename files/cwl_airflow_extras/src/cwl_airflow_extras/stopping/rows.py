@@ -15,7 +15,7 @@ from airflow.utils.state import DagRunState, State, TaskInstanceState
 from airflow.utils.xcom import XCOM_RETURN_KEY
 from sqlalchemy import delete, select
 
-from ..engine.jobs import OWN
+from ..gate.job import FOLDERS
 from .runs import Rows, Task
 
 
@@ -48,7 +48,7 @@ def mark_failed(dag_id: str, run_id: str) -> Rows | None:
 def folders_of(job: Any) -> Any:
     """Return what of a job is needed to know its folders."""
     if isinstance(job, Mapping):
-        return {name: job[name] for name in OWN if job.get(name)}
+        return {name: job[name] for name in FOLDERS if job.get(name)}
     return job if isinstance(job, str) else None
 
 

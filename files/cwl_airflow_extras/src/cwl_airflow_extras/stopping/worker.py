@@ -67,8 +67,7 @@ def answer(_state: Any, key: str, request: Mapping[str, Any]) -> dict[str, Any]:
     for work in _works.values():
         work.program.poll()  # one that nobody asked for again is not to stay as a zombie
     if key not in _works:
-        settings = Settings.of({})
-        here = {"tmp_folder": str(settings.tmp_folder), "inputs_folder": str(settings.inputs_folder)}
+        here = {"places": Settings.of({}).places.to_json()}
         _works[key] = Work.begin({**request, "run": {**request["run"], **here}})
         for old in list(_works)[:-REMEMBERED]:
             _works.pop(old).output.close()

@@ -1,0 +1,136 @@
+"""What comes over HTTP: from which hosts, how much, and for how long.
+
+The address that a name leads to is looked up once and is what is connected to, at each redirect again; one of this
+host, this network or no network is refused unless the host is listed.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
+from typing import IO, Any
+from urllib.parse import urlsplit
+
+import requests
+from requests.adapters import HTTPAdapter
+from requests_hardened.ip_filter import InvalidIPAddress
+from requests_hardened.ip_filter_adapter import IPFilterAdapter
+
+from .refused import Refused
+
+#: Any host with a public address.
+ANY = "*"
+#: Seconds to connect, and between two pieces.
+TIMEOUT = (10, 60)
+#: Bytes and seconds: a document or a job's file; an input.
+TEXT = (16 * 2**20, 60.0)
+DATA = (64 * 2**30, 4 * 3600.0)
+PIECE = 2**20
+
+
+def check_url(url: str, hosts: Collection[str], of: str) -> None:
+    """Refuse a URL of a host that is not listed.
+
+    :param hosts: names or addresses, perhaps with ``:port``; `ANY` for any.
+    :param of: what names the URL, for the message.
+    :raises Refused: names the host and the setting.
+    """
+    if not (_listed(url, hosts) or ANY in hosts):
+        host = urlsplit(url).hostname
+        raise Refused(f"{of}: {url} may not be fetched: add '{host}' to cwl_airflow_fetch_hosts to allow it.")
+
+
+def fetch_text(url: str, hosts: Collection[str], of: str, headers: dict[str, str] | None = None) -> str:
+    """Return the text that is at a URL.
+
+    :raises Refused: it may not be fetched, is too large or takes too long.
+    :raises requests.RequestException: it could not be fetched.
+    """
+    with _answer(url, hosts, of, headers) as answer:
+        text = b"".join(_pieces(answer, *TEXT, of=f"{of}: {url}"))
+        return text.decode(answer.encoding or "utf-8", "replace")
+
+
+def fetch(url: str, hosts: Collection[str], of: str, target: IO[bytes]) -> None:
+    """Write what is at a URL to a file.
+
+    :raises Refused: it may not be fetched, is too large or takes too long.
+    :raises requests.RequestException: it could not be fetched.
+    """
+    with _answer(url, hosts, of) as answer:
+        for piece in _pieces(answer, *DATA, of=f"{of}: {url}"):
+            target.write(piece)
+
+
+def exists(url: str, hosts: Collection[str], of: str) -> bool:
+    """Tell whether there is something at a URL."""
+    try:
+        with _session(hosts, of) as session:
+            return session.head(url, allow_redirects=True, timeout=TIMEOUT).ok
+    except requests.RequestException:
+        return False
+
+
+@contextmanager
+def _answer(
+    url: str, hosts: Collection[str], of: str, headers: dict[str, str] | None = None
+) -> Iterator[requests.Response]:
+    try:
+        with _session(hosts, of) as session, session.get(url, headers=headers, stream=True, timeout=TIMEOUT) as answer:
+            answer.raise_for_status()
+            yield answer
+    except InvalidIPAddress as error:
+        raise Refused(
+            f"{of}: {url} may not be fetched: it leads to {error}, which is no public address. Add its host to "
+            "cwl_airflow_fetch_hosts to allow it."
+        ) from error
+
+
+def _pieces(answer: requests.Response, most: int, seconds: float, of: str) -> Iterator[bytes]:
+    got, end = 0, time.monotonic() + seconds
+    for piece in answer.iter_content(PIECE):
+        got += len(piece)
+        if got > most:
+            raise Refused(f"{of} has more than {most // 2**20} MiB.")
+        if time.monotonic() > end:
+            raise Refused(f"{of} took more than {seconds:.0f} s.")
+        yield piece
+
+
+def _session(hosts: Collection[str], of: str) -> requests.Session:
+    session = requests.Session()
+    session.auth = _as_it_is  # and not what a ~/.netrc says
+    session.max_redirects = 10
+    for scheme in ("http", "https"):
+        session.mount(f"{scheme}://", _Adapter(hosts, of, scheme == "https"))
+    return session
+
+
+def _as_it_is(request: requests.PreparedRequest) -> requests.PreparedRequest:
+    return request
+
+
+def _listed(url: str, hosts: Collection[str]) -> bool:
+    parts = urlsplit(url)
+    host = (parts.hostname or "").rstrip(".")
+    try:
+        port = parts.port or (443 if parts.scheme == "https" else 80)
+    except ValueError:
+        return False
+    return bool(host) and bool({host, f"{host}:{port}", f"[{host}]:{port}"} & {each.lower() for each in hosts})
+
+
+class _Adapter(IPFilterAdapter):  # type: ignore[misc]
+    """Asks at each request, redirected ones as well, whether its host may be connected to."""
+
+    def __init__(self, hosts: Collection[str], of: str, https: bool) -> None:
+        super().__init__(is_https_proto=https)
+        self._hosts = hosts
+        self._of = of
+
+    def build_connection_pool_key_attributes(self, request: Any, verify: Any, cert: Any = None) -> Any:
+        check_url(request.url, self._hosts, self._of)
+        if _listed(request.url, self._hosts):
+            return HTTPAdapter.build_connection_pool_key_attributes(self, request, verify, cert)
+        return super().build_connection_pool_key_attributes(request, verify, cert)

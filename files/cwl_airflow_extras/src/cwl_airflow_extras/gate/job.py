@@ -1,0 +1,146 @@
+"""A job as it was given: what can be said of it before anything that it names is read.
+
+The same check answers who triggers a run and comes first in its first task. It follows no link of YAML or HTTP, so what
+is in a file that a job includes is found only where it is used.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping
+from typing import Any
+from urllib.parse import unquote, urlsplit
+
+import yaml
+
+from .fetching import check_url
+from .names import check_name
+from .objects import FILES, is_list, is_remote
+from .places import Gate
+from .refused import Refused
+
+#: What a job may name as folders of its run.
+FOLDERS = ("tmp_folder", "outputs_folder")
+#: By these cwltool reads something into a job.
+READS = ("$include", "$import", "$mixin")
+#: By these a job changes the document; their values may hold JavaScript.
+CODE = ("overrides", "requirements")
+#: Bytes of a job's file.
+LARGEST = 64 * 2**20
+
+
+def check_job(job: Any, gate: Gate, base: str, code_allowed: bool) -> None:
+    """Refuse a job that names what its run may not read or write, or that brings code.
+
+    :param job: the job, or path or URL of its file.
+    :param gate: of the run.
+    :param base: folder to which relative paths refer.
+    :param code_allowed: whether who gives the job may add documents: then it may bring code.
+    :raises Refused: in one line, which input, which path, and what would allow it.
+    :raises OSError: the job's file is not there, or not on this host.
+    :raises ValueError: the job's file is not YAML.
+    """
+    if isinstance(job, str):
+        if is_remote(job):
+            check_url(job, gate.places.hosts, "'job'")
+            return
+        path = absolute(job, base)
+        job, base = read_job(path, gate), os.path.dirname(path)
+    if not isinstance(job, Mapping):
+        return  # whoever takes it says what is wrong
+    check_code(job, code_allowed)
+    for name in FOLDERS:
+        if job.get(name):
+            check_folder(name, job[name], gate)
+    for name, value in job.items():
+        for path, of in _paths(value, str(name)):
+            if is_remote(path):
+                check_url(path, gate.places.hosts, of)
+            else:
+                gate.read(absolute(path, base), of)
+
+
+def check_code(job: Mapping[str, Any], code_allowed: bool) -> None:
+    """Refuse a job that changes the document, unless who gives it may add documents.
+
+    :raises Refused: names what brings it.
+    """
+    for name in job:
+        word = str(name).rpartition("#")[2].rpartition("/")[2].rpartition(":")[2].lower()
+        if not code_allowed and word in CODE and word != str(name).lower():
+            raise Refused(
+                f"'{name}' in a job changes the document, which may run any command: only who may add documents "
+                "(can create on CWL documents) may give it."
+            )
+
+
+def check_folder(name: str, folder: Any, gate: Gate) -> None:
+    """Refuse a folder of the run's that may not be written; relative ones are below the site's.
+
+    :raises Refused: names the folder and the setting.
+    """
+    site = gate.places.tmp if name == "tmp_folder" else gate.places.outputs
+    if not isinstance(folder, str):
+        raise Refused(f"'{name}' must be the path of a folder.")
+    path = os.path.join(site, folder)
+    # The run's own folder is made below a tmp_folder, so that the site's is one too.
+    if name == "tmp_folder" and os.path.realpath(path) == os.path.realpath(site):
+        return
+    gate.write(path, f"'{name}'")
+
+
+def read_job(path: str, gate: Gate) -> Any:
+    """Return what is in the file of a job, with nothing included.
+
+    :raises Refused: it may not be read, or is too large.
+    """
+    try:
+        with gate.open(path, "'job'") as stream:
+            text = stream.read(LARGEST + 1)
+    except FileNotFoundError as error:
+        raise FileNotFoundError(f"The job's file {path} is not there.") from error
+    if len(text) > LARGEST:
+        raise Refused(f"'job': {path} has more than {LARGEST // 2**20} MiB.")
+    try:
+        return yaml.load(text, Loader=_LOADER)
+    except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:
+        raise ValueError(f"The job's file {path} is not YAML: {' '.join(str(error).split())}") from error
+
+
+def absolute(path: str, base: str) -> str:
+    """Return the absolute path of what a job names; a URI of a file is decoded."""
+    parts = urlsplit(path)
+    if parts.scheme.lower() == "file":
+        path = unquote(parts.path)
+    return os.path.join(base, path)
+
+
+def _paths(value: Any, of: str) -> Iterator[tuple[str, str]]:
+    """Find what a job's value names: paths and URLs, with the input for the message.
+
+    :raises Refused: a file of it has a name that is none.
+    """
+    of = f"Input '{of}'"
+    waiting, seen = [value], set()
+    while waiting:
+        each = waiting.pop()
+        # A few lines of YAML name the same list a million times.
+        if not isinstance(each, str) and id(each) in seen:
+            continue
+        seen.add(id(each))
+        if is_list(each):
+            waiting += each
+        if not isinstance(each, Mapping):
+            continue
+        waiting += each.values()
+        if each.get("class") in FILES and "basename" in each:
+            check_name(each["basename"], of)
+        for key in ("location", "path", *READS):
+            named = each.get(key)
+            if isinstance(named, str) and not named.startswith("_:"):
+                named = named.partition("#")[0] if key in READS else named
+                yield from ((each, of) for each in {named, unquote(named)})
+
+
+# Scalars stay text, and what is not plain YAML is an error: nothing is made of a job but mappings, lists and text.
+_LOADER = getattr(yaml, "CBaseLoader", yaml.BaseLoader)

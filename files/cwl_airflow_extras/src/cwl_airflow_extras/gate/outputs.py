@@ -1,0 +1,97 @@
+"""What a tool or an expression left behind: files of the run, or inputs that it passes on."""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from .objects import check_names, files, is_remote, local_path
+from .places import Gate, check_kind, entries_below, within
+from .refused import Refused
+
+
+def check_outputs(outputs: Any, roots: Iterable[str]) -> None:
+    """Refuse outputs of a tool that are not in its output folder, and take setuid and setgid from files.
+
+    :param outputs: values by name.
+    :param roots: the output folder, and the inputs that the tool may pass on.
+    :raises Refused: names the output, and what is wrong with it.
+    """
+    roots = [os.path.realpath(root) for root in roots]
+    for of, path in _local(outputs):
+        check_tree(path, roots, of)
+
+
+def check_values(outputs: Any, gate: Gate) -> None:
+    """Refuse what an expression made of files that the run may not read.
+
+    :param outputs: values by name.
+    :raises Refused: names the output, and what is wrong with it.
+    """
+    for of, path in _local(outputs):
+        gate.read(path, of)
+
+
+def check_path(path: str, roots: Iterable[str], of: str) -> str:
+    """Return the real path of a file or folder that is in some folders.
+
+    :param path: absolute.
+    :param roots: real paths.
+    :param of: what names it, for the message.
+    :raises Refused: it leads out of them, or is neither a file nor a folder.
+    """
+    real = os.path.realpath(path)
+    if not within(real, roots):
+        raise Refused(f"{of}: {path} leads out of the output folder and is no input.")
+    check_kind(real, f"{of}: {path}")
+    return real
+
+
+def check_tree(path: str, roots: Iterable[str], of: str) -> None:
+    """Refuse an output that leads out of some folders, itself or by a link in it, or holds what is no file.
+
+    Files lose setuid and setgid.
+
+    :param roots: real paths.
+    :raises Refused: names what leads out.
+    """
+    roots = list(roots)
+    real = check_path(path, roots, of)
+    if not os.path.isdir(real):
+        _strip(real, of)
+    for entry in entries_below(real):
+        if entry.is_symlink():
+            check_path(entry.path, roots, of)
+        elif entry.is_file(follow_symlinks=False):
+            _strip(entry.path, of)
+        elif not entry.is_dir(follow_symlinks=False):
+            raise Refused(f"{of}: {entry.path} is neither a file nor a folder.")
+
+
+def _local(outputs: Any) -> Iterable[tuple[str, str]]:
+    """Check the names of outputs, and return the paths of those that are local, each with its output."""
+    found = []
+    for name, value in outputs.items() if isinstance(outputs, Mapping) else ():
+        of = f"Output '{name}'"
+        check_names(value, of)
+        for file in files(value):
+            location = file.get("location") or file.get("path")
+            if location is None or location.startswith("_:") or is_remote(location):
+                continue
+            path = local_path(file)
+            if path is None or "\0" in path:
+                raise Refused(f"{of}: {location!r} is no file of the run.")
+            found.append((of, path))
+    return found
+
+
+def _strip(path: str, of: str) -> None:
+    mode = os.lstat(path).st_mode
+    if not mode & (stat.S_ISUID | stat.S_ISGID):
+        return
+    try:
+        os.chmod(path, stat.S_IMODE(mode) & ~(stat.S_ISUID | stat.S_ISGID))
+    except OSError as error:
+        raise Refused(f"{of}: {path} is setuid or setgid, and belongs to somebody else.") from error
