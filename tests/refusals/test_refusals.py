@@ -56,7 +56,7 @@ Refused = Callable[..., str]
         ({"base_minimum_disk": 999999999}, ["base_minimum_disk asks for 999999999", HOST]),
         ({"base_ca_certificates": ["/nowhere.pem"]}, ["base_ca_certificates names '/nowhere.pem'"]),
         ({"cwl_airflow_data_paths": [{"path": "/data/none"}]}, ["cwl_airflow_data_paths has '/data/none'", HOST]),
-        ({"cwl_airflow_data_paths": [{"path": "/etc/airflow"}]}, ["cwl_airflow_data_paths has '/etc/airflow'", "/data"]),
+        ({"cwl_airflow_data_paths": [{"path": "/etc/x"}]}, ["cwl_airflow_data_paths has '/etc/x'", "/data"]),
         ({"cwl_airflow_data_paths": [{"path": "/"}]}, ["cwl_airflow_data_paths has '/'", "holds data only"]),
         (
             {"cwl_airflow_fetch_hosts": ["https://files.example.org/"]},

@@ -16,16 +16,19 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import psutil
+from cwltool.command_line_tool import ExpressionJob
 from cwltool.context import RuntimeContext
 from cwltool.errors import WorkflowException
 from cwltool.executors import JobExecutor
 from cwltool.job import ContainerCommandLineJob, JobBase
 from cwltool.process import Process
 
+from ..gate import Refused
 from ..gate.hooks import Context, OutputAccess, check_streams, watched
+from ..gate.places import open_regular
 
 _logger = logging.getLogger("cwltool")
 
@@ -193,7 +196,8 @@ class Executor(JobExecutor):  # type: ignore[misc]  # cwltool is typed in part o
             if isinstance(job, JobBase):
                 self._run_tool(job, context.copy())
             else:
-                job.output_callback = watched(job, context.gate, job.output_callback)
+                if isinstance(job, ExpressionJob):
+                    job.output_callback = watched(job, context.gate, job.output_callback)
                 job.run(context, self._directory_lock)
         except Exception as error:  # cwltool raises what its parts raise
             if not isinstance(error, WorkflowException):
@@ -225,14 +229,15 @@ class Executor(JobExecutor):  # type: ignore[misc]  # cwltool is typed in part o
         finally:
             output.close()
 
+    def _caught(self, job: JobBase) -> IO[bytes]:
+        return open_regular(os.path.join(os.path.realpath(job.outdir), job.stderr), f"stderr '{job.stderr}'")
+
     def _failure(self, job: JobBase, output: _Output) -> Failure:
         lines = list(output.lines)
         if job.stderr and job.outdir:
-            # A stream that the document catches.
-            file = Path(job.outdir, job.stderr)
-            if file.is_file():
-                with file.open(encoding="utf-8", errors="replace") as stream:
-                    lines += [line.rstrip() for line in collections.deque(stream, LAST_LINES)]
+            # A stream that the document catches; the tool may have put something else in its place.
+            with contextlib.suppress(OSError, Refused), self._caught(job) as stream:
+                lines += [line.decode(errors="replace").rstrip() for line in collections.deque(stream, LAST_LINES)]
         command = shlex.join(str(word) for word in job.command_line)
         return Failure(job.name, command, lines, self._reasons.by_job.get(job.name, "failed"))
 

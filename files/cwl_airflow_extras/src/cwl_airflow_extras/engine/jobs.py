@@ -91,7 +91,9 @@ def check_locations(value: Any, gate: Gate, name: str = "") -> None:
     """
     path = local_path(value) if isinstance(value, MutableMapping) and value.get("class") in FILES else None
     if path:
-        gate.read(path, f"Input '{name}'")
+        real = gate.read(path, f"Input '{name}'")
+        if os.path.isdir(real) and os.access(real, os.R_OK | os.X_OK):
+            gate.read_tree(real, f"Input '{name}'")
     if path and not os.path.exists(path) and "listing" not in value:
         folder = os.path.dirname(path)
         there = os.listdir(folder) if os.access(folder, os.R_OK | os.X_OK) else []

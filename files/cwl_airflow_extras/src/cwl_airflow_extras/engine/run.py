@@ -358,14 +358,16 @@ def _link_all(below: Path, real: Path, target: Path) -> None:
         target.mkdir()
         for entry in real.iterdir():
             leads_to = Path(os.path.realpath(entry))
-            if entry.is_symlink() and (below not in leads_to.parents or not leads_to.exists()):
-                (target / entry.name).symlink_to(os.readlink(entry))
-            else:
+            if leads_to.exists():
                 _link_all(below, leads_to, target / entry.name)
+            else:
+                (target / entry.name).symlink_to(os.readlink(entry))
         return
     try:
+        if below not in real.parents:  # an input that is passed on stays the user's own
+            raise OSError
         os.link(real, target)
-    except OSError:  # of another owner, where the kernel protects hard links
+    except OSError:  # or of another owner, where the kernel protects hard links
         shutil.copy2(real, target)
 
 

@@ -64,9 +64,12 @@ def fetch(url: str, hosts: Collection[str], of: str, target: IO[bytes]) -> None:
 
 
 def exists(url: str, hosts: Collection[str], of: str) -> bool:
-    """Tell whether there is something at a URL."""
+    """Tell whether there is something at a URL.
+
+    :raises Refused: it may not be fetched.
+    """
     try:
-        with _session(hosts, of) as session:
+        with _connecting(url, of), _session(hosts, of) as session:
             return session.head(url, allow_redirects=True, timeout=TIMEOUT).ok
     except requests.RequestException:
         return False
@@ -76,10 +79,20 @@ def exists(url: str, hosts: Collection[str], of: str) -> bool:
 def _answer(
     url: str, hosts: Collection[str], of: str, headers: dict[str, str] | None = None
 ) -> Iterator[requests.Response]:
+    with (
+        _connecting(url, of),
+        _session(hosts, of) as session,
+        session.get(url, headers=headers, stream=True, timeout=TIMEOUT) as answer,
+    ):
+        answer.raise_for_status()
+        yield answer
+
+
+@contextmanager
+def _connecting(url: str, of: str) -> Iterator[None]:
+    """Say which setting would allow an address that is not public."""
     try:
-        with _session(hosts, of) as session, session.get(url, headers=headers, stream=True, timeout=TIMEOUT) as answer:
-            answer.raise_for_status()
-            yield answer
+        yield
     except InvalidIPAddress as error:
         raise Refused(
             f"{of}: {url} may not be fetched: it leads to {error}, which is no public address. Add its host to "

@@ -12,6 +12,7 @@ from urllib.parse import unquote, urlsplit
 
 import requests
 from cwltool.context import RuntimeContext
+from cwltool.job import JobBase
 from cwltool.pathmapper import MapperEnt, PathMapper
 from cwltool.stdfsaccess import StdFsAccess
 from schema_salad.exceptions import ValidationException
@@ -51,11 +52,12 @@ class Access(StdFsAccess):  # type: ignore[misc]
         self.gate = gate
 
     def checked(self, name: str) -> str:
-        """Return the real path of what may be read.
+        """Return the real path of what may be read; what is elsewhere is fetched.
 
         :raises Refused: it may not.
         """
-        return self.gate.read(self._abs(name), f"File '{os.path.basename(name)}'")
+        of = f"File '{os.path.basename(name)}'"
+        return fetched(name, self.gate, of) if is_remote(name) else self.gate.read(self._abs(name), of)
 
     def open(self, fn: str, mode: str) -> IO[Any]:
         """Open a file to be read."""
@@ -219,8 +221,8 @@ def watched(job: Any, gate: Gate, callback: Callable[[Any, str], None]) -> Calla
 
     def ended(outputs: Any, status: str) -> None:
         if status == "success":
-            if hasattr(job, "pathmapper"):
-                check_outputs(outputs, [job.outdir, *inputs_of(job)])
+            if isinstance(job, JobBase):
+                check_outputs(outputs, gate, job.outdir, inputs_of(job))
             else:
                 check_values(outputs, gate)
         callback(outputs, status)

@@ -80,7 +80,7 @@ def check_folder(name: str, folder: Any, gate: Gate) -> None:
     :raises Refused: names the folder and the setting.
     """
     site = gate.places.tmp if name == "tmp_folder" else gate.places.outputs
-    if not isinstance(folder, str):
+    if not isinstance(folder, str) or "\0" in folder:
         raise Refused(f"'{name}' must be the path of a folder.")
     path = os.path.join(site, folder)
     # The run's own folder is made below a tmp_folder, so that the site's is one too.

@@ -12,16 +12,22 @@ from .places import Gate, check_kind, entries_below, within
 from .refused import Refused
 
 
-def check_outputs(outputs: Any, roots: Iterable[str]) -> None:
+def check_outputs(outputs: Any, gate: Gate, outdir: str, inputs: Iterable[str]) -> None:
     """Refuse outputs of a tool that are not in its output folder, and take setuid and setgid from files.
 
     :param outputs: values by name.
-    :param roots: the output folder, and the inputs that the tool may pass on.
+    :param gate: of the run.
+    :param outdir: the output folder.
+    :param inputs: what the tool got, and may pass on.
     :raises Refused: names the output, and what is wrong with it.
     """
-    roots = [os.path.realpath(root) for root in roots]
+    own, roots = [os.path.realpath(outdir)], [os.path.realpath(root) for root in (outdir, *inputs)]
     for of, path in _local(outputs):
-        check_tree(path, roots, of)
+        real = check_path(path, roots, of)
+        if within(real, own):
+            check_tree(real, roots, of)
+        elif os.path.isdir(real):
+            gate.read_tree(real, of, again=True)
 
 
 def check_values(outputs: Any, gate: Gate) -> None:
@@ -49,16 +55,16 @@ def check_path(path: str, roots: Iterable[str], of: str) -> str:
     return real
 
 
-def check_tree(path: str, roots: Iterable[str], of: str) -> None:
-    """Refuse an output that leads out of some folders, itself or by a link in it, or holds what is no file.
+def check_tree(real: str, roots: Iterable[str], of: str) -> None:
+    """Refuse an output with a link in it that leads out of some folders, or with what is no file.
 
     Files lose setuid and setgid.
 
+    :param real: the output's real path.
     :param roots: real paths.
     :raises Refused: names what leads out.
     """
     roots = list(roots)
-    real = check_path(path, roots, of)
     if not os.path.isdir(real):
         _strip(real, of)
     for entry in entries_below(real):

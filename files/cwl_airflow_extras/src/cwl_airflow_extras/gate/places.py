@@ -178,13 +178,14 @@ class Gate:
         """
         return open_regular(self.read(path, of), f"{of}: {path}")
 
-    def read_tree(self, real: str, of: str) -> None:
-        """Refuse a folder with a link in it that leads to what may not be read; the run's own was looked at before.
+    def read_tree(self, real: str, of: str, again: bool = False) -> None:
+        """Refuse a folder with a link in it that leads to what may not be read.
 
         :param real: its real path.
+        :param again: also if it was looked at before, as the run's own were when a tool had left them.
         :raises Refused: names the link.
         """
-        if real in self._seen or (self.folder is not None and _in(real, [_root(self.folder)])):
+        if not again and (real in self._seen or (self.folder is not None and _in(real, [_root(self.folder)]))):
             return
         for entry in entries_below(real):
             if entry.is_symlink():

@@ -1,0 +1,743 @@
+"""Attacks on what a run may read and where it may write, each through the engine as its tasks run it.
+
+Whatever an attack is: it must be refused, in words that name what it is about; the secret must be nowhere in what the
+run wrote; and nothing outside the run's own folders may have changed. That is checked for every row alike.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from cwl_airflow_extras.engine import documents
+from cwl_airflow_extras.engine.executor import Executor, Failure
+from cwl_airflow_extras.engine.run import Run
+from cwl_airflow_extras.gate import DataPath, Places, Refused
+from cwl_airflow_extras.gate.job import check_folder, check_job
+
+SECRET = "fernet_key-of-the-test"
+FOLDERS_BESIDE = ("data", "results", "etc")
+Job = dict[str, Any]
+
+
+class Site:
+    """The folders of a site, with a secret beside them."""
+
+    def __init__(self, folder: Path) -> None:
+        """Make them."""
+        self.top = folder
+        self.failures: list[Failure] = []
+        home = folder / "home"
+        cwl = home / "cwl"
+        self.places = Places(
+            home=home,
+            dags=home / "dags",
+            inputs=cwl / "inputs",
+            outputs=cwl / "outputs",
+            tmp=cwl / "tmp",
+            embedded=cwl / "pickle/embedded",
+            data=(DataPath(folder / "data"), DataPath(folder / "results", writable=True)),
+        )
+        self.inputs, self.dags, self.outputs = self.places.inputs, self.places.dags, self.places.outputs
+        self.run_folder = self.places.tmp / "mine/run"
+        for each in (self.inputs, self.dags / "mine", self.outputs / "mine", self.outputs / "other/run"):
+            each.mkdir(parents=True)
+        for each in (self.run_folder, self.places.tmp / "other/run", *(folder / name for name in FOLDERS_BESIDE)):
+            each.mkdir(parents=True)
+        self.secret = folder / "etc/airflow.conf"
+        self.others_output = self.outputs / "other/run/out.txt"
+        self.others_data = self.places.tmp / "other/run/between.txt"
+        for each in (self.secret, self.others_output, self.others_data, home / "airflow.cfg", folder / "data/.netrc"):
+            each.write_text(SECRET)
+        (self.dags / "mine/dag.py").write_text(f"from airflow import DAG  # {SECRET}")
+        (self.inputs / "good.txt").write_text("good")
+        (self.inputs / "link").symlink_to(self.secret)
+        (self.inputs / "chain").symlink_to("link")
+        (self.inputs / "etc").symlink_to(folder / "etc")
+        (self.inputs / "folder").mkdir()
+        (self.inputs / "folder/link").symlink_to(self.secret)
+        (folder / "results/dags").symlink_to(self.dags)
+        os.mkfifo(self.inputs / "fifo")
+        with socket.socket(socket.AF_UNIX) as server:
+            # The name of a socket may have 107 bytes only.
+            here = os.getcwd()
+            os.chdir(self.inputs)
+            server.bind("socket")
+            os.chdir(here)
+
+    def snapshot(self) -> dict[str, Any]:
+        """Return all that is there, but for what the run may write and the document that the test writes."""
+        own = (self.run_folder, self.outputs / "mine", self.dags / "mine/document.cwl")
+        found = {}
+        for path in sorted(self.top.rglob("*")):
+            if not any(path == folder or folder in path.parents for folder in own):
+                found[str(path)] = (
+                    path.read_bytes() if path.is_file() and not path.is_symlink() else path.lstat().st_mode
+                )
+        return found
+
+    def written(self) -> str:
+        """Return all text that the run wrote, and what it says of its failures; in the outputs, links are followed."""
+        text = str(self.failures)
+        for folder in (self.run_folder, self.outputs / "mine"):
+            for path in folder.rglob("*"):
+                if path.is_file() and (folder != self.run_folder or not path.is_symlink()):
+                    text += path.read_text(encoding="utf-8", errors="replace")
+        return text
+
+    def run(
+        self, document: Job, job: Any, reads: tuple[str, ...] | None = (), between: Callable[[], object] = lambda: None
+    ) -> Job:
+        """Run a document as the tasks of its DAG do, and return its outputs.
+
+        :param between: is called when the run has begun.
+        """
+        file = self.dags / "mine/document.cwl"
+        file.write_text(json.dumps({"cwlVersion": "v1.2", **document}))
+        gate = self.places.gate("mine", self.run_folder, reads)
+        made = Run(str(file), self.run_folder, gate, {"eval_timeout": 60})
+        made.begin(job, str(self.inputs))
+        between()
+        plan = documents.plan(documents.load(str(file), gate).process, "tool")
+        for name, task in plan.tasks.items():
+            executor = Executor(4, 4096)
+            try:
+                made.step(task.step, name, executor)
+            finally:
+                self.failures += executor.failures
+        return made.end(self.outputs / "mine/run")
+
+
+@pytest.fixture
+def site(tmp_path: Path) -> Site:
+    """Return a site of the test's own."""
+    return Site(tmp_path)
+
+
+def tool(script: str, **more: Any) -> Job:
+    """Return a tool that runs a script, with JavaScript."""
+    made = {"class": "CommandLineTool", "arguments": ["bash", "-c", script], "inputs": {}, "outputs": {}, **more}
+    made["requirements"] = {"InlineJavascriptRequirement": {}, **more.get("requirements", {})}
+    return made
+
+
+FILE_OUT = {"out": {"type": "File", "outputBinding": {"glob": "out"}}}
+FOLDER_OUT = {"out": {"type": "Directory", "outputBinding": {"glob": "out"}}}
+#: Takes whatever it is given, shows it, and gives it back.
+TAKE = tool(
+    'cat "$0" 2>&1; cp -rL . /dev/null 2>/dev/null; true',
+    inputs={"x": "Any?", "files": {"type": "File[]?"}},
+    stdout="shown",
+    outputs={"shown": "stdout", "back": {"type": "Any?", "outputBinding": {"outputEval": "$(inputs.x)"}}},
+)
+TAKE["arguments"].append("$(inputs.x && inputs.x.path ? inputs.x.path : '/dev/null')")
+SCATTER = {
+    "class": "Workflow",
+    "requirements": {f"{each}Requirement": {} for each in ("ScatterFeature", "InlineJavascript", "SubworkflowFeature")},
+    "inputs": {"x": "Any"},
+    "outputs": {"out": {"type": "Any", "outputSource": "each/back"}},
+    "steps": {"each": {"run": TAKE, "scatter": "x", "in": {"x": "x"}, "out": ["back"]}},
+}  # fmt: skip
+NESTED = {
+    **SCATTER,
+    "steps": {
+        "each": {
+            "run": {**SCATTER, "outputs": {"back": {"type": "Any", "outputSource": "each/back"}}},
+            "in": {"x": "x"},
+            "out": ["back"],
+        }
+    },
+}
+
+
+def file(path: str, **more: Any) -> Job:
+    """Return a file."""
+    return {"class": "File", "path": path, **more}
+
+
+def located(location: str) -> Job:
+    """Return a file by its location."""
+    return {"class": "File", "location": location}
+
+
+#: Jobs that name what they may not read: the value of the input, made from the paths of the site.
+READS: dict[str, Callable[[Site], Any]] = {
+    "absolute path": lambda site: file(str(site.secret)),
+    "location": lambda site: located(site.secret.as_uri()),
+    "location that is a path": lambda site: located(str(site.secret)),
+    "one slash": lambda site: located(f"file:{site.secret}"),
+    "host": lambda site: located(f"file://localhost{site.secret}"),
+    "capitals": lambda site: located(f"FILE://{site.secret}"),
+    "doubled slashes": lambda site: file(str(site.secret).replace("/", "//")),
+    "dots in between": lambda site: file(str(site.inputs) + "/./../inputs/../../../etc/airflow.conf"),
+    "relative": lambda _: file("../../../etc/airflow.conf"),
+    "relative through what is not there": lambda _: file("none/../../../../etc/airflow.conf"),
+    "encoded dots": lambda _: located("%2e%2e/%2e%2e/%2e%2e/etc/airflow.conf"),
+    "encoded slashes": lambda _: file("..%2f..%2f..%2fetc%2fairflow.conf"),
+    "encoded path": lambda site: located("file://" + "".join(f"%{ord(each):02x}" for each in str(site.secret))),
+    "encoded twice": lambda _: located("%252e%252e/%252e%252e/%252e%252e/etc/airflow.conf"),
+    "full-width dots": lambda _: file("．．/．．/．．/etc/airflow.conf"),  # noqa: RUF001
+    "other slashes": lambda _: file("..∕..∕..∕etc∕airflow.conf"),  # noqa: RUF001
+    "backslashes": lambda _: file("..\\..\\..\\etc\\airflow.conf"),
+    "other case": lambda site: file(str(site.secret).replace("/etc/", "/ETC/")),
+    "NUL": lambda site: file(f"good.txt\0{site.secret}"),
+    "encoded NUL": lambda site: located(f"{site.inputs.as_uri()}/good.txt%00"),
+    "newline": lambda site: file(f"{site.secret}\n"),
+    "fragment": lambda site: located(f"{site.secret.as_uri()}#x"),
+    "query": lambda site: located(f"{site.secret.as_uri()}?x"),
+    "link": lambda site: file(str(site.inputs / "link")),
+    "link to a link": lambda _: file("chain"),
+    "through a linked folder": lambda _: file("etc/airflow.conf"),
+    "process's root": lambda site: file(f"/proc/self/root{site.secret}"),
+    "process's folder": lambda site: file(f"/proc/self/cwd/../../../../../../../../../..{site.secret}"),
+    "environment": lambda _: file("/proc/self/environ"),
+    "system": lambda _: file("/etc/passwd"),
+    "device": lambda _: file("/dev/zero"),
+    "standard input": lambda _: file("/dev/stdin"),
+    "FIFO": lambda _: file("fifo"),
+    "socket": lambda _: file("socket"),
+    "Airflow's configuration": lambda site: file(str(site.places.home / "airflow.cfg")),
+    "DAG file": lambda site: file(str(site.dags / "mine/dag.py")),
+    "outputs of another DAG": lambda site: file(str(site.others_output)),
+    "data of another run": lambda site: file(str(site.others_data)),
+    "program's settings in a data path": lambda site: file(str(site.top / "data/.netrc")),
+    "folder": lambda site: {"class": "Directory", "path": str(site.top / "etc")},
+    "folder with a link in it": lambda _: {"class": "Directory", "path": "folder"},
+    "all there is": lambda _: {"class": "Directory", "path": "/"},
+    "all of the inputs' parent": lambda site: {"class": "Directory", "path": str(site.places.home)},
+    "listing": lambda site: {"class": "Directory", "basename": "x", "listing": [file(str(site.secret))]},
+    "listing of a listing": lambda site: {
+        "class": "Directory", "basename": "x",
+        "listing": [{"class": "Directory", "basename": "y", "listing": [file(str(site.secret))]}],
+    },
+    "secondary file": lambda site: file("good.txt", secondaryFiles=[file(str(site.secret))]),
+    "secondary file that is a link": lambda _: file("good.txt", secondaryFiles=[file("link")]),
+    "in a list": lambda site: [file("good.txt"), file(str(site.secret))],
+    "in a record": lambda site: {"one": {"two": [file(str(site.secret))]}},
+    "$include": lambda site: {"$include": str(site.secret)},
+    "$include of a URI": lambda site: {"$include": site.secret.as_uri()},
+    "$include, relative": lambda _: {"$include": "../../../etc/airflow.conf"},
+    "$include of a link": lambda _: {"$include": "chain"},
+    "$include in a list": lambda site: [{"deep": {"$include": str(site.secret)}}],
+    "$include of the environment": lambda _: {"$include": "/proc/self/environ"},
+    "$include as contents": lambda site: {"class": "File", "basename": "x", "contents": {"$include": str(site.secret)}},
+    "$import": lambda site: {"$import": str(site.secret)},
+    "$import of what includes": lambda site: {"$import": imported(site)},
+    "$mixin": lambda site: {"$mixin": str(site.secret), "more": 1},
+    "http to this host": lambda _: located("http://127.0.0.1:9/x"),
+    "http by name": lambda _: located("http://localhost:9/x"),
+    "http in IPv6": lambda _: located("http://[::1]:9/x"),
+    "http as a number": lambda _: located("http://2130706433:9/x"),
+    "http to all addresses": lambda _: located("http://0.0.0.0:9/x"),
+    "metadata of a cloud": lambda _: located("http://169.254.169.254/latest/meta-data"),
+    "http in capitals": lambda _: located("HTTP://127.0.0.1:9/x"),
+    "$include over http": lambda _: {"$include": "http://127.0.0.1:9/x"},
+    "$import over http": lambda _: {"$import": "http://127.0.0.1:9/x"},
+    "ftp": lambda _: located("ftp://127.0.0.1/x"),
+}  # fmt: skip
+#: Nothing is to be found at these, whatever the gate says.
+NOWHERE = {
+    "capitals", "one slash", "encoded twice", "full-width dots", "other slashes", "backslashes", "other case",
+    "newline", "relative through what is not there", "ftp", "fragment",
+}  # fmt: skip
+
+
+def imported(site: Site) -> str:
+    """Write a file that includes the secret, and return its name."""
+    (site.inputs / "imported.yml").write_text(yaml.safe_dump({"deep": {"$include": str(site.secret)}}))
+    return "imported.yml"
+
+
+def refused(site: Site, act: Callable[[], object]) -> str:
+    """Return why something was refused, when it has left nothing behind."""
+    before = site.snapshot()
+    with pytest.raises(Exception) as error:
+        act()
+    assert site.snapshot() == before
+    assert SECRET not in site.written()
+    assert "root:x:0" not in site.written()
+    assert SECRET not in str(error.value)
+    return str(error.value)
+
+
+def in_a_file(site: Site, job: Any) -> str:
+    """Write a job's file into the inputs, and return its name."""
+    (site.inputs / "job.yml").write_text(yaml.safe_dump(job))
+    return "job.yml"
+
+
+SHAPES: dict[str, Callable[[Site, Any], tuple[Job, Any]]] = {
+    "tool": lambda _, value: (TAKE, {"x": value}),
+    "scattered": lambda _, value: (SCATTER, {"x": [value]}),
+    "nested": lambda _, value: (NESTED, {"x": [value]}),
+    "job's file": lambda site, value: (TAKE, in_a_file(site, {"x": value})),
+    "default": lambda site, value: (
+        {**TAKE, "inputs": {"x": {"type": "Any?", "default": absolute(site, value)}}}, {}
+    ),
+}  # fmt: skip
+
+
+def absolute(site: Site, value: Any) -> Any:
+    """Return a value whose relative paths lead from the document where they led from the inputs."""
+    text = json.dumps(value)
+    for name in ("good.txt", "link", "chain", "etc/airflow.conf", "folder", "fifo", "socket", "imported.yml"):
+        text = text.replace(f'"{name}"', json.dumps(str(site.inputs / name)))
+    return json.loads(text)
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize("name", READS)
+def test_nothing_is_read_that_may_not_be(site: Site, name: str, shape: str) -> None:
+    document, job = SHAPES[shape](site, READS[name](site))
+    why = refused(site, lambda: site.run(document, job))
+    if name not in NOWHERE:
+        assert any(word in why for word in ("may not be", "neither a file", "no absolute path", "NUL", "must be")), why
+
+
+#: What a file may not be called, in a job, in what a tool says or in what an expression makes.
+NAMES = ["../x", "../../../../dags/x.py", "/etc/x", "a/b", "..", ".", "a\0b", "x" * 256, "a/../../x", "\u00e4" * 128]
+
+
+@pytest.mark.parametrize("name", NAMES, ids=range(len(NAMES)))
+@pytest.mark.parametrize(
+    "value",
+    [
+        lambda name: {"class": "File", "basename": name, "contents": "x"},
+        lambda name: file("good.txt", basename=name),
+        lambda name: {"class": "Directory", "basename": name, "listing": []},
+        lambda name: {"class": "Directory", "basename": "x", "listing": [file("good.txt", basename=name)]},
+        lambda name: file("good.txt", secondaryFiles=[file("good.txt", basename=name)]),
+    ],
+    ids=["literal", "file", "folder", "listing", "secondary file"],
+)
+def test_an_input_is_called_like_a_file(site: Site, name: str, value: Callable[[str], Any]) -> None:
+    why = refused(site, lambda: site.run(TAKE, {"x": value(name)}))
+    assert why.startswith("Input 'x': the name "), why
+
+
+@pytest.mark.parametrize("key", ["dirname", "nameroot", "nameext"])
+def test_a_job_does_not_say_where_a_file_is_put(site: Site, key: str) -> None:
+    document = tool("true", inputs={"x": "File"}, stdout="$(inputs.x.nameroot)", outputs={"said": "stdout"})
+    value = file("good.txt", **{key: str(site.dags)})
+    before = site.snapshot()
+    try:
+        site.run(document, {"x": value})
+    except Refused as error:
+        assert "Input 'x'" in str(error)
+    assert site.snapshot() == before
+
+
+def literal(name: str) -> Job:
+    """Return a file that is a literal."""
+    return {"class": "File", "basename": name, "contents": "x"}
+
+
+def made_by(expression: str) -> Job:
+    """Return a tool that is an expression."""
+    return {
+        "class": "ExpressionTool",
+        "requirements": {"InlineJavascriptRequirement": {}},
+        "inputs": {},
+        "outputs": {"out": "Any"},
+        "expression": f"${{ return {{out: {expression}}}; }}",
+    }
+
+
+def workflow_with(value_from: str) -> Job:
+    """Return a workflow whose step gets the value of an expression."""
+    return {
+        "class": "Workflow",
+        "requirements": {"StepInputExpressionRequirement": {}, "InlineJavascriptRequirement": {}},
+        "inputs": {},
+        "outputs": {"out": {"type": "Any", "outputSource": "take/back"}},
+        "steps": {"take": {"run": TAKE, "in": {"x": {"valueFrom": value_from}}, "out": ["back"]}},
+    }
+
+
+def says(out: Any, script: str = "touch out") -> Job:
+    """Return a tool that says itself what its output is."""
+    return tool(f"{script}; cat > cwl.output.json <<'END'\n{json.dumps({'out': out})}\nEND", outputs={"out": "Any"})
+
+
+def finds(script: str, kind: str = "File", glob: str = "out", load_listing: str = "no_listing", **binding: Any) -> Job:
+    """Return a tool whose output is found by a pattern."""
+    out = {"type": kind, "outputBinding": {"glob": glob, **binding}}
+    return tool(script, outputs={"out": out | ({"loadListing": load_listing} if kind == "Directory" else {})})
+
+
+def puts(entry: Any, script: str = "true", **more: Any) -> Job:
+    """Return a tool with something in its output folder from the beginning."""
+    return tool(script, requirements={"InitialWorkDirRequirement": {"listing": [entry]}}, **more)
+
+
+AT_SECRET = "{class: 'File', location: 'file://@SECRET'}"
+UP = "../" * 20
+#: Tools that give as an output what is not theirs, or under a name that is none. @ and capitals stand for paths.
+OUTPUTS: dict[str, Job] = {
+    "link": finds("ln -s @SECRET out"),
+    "relative link": finds(f"ln -s {UP}@SECRET out"),
+    "link to a link": finds("ln -s @SECRET a; ln -s a out"),
+    "link to a folder": finds("ln -s @ETC out", "Directory"),
+    "through a linked folder": finds("ln -s @ETC etc", glob="etc/airflow.conf"),
+    "link in a folder": finds("mkdir -p out/a; ln -s @SECRET out/a/b", "Directory"),
+    "linked folder in a folder": finds("mkdir -p out/a; ln -s @ETC out/a/b", "Directory"),
+    "link to the system": finds("mkdir out; ln -s /etc/passwd out/p", "Directory"),
+    "link to what the run may read": finds("ln -s @INPUTS/good.txt out"),
+    "link that is read": finds("ln -s @SECRET out", "string", loadContents=True, outputEval="$(self[0].contents)"),
+    "listing of a linked folder": finds("mkdir out; ln -s @ETC out/a", "Directory", load_listing="deep_listing"),
+    "glob upwards": finds("true", glob=f"{UP}etc/passwd"),
+    "glob upwards from a folder": finds("mkdir a", glob=f"a/{UP}@SECRET"),
+    "cwl.output.json is a link": tool("ln -s @SECRET cwl.output.json", outputs={"out": "Any"}),
+    "says a path": says(file("@SECRET")),
+    "says a location": says(located("file://@SECRET")),
+    "says a path upwards": says(file(f"{UP}etc/passwd")),
+    "says a location upwards": says(located(f"{UP}etc/passwd")),
+    "says an encoded location": says(located("..%2f" * 20 + "etc%2fpasswd")),
+    "says a link": says(file("out"), "ln -s @SECRET out"),
+    "says a link in a list": says([[{"a": file("out")}]], "ln -s @SECRET out"),
+    "says a folder": says({"class": "Directory", "path": "@ETC"}),
+    "says a listing": says({"class": "Directory", "basename": "x", "listing": [file("@SECRET")]}),
+    "says a secondary file": says(file("out", secondaryFiles=[file("@SECRET")])),
+    "says http": says(located("http://127.0.0.1:9/x")),
+    **{f"says the name {number}": says(file("out", basename=name)) for number, name in enumerate(NAMES)},
+    **{f"says the literal {number}": says(literal(name)) for number, name in enumerate(NAMES)},
+    "says a literal folder": says({"class": "Directory", "basename": "../x", "listing": []}),
+    "says a literal in a folder": says({"class": "Directory", "basename": "x", "listing": [literal("../../x")]}),
+    "FIFO": finds("mkfifo out"),
+    "FIFO in a folder": finds("mkdir out; mkfifo out/a", "Directory"),
+    "socket": finds("python3 -c 'import socket; socket.socket(socket.AF_UNIX).bind(\"out\")'"),
+    "link to a device": finds("ln -s /dev/zero out"),
+    "stderr that becomes a link": tool("rm e; ln -s @SECRET e; exit 1", stderr="e", outputs={"out": "stderr"}),
+    "stderr that becomes a FIFO": tool("rm e; mkfifo e; exit 1", stderr="e", outputs={"out": "stderr"}),
+    "stdout upwards": tool("true", stdout="../x", outputs={"out": "stdout"}),
+    "stdout anywhere": tool("true", stdout="@DAGS/x.py", outputs={"out": "stdout"}),
+    "stderr upwards": tool("true", stderr="a/../../x", outputs={"out": "stderr"}),
+    "stdout over an input": puts(located("file://@INPUTS/good.txt"), "echo over", stdout="good.txt"),
+    "entry upwards": puts({"entryname": "../x", "entry": "x"}),
+    "entry further upwards": puts({"entryname": "a/../../../x", "entry": "x"}),
+    "entry anywhere": puts({"entryname": "@DAGS/x.py", "entry": "x"}),
+    "entry that may not be read": puts({"entryname": "a", "entry": f"${{ return {AT_SECRET}; }}"}, "cat a", stdout="b"),
+    "expression's file": made_by(AT_SECRET),
+    "expression's path": made_by("{class: 'File', path: '@SECRET'}"),
+    "expression's file in a record": made_by(f"{{a: [{AT_SECRET}]}}"),
+    "expression's folder": made_by("{class: 'Directory', location: 'file://@ETC'}"),
+    "expression's name": made_by("{class: 'File', basename: '../x', contents: 'x'}"),
+    "expression's link": made_by("{class: 'File', location: 'file://@INPUTS/chain'}"),
+    "evaluated output": finds("true", outputEval=f"${{ return {AT_SECRET}; }}"),
+    "evaluated name": finds("touch out", outputEval="${ self[0].basename = '../../x'; return self; }"),
+    "value of an input": workflow_with(f"${{ return {AT_SECRET}; }}"),
+}
+
+
+@pytest.mark.parametrize("name", OUTPUTS)
+def test_no_output_is_what_is_not_the_tools_to_give(site: Site, name: str) -> None:
+    text = json.dumps(OUTPUTS[name])
+    paths = {"@SECRET": site.secret, "@ETC": site.secret.parent, "@INPUTS": site.inputs, "@DAGS": site.dags}
+    for short, path in paths.items():
+        text = text.replace(short, str(path))
+    refused(site, lambda: site.run(json.loads(text), {}))
+
+
+@pytest.mark.parametrize("folder", [False, True])
+def test_outputs_lose_setuid_and_setgid(site: Site, folder: bool) -> None:
+    script = (
+        "mkdir -p out && cp /bin/true out/x && chmod 6755 out/x" if folder else "cp /bin/true out && chmod 6755 out"
+    )
+    outputs = site.run(tool(script, outputs=FOLDER_OUT if folder else FILE_OUT), {})
+    path = Path(outputs["out"]["path"])
+    assert (path / "x" if folder else path).stat().st_mode & 0o7777 == 0o755
+
+
+#: Folders that a job names for its run.
+FOLDERS: dict[str, Callable[[Site], str]] = {
+    "DAGs": lambda site: str(site.dags),
+    "in the DAGs": lambda site: str(site.dags / "x"),
+    "upwards": lambda _: "../../dags/x",
+    "upwards from its own": lambda _: "mine/../../../dags/x",
+    "another DAG's": lambda _: "other/run",
+    "all outputs": lambda site: str(site.outputs),
+    "inputs": lambda site: str(site.inputs / "x"),
+    "Airflow's": lambda site: str(site.places.home / "logs"),
+    "system": lambda _: "/etc/cron.d",
+    "not writable": lambda site: str(site.top / "data/x"),
+    "linked": lambda site: str(site.top / "results/dags/x"),
+    "settings": lambda site: str(site.top / "results/.ssh"),
+    "NUL": lambda site: f"{site.top}/results/a\0b",
+    "doubled": lambda site: f"//{site.dags}//x",
+    "beginning alike": lambda site: f"{site.top}/results-2",
+    "elsewhere": lambda _: "/tmp/x",
+}
+
+
+@pytest.mark.parametrize("name", FOLDERS)
+@pytest.mark.parametrize("key", ["outputs_folder", "tmp_folder"])
+@pytest.mark.parametrize("shape", ["job", "job's file"])
+def test_a_run_writes_into_no_folder_that_is_not_its_own(site: Site, name: str, key: str, shape: str) -> None:
+    job: Any = {key: FOLDERS[name](site)}
+    if shape == "job's file":
+        job = in_a_file(site, job)
+    why = refused(site, lambda: check_job(job, site.places.gate("mine"), str(site.inputs), code_allowed=True))
+    assert key in why
+    assert "may not be written" in why or "must be the path of a folder" in why
+
+
+@pytest.mark.parametrize("folder", ["mine/sub", "{top}/results", "{top}/results/new/one", "{outputs}/mine/x"])
+def test_a_run_writes_into_folders_of_its_own_and_of_the_site(site: Site, folder: str) -> None:
+    check_folder("outputs_folder", folder.format(top=site.top, outputs=site.outputs), site.places.gate("mine"))
+
+
+#: Jobs that change the document, by which a job would run commands.
+ATTACK = {"requirements": {"InlineJavascriptRequirement": {"expressionLib": ["require('fs')"]}}}
+CODE: dict[str, Job] = {
+    "overrides": {"cwltool:overrides": {"document.cwl": ATTACK}},
+    "overrides in full": {"http://commonwl.org/cwltool#overrides": {"document.cwl": ATTACK}},
+    "overrides by a name": {
+        "$namespaces": {"x": "http://commonwl.org/cwltool#"},
+        "x:overrides": {"document.cwl": ATTACK},
+    },
+    "overrides by another": {
+        "$namespaces": {"y": "http://commonwl.org/cwltool#overr"},
+        "y:ides": {"document.cwl": ATTACK},
+    },
+    "overrides in capitals": {"cwltool:Overrides": {"document.cwl": ATTACK}},
+    "requirements": {"cwl:requirements": [{"class": "InlineJavascriptRequirement"}]},
+    "requirements in full": {"https://w3id.org/cwl/cwl#requirements": [{"class": "InlineJavascriptRequirement"}]},
+}
+
+
+@pytest.mark.parametrize("shape", ["job", "job's file", "mixed in"])
+@pytest.mark.parametrize("name", CODE)
+def test_a_job_brings_no_code(site: Site, name: str, shape: str) -> None:
+    job: Any = CODE[name]
+    if shape == "job's file":
+        job = in_a_file(site, job)
+    elif shape == "mixed in":
+        job = {"$mixin": in_a_file(site, {})} | job
+    document = tool("printf %s made", stdout="out", outputs={"out": "stdout"})
+    why = refused(site, lambda: site.run(document, job))
+    # schema-salad itself cannot take some names together with $mixin.
+    assert "changes the document" in why or "not subscriptable" in why
+    assert not (site.run_folder / "overrides.json").exists()
+
+
+class Server:
+    """A server of the test's own on this host's loopback."""
+
+    def __init__(self, answer: Callable[[BaseHTTPRequestHandler], None]) -> None:
+        """Start it."""
+        self.asked = 0
+        server = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_GET(self) -> None:
+                server.asked += 1
+                answer(self)
+
+            do_HEAD = do_GET
+
+            def log_message(self, *_: object) -> None:
+                pass
+
+        self._http = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        threading.Thread(target=self._http.serve_forever, daemon=True).start()
+        self.host = f"127.0.0.1:{self._http.server_port}"
+
+    def close(self) -> None:
+        """Stop it."""
+        self._http.shutdown()
+        self._http.server_close()
+
+
+def answering(text: bytes, status: int = 200, **headers: str) -> Callable[[BaseHTTPRequestHandler], None]:
+    """Return an answer."""
+
+    def answer(request: BaseHTTPRequestHandler) -> None:
+        request.send_response(status)
+        for name, value in headers.items():
+            request.send_header(name, value)
+        request.send_header("Content-Length", str(len(text)))
+        request.end_headers()
+        if request.command == "GET":
+            request.wfile.write(text)
+
+    return answer
+
+
+@pytest.fixture
+def serve() -> Iterator[Callable[..., Server]]:
+    """Return what starts servers."""
+    started: list[Server] = []
+
+    def start(*arguments: Any, **more: Any) -> Server:
+        started.append(Server(answering(*arguments, **more)))
+        return started[-1]
+
+    yield start
+    for server in started:
+        server.close()
+
+
+def listing(site: Site, *hosts: str, documents: tuple[str, ...] = ("*",)) -> None:
+    """Let jobs of a site fetch from hosts."""
+    site.places = Places(**{**vars(site.places), "hosts": hosts, "document_hosts": documents})
+
+
+def test_a_listed_host_is_fetched_from_once_for_a_run(site: Site, serve: Callable[..., Server]) -> None:
+    server = serve(b"fetched")
+    listing(site, server.host)
+    outputs = site.run(SCATTER, {"x": [located(f"http://{server.host}/name.txt")] * 3})
+    assert [Path(each["path"]).read_text() for each in outputs["out"]] == ["fetched"] * 3
+    assert server.asked == 1
+
+
+@pytest.mark.parametrize("named", ["127.0.0.1", "localhost", "2130706433", "127.1", "[::ffff:127.0.0.1]"])
+def test_a_host_that_is_not_listed_is_not_connected_to(site: Site, serve: Callable[..., Server], named: str) -> None:
+    server = serve(SECRET.encode())
+    port = server.host.partition(":")[2]
+    for hosts in ((), ("files.example.org",), (f"127.0.0.1:{int(port) - 1}",)):
+        listing(site, *hosts)
+        refused(site, lambda: site.run(TAKE, {"x": located(f"http://{named}:{port}/x")}))
+        refused(site, lambda: site.run(TAKE, f"http://{named}:{port}/job.yml"))
+    assert server.asked == 0
+
+
+def test_a_user_in_a_url_is_not_its_host(site: Site, serve: Callable[..., Server]) -> None:
+    server = serve(SECRET.encode())
+    listing(site, "files.example.org")
+    refused(site, lambda: site.run(TAKE, {"x": located(f"http://files.example.org@{server.host}/x")}))
+    refused(site, lambda: site.run(TAKE, {"x": located(f"http://{server.host}#@files.example.org/x")}))
+    refused(site, lambda: site.run(TAKE, {"x": located(f"http://{server.host}\\@files.example.org/x")}))
+    assert server.asked == 0
+
+
+def test_a_redirect_leads_to_no_host_that_is_not_listed(site: Site, serve: Callable[..., Server]) -> None:
+    inside = serve(SECRET.encode())
+    outside = serve(b"", 302, Location=f"http://{inside.host}/x")
+    listing(site, outside.host)
+    refused(site, lambda: site.run(TAKE, {"x": located(f"http://{outside.host}/x")}))
+    refused(site, lambda: site.run(TAKE, f"http://{outside.host}/job.yml"))
+    assert (inside.asked, outside.asked > 0) == (0, True)
+
+
+def test_a_document_reaches_no_private_address(site: Site, serve: Callable[..., Server]) -> None:
+    server = serve(json.dumps({**TAKE, "cwlVersion": "v1.2"}).encode())
+    step = {"run": f"http://{server.host}/tool.cwl", "in": {}, "out": ["back"]}
+    document = {**workflow_with(""), "steps": {"take": step}}
+    why = refused(site, lambda: site.run(document, {}))
+    assert "no public address" in why
+    assert server.asked == 0
+    listing(site, server.host)
+    site.run(document, {})
+
+
+def test_an_answer_that_is_an_error_is_no_data(site: Site, serve: Callable[..., Server]) -> None:
+    server = serve(b"not found", 404)
+    listing(site, server.host)
+    why = refused(site, lambda: site.run(TAKE, {"x": located(f"http://{server.host}/x")}))
+    assert "404" in why
+
+
+def test_what_is_fetched_has_an_end(site: Site, monkeypatch: pytest.MonkeyPatch, serve: Callable[..., Server]) -> None:
+    monkeypatch.setattr("cwl_airflow_extras.gate.fetching.DATA", (2**20, 60.0))
+    monkeypatch.setattr("cwl_airflow_extras.gate.fetching.TEXT", (2**20, 60.0))
+    server = serve(b"x" * (3 * 2**20))
+    listing(site, server.host)
+    for job in ({"x": located(f"http://{server.host}/x")}, f"http://{server.host}/job.yml"):
+        why = refused(site, lambda job=job: site.run(TAKE, job))  # type: ignore[misc]
+        assert "more than 1 MiB" in why
+
+
+@pytest.mark.parametrize("before", ["good.txt", "real"])
+def test_a_link_that_is_swapped_after_the_check_leads_nowhere(site: Site, before: str) -> None:
+    swapped = site.inputs / "swapped"
+    (site.inputs / "real").mkdir()
+    swapped.symlink_to(before)
+    kind = "File" if before == "good.txt" else "Directory"
+
+    def swap() -> None:
+        swapped.unlink()
+        swapped.symlink_to(site.secret if kind == "File" else site.secret.parent)
+
+    job = {"x": {"class": kind, "path": "swapped"}}
+    with pytest.raises(Exception, match="may not be read"):
+        site.run(TAKE, job, between=swap)
+    assert SECRET not in site.written()
+
+
+def test_a_file_that_is_swapped_while_it_is_opened_is_not_read(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    gate = site.places.gate("mine")
+    path = site.inputs / "raced"
+    for swap in (path, site.inputs / "raced-folder"):
+        path.unlink(missing_ok=True)
+        (site.inputs / "raced-folder").mkdir(exist_ok=True)
+        target = path if swap == path else swap / "airflow.conf"
+        target.write_text("harmless")
+        real = gate.read(target, "x")
+
+        def change(swap: Path = swap) -> None:
+            if swap.is_dir():
+                swap.rename(site.inputs / "away")
+                swap.symlink_to(site.secret.parent)
+            else:
+                swap.unlink()
+                swap.symlink_to(site.secret)
+
+        change()
+        monkeypatch.setattr(type(gate), "read", lambda *_, real=real: real)
+        with pytest.raises(Refused):
+            gate.open(target, "x")
+        monkeypatch.undo()
+
+
+def test_outputs_of_other_dags_are_read_by_who_may(site: Site) -> None:
+    site.others_output.write_text("result")
+    job = {"x": file(str(site.others_output))}
+    with pytest.raises(Refused, match="output of DAG 'other'"):
+        site.run(TAKE, job, reads=("another",))
+    for reads in (("other",), None):
+        assert Path(site.run(TAKE, job, reads=reads)["back"]["path"]).read_text() == "result"
+
+
+def test_what_may_be_read_is(site: Site) -> None:
+    (site.dags / "mine/deep").mkdir()
+    (site.dags / "mine/script.py").write_text("print('not of Airflow')")
+    (site.top / "data/genome.fa").write_text("ACGT")
+    (site.inputs / "to-data").symlink_to(site.top / "data/genome.fa")
+    (site.inputs / "inside").mkdir()
+    (site.inputs / "inside/link").symlink_to("../good.txt")
+    for value in (
+        file("good.txt"),
+        file("folder/../good.txt"),
+        file(str(site.dags / "mine/deep/../script.py")),
+        file(str(site.top / "data/genome.fa")),
+        file("to-data"),
+        {"class": "Directory", "path": "inside"},
+    ):
+        assert site.run(TAKE, {"x": value})["back"]["class"] == value["class"]
+
+
+def test_what_is_not_there_yet_is_made(site: Site) -> None:
+    document = tool('cat "$0"', inputs={"x": "Any"}, stdout="shown", outputs={"shown": "stdout"})
+    document["arguments"].append("$(inputs.x.class == 'File' ? inputs.x.path : inputs.x.path + '/good.txt')")
+    for value, said in (
+        ({"class": "File", "basename": "literal", "contents": "x"}, "x"),
+        ({"class": "Directory", "basename": "made", "listing": [file("good.txt")]}, "good"),
+    ):
+        assert Path(site.run(document, {"x": value})["shown"]["path"]).read_text() == said
+
+
+def test_a_tool_passes_on_its_inputs(site: Site) -> None:
+    script = "ln -s good.txt out; mkdir folder; ln -s ../good.txt folder/link"
+    folder = {"type": "Directory", "outputBinding": {"glob": "folder"}}
+    document = puts("$(inputs.x)", script, inputs={"x": "File"}, outputs={**FILE_OUT, "folder": folder})
+    outputs = site.run(document, {"x": file("good.txt")})
+    assert Path(outputs["out"]["path"]).read_text() == "good"
+    assert (Path(outputs["folder"]["path"]) / "link").read_text() == "good"
