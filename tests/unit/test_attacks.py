@@ -22,6 +22,9 @@ from cwl_airflow_extras.engine.executor import Executor, Failure
 from cwl_airflow_extras.engine.run import Run
 from cwl_airflow_extras.gate import DataPath, Places, Refused
 from cwl_airflow_extras.gate.job import check_folder, check_job
+from cwl_airflow_extras.gate.names import check_name
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 SECRET = "fernet_key-of-the-test"
 FOLDERS_BESIDE = ("data", "results", "etc")
@@ -321,6 +324,50 @@ NAMES = ["../x", "../../../../dags/x.py", "/etc/x", "a/b", "..", ".", "a\0b", "x
 def test_an_input_is_called_like_a_file(site: Site, name: str, value: Callable[[str], Any]) -> None:
     why = refused(site, lambda: site.run(TAKE, {"x": value(name)}))
     assert why.startswith("Input 'x': the name "), why
+
+
+@given(st.text() | st.text(alphabet="./\\~\0ab", max_size=8) | st.sampled_from(NAMES))
+def test_a_name_that_is_taken_is_that_of_a_file_in_the_folder(name: str) -> None:
+    try:
+        check_name(name, "Input 'x'")
+    except Refused as error:
+        assert "\n" not in str(error)
+        return
+    assert os.path.normpath(f"/folder/{name}") == f"/folder/{name}"
+    assert os.path.dirname(f"/folder/{name}") == "/folder"
+    assert "\0" not in name
+
+
+PARTS = [
+    "..",
+    ".",
+    "",
+    "etc",
+    "link",
+    "chain",
+    "folder",
+    "good.txt",
+    "airflow.conf",
+    "home",
+    "cwl",
+    "inputs",
+    "dags",
+    "mine",
+]
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.lists(st.sampled_from(PARTS), max_size=10))
+def test_whatever_leads_to_a_file_only_what_may_be_read_is(site: Site, parts: list[str]) -> None:
+    path = "/".join([str(site.inputs), *parts])
+    gate = site.places.gate("mine", site.run_folder)
+    try:
+        with gate.open(path, "Input 'x'") as stream:
+            text = stream.read().decode()
+    except (Refused, OSError):
+        return
+    assert text == "good"
+    assert os.path.realpath(path) == str(site.inputs / "good.txt")
 
 
 @pytest.mark.parametrize("key", ["dirname", "nameroot", "nameext"])

@@ -1,0 +1,187 @@
+"""What a run may read and where it may write, on the host: through each way to trigger, as each role.
+
+The kinds of attacks are in tests/unit/test_attacks.py, through the engine. Here are those that once worked on a host.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shlex
+import uuid
+from pathlib import Path
+
+import pytest
+from api import ADMIN, API, curl, made_user
+from dags import DAGS, Dag, tool, wait_for
+from test_api import KEY, sign
+
+AIRFLOW = "http://127.0.0.1:8080/api/v1"
+INPUTS = "/var/lib/airflow/cwl/inputs"
+OUTPUTS = "/var/lib/airflow/cwl/outputs"
+NAME = "confined"
+#: Gives back the file that it is given.
+BACK = tool(
+    "true",
+    requirements={"InlineJavascriptRequirement": {}},
+    inputs={"text": "File"},
+    outputs={"text": {"type": "File", "outputBinding": {"outputEval": "$(inputs.text)"}}},
+)
+GOOD = {"class": "File", "path": f"{INPUTS}/confined.txt"}
+EVIL = {"InlineJavascriptRequirement": {"expressionLib": ["this.constructor.constructor('return process')()"]}}
+CONFIGURATION = {"class": "File", "path": "/etc/airflow/airflow.cfg"}
+#: Each worked once; and what the refusal must say.
+ATTACKS = {
+    "configuration": ({"text": CONFIGURATION}, "Input 'text': /etc/airflow/airflow.cfg"),
+    "environment": ({"text": {**GOOD, "path": "/etc/default/airflow"}}, "Input 'text': /etc/default/airflow"),
+    "include": ({"text": {"$include": "/etc/airflow/airflow.cfg"}}, "Input 'text': /etc/airflow/airflow.cfg"),
+    "name": ({"text": {**GOOD, "basename": "../../../../dags/confined.py"}}, "Input 'text': the name"),
+    "folder": ({"text": GOOD, "outputs_folder": f"{DAGS}/confined"}, "'outputs_folder': "),
+    "job's file": ("/etc/airflow/airflow.cfg", "'job': /etc/airflow/airflow.cfg"),
+    "URL": ({"text": {"class": "File", "location": "http://127.0.0.1:8080/health"}}, "cwl_airflow_fetch_hosts"),
+}
+#: Those that somebody may do.
+OTHER = {"text": {"class": "File", "path": f"{OUTPUTS}/confined-other/run/out.txt"}}
+LIMITED = {
+    "code": ({"text": GOOD, "cwltool:overrides": {"confined.cwl": {"requirements": EVIL}}}, "'cwltool:overrides'"),
+    "another DAG's output": (OTHER, "output of DAG 'confined-other'"),
+}
+ROLES = ("User", "Op", "Admin", "Narrow")
+#: Who may do which attack.
+CASES = [*((attack, role) for attack in ATTACKS for role in ROLES)]
+CASES += [("code", "User"), ("code", "Op"), ("code", "Narrow"), ("another DAG's output", "Narrow")]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def dag(host):
+    """Make a DAG whose document gives back a file, an input of a member of the lab, and an output of another DAG."""
+    made = Dag(host, NAME)
+    host.check_output("useradd --groups cwl-data confined-member")
+    host.check_output(f"runuser -u confined-member -- sh -c 'umask 027; echo fruit > {INPUTS}/confined.txt'")
+    host.check_output(
+        f"runuser -u airflow -- sh -c 'mkdir -p {OUTPUTS}/confined-other/run; echo other > {OTHER['text']['path']}'"
+    )
+    made.write(BACK)
+    wait_for("DAG", lambda: curl(host, f"{AIRFLOW}/dags/{NAME}", user=ADMIN)[0] == 200, 90)
+    try:
+        yield made
+    finally:
+        made.remove()
+        host.run(f"userdel confined-member; rm -rf {INPUTS}/confined.txt {OUTPUTS}/confined-other")
+
+
+@pytest.fixture(scope="module")
+def logins(host):
+    """Return a login of each role that may trigger the DAG; Narrow may see this DAG only."""
+    host.check_output("airflow roles create Narrow")
+    permissions = (
+        f"airflow roles add-perms Narrow --resource DAG:{NAME} 'DAG Runs' --action can_read can_create can_edit"
+    )
+    host.check_output(permissions)
+    try:
+        with (
+            made_user(host, "u1", "User") as user,
+            made_user(host, "o1", "Op") as op,
+            made_user(host, "n1", "Narrow") as n,
+        ):
+            yield {"User": user, "Op": op, "Admin": ADMIN, "Narrow": n}
+    finally:
+        host.check_output("airflow roles delete Narrow")
+
+
+def at_rest(host, job, login):
+    """Trigger the DAG at Airflow's own REST API, and return the run's name."""
+    run = f"confined-{uuid.uuid4()}"
+    body = json.dumps(
+        {"dag_run_id": run, "conf": {"job": job, "cwl_airflow_caller": {"reads": "all", "documents": True}}}
+    )
+    status, answer = curl(host, f"{AIRFLOW}/dags/{NAME}/dagRuns", user=login, body=body)
+    assert status == 200, answer
+    return run
+
+
+def ended(host, run):
+    """Wait until a run has ended, and return its state."""
+
+    def state():
+        now = json.loads(curl(host, f"{AIRFLOW}/dags/{NAME}/dagRuns/{run}", user=ADMIN)[1])["state"]
+        return now in ("success", "failed") and now
+
+    return wait_for("run", state, 180)
+
+
+def why(host, run):
+    """Return what the first task of a run said."""
+    return host.check_output(
+        f"cat '/var/lib/airflow/logs/dag_id={NAME}/run_id={run}/task_id=CWLJobDispatcher/attempt=1.log'"
+    )
+
+
+@pytest.fixture(autouse=True)
+def nothing_gets_out(host):
+    """See to it that no secret of the host is where runs write, and that the folder of DAGs stays as it is."""
+    files = f"find {DAGS} -not -name '*.pyc' | sort"
+    before = host.check_output(files)
+    yield
+    assert host.check_output(files) == before
+    key = (Path(os.environ["CREDENTIALS"]) / "fernet_key").read_text(encoding="utf-8").strip()
+    found = host.run(f"grep --recursive --files-with-matches --fixed-strings {shlex.quote(key)} /var/lib/airflow /tmp")
+    assert found.stdout == ""
+
+
+@pytest.mark.parametrize(("attack", "role"), CASES)
+def test_the_cwl_api_refuses_with_the_reason(host, logins, attack, role):
+    job, said = (ATTACKS | LIMITED)[attack]
+    body = json.dumps({"run_id": f"confined-{uuid.uuid4()}", "conf": json.dumps({"job": job})})
+    status, answer = curl(host, f"{API}/dags/{NAME}/dag_runs", user=logins[role], body=body)
+    assert (status, said in json.loads(answer)["detail"]) == (403, True), answer
+
+
+@pytest.mark.parametrize("attack", [*ATTACKS, "code"])
+def test_a_token_does_not_help(host, attack):
+    job, said = (ATTACKS | LIMITED)[attack]
+    body = {"run_id": f"confined-{uuid.uuid4()}", "conf": json.dumps({"job": job})}
+    status, answer = curl(host, f"{API}/dags/{NAME}/dag_runs", body=json.dumps({**body, "token": sign(body)}))
+    assert (status, said in answer) == (403, True), answer
+
+
+def test_the_first_task_refuses_what_comes_over_rest(host, logins):
+    attacks = ATTACKS | LIMITED
+    runs = {name: at_rest(host, job, logins["Narrow"]) for name, (job, _) in attacks.items()}
+    for name, run in runs.items():
+        assert ended(host, run) == "failed", name
+        assert attacks[name][1] in why(host, run), name
+
+
+def test_who_may_do_more_does_it(host, logins):
+    override = {
+        "text": GOOD,
+        "cwltool:overrides": {"confined.cwl": {"requirements": {"ResourceRequirement": {"coresMin": 1}}}},
+    }
+    runs = [at_rest(host, OTHER, logins[role]) for role in ("User", "Admin")] + [at_rest(host, override, ADMIN)]
+    assert [ended(host, run) for run in runs] == ["success"] * 3
+
+
+def test_the_file_of_a_member_of_the_lab_is_taken(host, logins):
+    run = at_rest(host, {"text": {"class": "File", "path": "confined.txt"}}, logins["User"])
+    assert ended(host, run) == "success"
+    assert host.check_output(f"runuser -u confined-member -- cat {OUTPUTS}/{NAME}/{run}/confined.txt") == "fruit"
+
+
+def test_the_commands_of_the_host_refuse(host):
+    job = shlex.quote(json.dumps({"job": {"text": CONFIGURATION}}))
+    key = shlex.quote(KEY.read_text(encoding="utf-8"))
+    done = host.run(f"printf %s {key} | cwl-airflow-trigger -d {NAME} -r confined-command -c {job} -k -")
+    assert (done.rc, "Input 'text': /etc/airflow/airflow.cfg" in done.stderr) == (1, True)
+    file = f"{INPUTS}/confined-job.json"
+    host.check_output(f"printf %s {shlex.quote(json.dumps(ATTACKS['include'][0]))} > {file}")
+    try:
+        done = host.run(f"cwl-airflow-run {DAGS}/{NAME}.cwl {file}")
+        assert (done.rc, done.stderr.partition(" may not be read")[0]) == (1, "Input 'text': /etc/airflow/airflow.cfg")
+        done = host.run(f"cwl-airflow-run /etc/passwd {file}")
+        assert (done.rc, done.stderr.partition(" may not be read")[0]) == (1, "Document: /etc/passwd")
+    finally:
+        host.check_output(f"rm {file}")
+    host.check_output(f"airflow dags trigger {NAME} --run-id confined-airflow --conf {job}")
+    assert ended(host, "confined-airflow") == "failed"
+    assert ATTACKS["configuration"][1] in why(host, "confined-airflow")
