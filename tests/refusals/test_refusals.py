@@ -122,10 +122,6 @@ def test_wrong_value_or_type(refused: Refused, variables: dict[str, object], fra
             ['cwl_airflow_config.keep_failed_days has "7\\nx', "cwl_airflow_api_host has"],
         ),
         ({"nodejs_package": "nodejs\n"}, ["nodejs_package has"]),
-        (
-            {"airflow_config": {"smtp": {"smtp_password": "hush\nhush"}}},
-            ["airflow_config.smtp.smtp_password has a secret"],
-        ),
     ],
     ids=lambda value: next(iter(value)) if isinstance(value, dict) else "",
 )
@@ -133,7 +129,6 @@ def test_value_of_several_lines(refused: Refused, variables: dict[str, object], 
     output = refused(variables)
     for fragment in [*fragments, "give one line without control characters"]:
         assert fragment in output
-    assert "hush" not in output
 
 
 @pytest.mark.parametrize(
@@ -221,7 +216,6 @@ def test_value_of_several_lines(refused: Refused, variables: dict[str, object], 
             },
             ['airflow_admin_user has ["admin:x"]', "airflow_environment has", 'airflow_extra_commands has ["../x"]'],
         ),
-        ({"cwl_airflow_api_jwt_required_claims": ["sub,aud"]}, ['cwl_airflow_api_jwt_required_claims has ["sub,aud"]']),
     ],
     ids=lambda value: next(iter(value)) if isinstance(value, dict) else "",
 )
@@ -398,6 +392,25 @@ def test_operating_system_that_is_not_supported(refused: Refused, shell: Callabl
         shell("cp /run/os-release /usr/lib/os-release; cp -p /run/debian_version /etc/debian_version")
     assert f"{HOST} runs Debian 11" in output
     assert "Supported are Debian 12" in output
+
+
+@pytest.mark.parametrize(
+    ("variables", "fragments"),
+    [
+        (
+            {"vagrant_guest_modules": ["ahci\nx"]},
+            ['vagrant_guest_modules[] has "ahci\\nx"', "without control characters"],
+        ),
+        (
+            {"vagrant_guest_user": "vagrant ALL=(ALL) ALL #", "vagrant_guest_modules": ["ahci x=1"]},
+            ["vagrant_guest_user has", 'vagrant_guest_modules has ["ahci x=1"]'],
+        ),
+    ],
+)
+def test_value_that_breaks_out_in_a_box(refused: Refused, variables: dict[str, object], fragments: list[str]) -> None:
+    output = refused(variables, name="playbooks/box/guest.yml")
+    for fragment in fragments:
+        assert fragment in output
 
 
 def test_password_that_flower_takes_for_several(refused: Refused, credentials: Path) -> None:
