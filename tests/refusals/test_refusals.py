@@ -443,6 +443,7 @@ def test_login_with_a_password(
             "ansible_host": shell("hostname --ip-address").split()[0],
             "ansible_user": "alice",
             "ansible_password": "correct-horse",
+            "ansible_host_key_checking": False,
             "ansible_ssh_common_args": "-o StrictHostKeyChecking=no -o UserKnownHostsFile=/dev/null",
         }
 
@@ -450,6 +451,9 @@ def test_login_with_a_password(
         output = refused({}, changed_inventory=change_inventory(log_in))
     finally:
         shell("rm /etc/sudoers.d/alice && userdel alice")
-    assert f"Ansible logs in to {HOST} with a password (ansible_password), which sshd would no longer take" in output
+    assert (
+        f"Ansible logs in to {HOST} with a password (ansible_password or --ask-pass), which sshd would no longer take"
+        in output
+    )
     assert "set base_sshd_options to {PasswordAuthentication: true}" in output
     assert "correct-horse" not in output
