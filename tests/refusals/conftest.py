@@ -84,7 +84,7 @@ def refused(inventory: Path, credentials: Path, shell: Callable[[str], str]) -> 
     ) -> str:
         kept = credentials.exists()
         # Everything but what a running system writes by itself.
-        ignored = " -o ".join(f"-path {path}" for path in ("/proc", "/run", "/tmp", "/var/log", "/root"))
+        ignored = " -o ".join(f"-path {path}" for path in ("/proc", "/run", "/tmp", "/var/tmp", "/var/log", "/root"))
         files = f"find / -xdev \\( {ignored} \\) -prune -o -newer /run/began -print"
         shell("touch /run/began && sleep 0.1")
         result = playbook(changed_inventory or inventory, name, "--extra-vars", json.dumps(variables), *arguments)
