@@ -140,12 +140,20 @@ def test_vagrant_becomes_root_and_root_is_locked(box: Box) -> None:
         "AuthorizedKeysFile %h/.ssh/authorized_keys",
         "PermitEmptyPasswords no",
         "UseDNS no",
+        "PasswordAuthentication no",
+        "X11Forwarding no",
     ],
 )
 def test_ssh_server_has_the_fields_that_vagrant_wants(box: Box, field: str) -> None:
     folder = "/etc/ssh/sshd_config.d"
     lines = [line.strip() for name in box.list(folder) for line in box.read(f"{folder}/{name}").splitlines()]
     assert field in lines
+
+
+def test_engine_starts_no_container_without_its_firewall(box: Box) -> None:
+    if box.find("/etc/docker/daemon.json"):
+        assert "container-firewall.service" in box.list("/etc/systemd/system/docker.service.requires")
+        assert "drop" in box.read("/etc/docker/container-firewall.nft")
 
 
 def test_machine_has_no_identity_yet(box: Box) -> None:

@@ -77,15 +77,17 @@ def shell(inventory: Path) -> Callable[[str], str]:
 
 @pytest.fixture
 def refused(inventory: Path, credentials: Path, shell: Callable[[str], str]) -> Callable[..., str]:
-    """Return a function that runs site.yml, which must fail and leave host and controller as they were."""
+    """Return a function that runs site.yml or another playbook, which must fail and leave host and controller alone."""
 
-    def run(variables: dict[str, object], *arguments: str, changed_inventory: Path | None = None) -> str:
+    def run(
+        variables: dict[str, object], *arguments: str, changed_inventory: Path | None = None, name: str = "site.yml"
+    ) -> str:
         kept = credentials.exists()
         # Everything but what a running system writes by itself.
-        ignored = " -o ".join(f"-path {path}" for path in ("/proc", "/run", "/tmp", "/var/log", "/root"))
+        ignored = " -o ".join(f"-path {path}" for path in ("/proc", "/run", "/tmp", "/var/tmp", "/var/log", "/root"))
         files = f"find / -xdev \\( {ignored} \\) -prune -o -newer /run/began -print"
         shell("touch /run/began && sleep 0.1")
-        result = playbook(changed_inventory or inventory, "site.yml", "--extra-vars", json.dumps(variables), *arguments)
+        result = playbook(changed_inventory or inventory, name, "--extra-vars", json.dumps(variables), *arguments)
         assert result.returncode != 0, result.stdout
         assert shell(files) == "", "the host was changed"
         assert credentials.exists() == kept, "secrets were made"

@@ -78,6 +78,159 @@ def test_wrong_value_or_type(refused: Refused, variables: dict[str, object], fra
         assert fragment in output
 
 
+@pytest.mark.parametrize(
+    ("variables", "fragments"),
+    [
+        (
+            {
+                "base_ntp_servers": ["192.0.2.1 iburst\nserver 192.0.2.2"],
+                "base_sshd_options": {"Banner": "none\nPermitRootLogin yes", "X\nY": "z"},
+                "base_apt_mirror": "http://192.0.2.1/debian\n",
+            },
+            [
+                'base_ntp_servers[] has "192.0.2.1 iburst\\nserver',
+                'base_sshd_options.Banner has "none\\n',
+                'base_sshd_options has "X\\nY"',
+                "base_apt_mirror has",
+            ],
+        ),
+        (
+            {"docker_no_proxy": "localhost\nExecStartPre=/bin/true", "docker_container_blocked_networks": ["::1\n"]},
+            ['docker_no_proxy has "localhost\\nExecStartPre', "docker_container_blocked_networks[] has"],
+        ),
+        (
+            {"mysql_extra_settings": {"wait_timeout": "600\nskip-grant-tables", "a\rb": 1}},
+            ['mysql_extra_settings.wait_timeout has "600\\nskip-grant-tables"', 'mysql_extra_settings has "a\\rb"'],
+        ),
+        (
+            {
+                "rabbitmq_extra_settings": {"heartbeat": "60\nloopback_users = none"},
+                "rabbitmq_loopback_users": ["a\nb"],
+            },
+            ['rabbitmq_extra_settings.heartbeat has "60\\n', 'rabbitmq_loopback_users[] has "a\\nb"'],
+        ),
+        (
+            {
+                "airflow_config": {"core": {"parallelism": "8\nunit_test_mode = True", "a\nb": 1}, "x]\n[y": {}},
+                "airflow_environment": {"SITE": "a\nPYTHONPATH=/tmp"},
+                "airflow_writable_paths": ["/data\nUser=root"],
+            },
+            [
+                'airflow_config.core.parallelism has "8\\nunit_test_mode',
+                'airflow_config.core has "a\\nb"',
+                'airflow_config has "x]\\n[y"',
+                'airflow_environment.SITE has "a\\n',
+                "airflow_writable_paths[] has",
+            ],
+        ),
+        (
+            {"cwl_airflow_config": {"keep_failed_days": "7\nx = y"}, "cwl_airflow_api_host": "127.0.0.1\n"},
+            ['cwl_airflow_config.keep_failed_days has "7\\nx', "cwl_airflow_api_host has"],
+        ),
+        ({"nodejs_package": "nodejs\n"}, ["nodejs_package has"]),
+    ],
+    ids=lambda value: next(iter(value)) if isinstance(value, dict) else "",
+)
+def test_value_of_several_lines(refused: Refused, variables: dict[str, object], fragments: list[str]) -> None:
+    output = refused(variables)
+    for fragment in [*fragments, "give one line without control characters"]:
+        assert fragment in output
+
+
+@pytest.mark.parametrize(
+    ("variables", "fragments"),
+    [
+        (
+            {
+                "base_apt_proxy": 'http://192.0.2.1:3128"; Dpkg::Pre-Invoke {"true"}; x "',
+                "base_apt_mirror": "http://a [x]",
+            },
+            [
+                "base_apt_proxy is 'http://192.0.2.1:3128\"; Dpkg",
+                "base_apt_mirror is 'http://a [x]'",
+                "blanks and quotes",
+            ],
+        ),
+        (
+            {
+                "base_apt_repositories": [
+                    {
+                        "name": "../x",
+                        "uris": ["http://192.0.2.1"],
+                        "suites": ["a b"],
+                        "signed_by": "http://192.0.2.1/key",
+                    }
+                ]
+            },
+            ["base_apt_repositories has '../x'", '"a b"', "single words"],
+        ),
+        (
+            {"base_sshd_options": {"Match": "User lab", "X11Forwarding": True, "Port 22": 1, "AllowUsers": ["a"]}},
+            ["base_sshd_options has 'Match'", "base_sshd_options has 'Port 22'", "base_sshd_options has 'AllowUsers'"],
+        ),
+        (
+            {
+                "docker_container_host_ports": [53, 0, 65536],
+                "docker_container_bridges": ['docker0"', "a*b"],
+                "docker_container_blocked_networks": ["10.0.0.0/8 accept", "::/0"],
+            },
+            [
+                "docker_container_host_ports has '0'",
+                "docker_container_host_ports has '65536'",
+                "has 'docker0\"'",
+                "has 'a*b'",
+                "docker_container_blocked_networks has '10.0.0.0/8 accept'",
+                "networks in CIDR",
+            ],
+        ),
+        ({"docker_http_proxy": "http://192.0.2.1/ b"}, ["docker_http_proxy has 'http://192.0.2.1/ b'"]),
+        (
+            {
+                "mysql_airflow_user": "a:b@c",
+                "mysql_airflow_database": "a.*:ALL/b",
+                "mysql_bind_address": "127.0.0.1 # x",
+                "mysql_extra_settings": {"a = b": 1},
+            },
+            [
+                "mysql_airflow_user has",
+                "mysql_airflow_database has",
+                "mysql_bind_address has",
+                "mysql_extra_settings has",
+            ],
+        ),
+        (
+            {
+                "rabbitmq_bind_address": "all of them",
+                "rabbitmq_distribution_bind_address": '127.0.0.1"; touch /x; "',
+                "rabbitmq_admin_user": "a:b",
+                "rabbitmq_airflow_user": "a@b",
+                "rabbitmq_extra_settings": {"a = b": 1},
+            },
+            [
+                "rabbitmq_bind_address is all of them",
+                'rabbitmq_distribution_bind_address is 127.0.0.1"; touch',
+                "rabbitmq_admin_user is a:b",
+                "rabbitmq_airflow_user is a@b",
+                "rabbitmq_extra_settings is",
+            ],
+        ),
+        (
+            {
+                "airflow_admin_user": "admin:x",
+                "airflow_environment": {"A;touch /x;B": "1"},
+                "airflow_extra_commands": ["../x"],
+            },
+            ['airflow_admin_user has ["admin:x"]', "airflow_environment has", 'airflow_extra_commands has ["../x"]'],
+        ),
+    ],
+    ids=lambda value: next(iter(value)) if isinstance(value, dict) else "",
+)
+def test_value_that_breaks_out(refused: Refused, variables: dict[str, object], fragments: list[str]) -> None:
+    output = refused(variables)
+    for fragment in fragments:
+        assert fragment in output
+
+
 def test_lock_with_a_wrong_checksum(refused: Refused, tmp_path: Path) -> None:
     for path in (PROJECT / "files/airflow").glob("*.txt"):
         (tmp_path / path.name).write_bytes(path.read_bytes())
@@ -245,3 +398,68 @@ def test_operating_system_that_is_not_supported(refused: Refused, shell: Callabl
         shell("cp /run/os-release /usr/lib/os-release; cp -p /run/debian_version /etc/debian_version")
     assert f"{HOST} runs Debian 11" in output
     assert "Supported are Debian 12" in output
+
+
+@pytest.mark.parametrize(
+    ("variables", "fragments"),
+    [
+        (
+            {"vagrant_guest_modules": ["ahci\nx"]},
+            ['vagrant_guest_modules[] has "ahci\\nx"', "without control characters"],
+        ),
+        (
+            {"vagrant_guest_user": "vagrant ALL=(ALL) ALL #", "vagrant_guest_modules": ["ahci x=1"]},
+            ["vagrant_guest_user has", 'vagrant_guest_modules has ["ahci x=1"]'],
+        ),
+    ],
+)
+def test_value_that_breaks_out_in_a_box(refused: Refused, variables: dict[str, object], fragments: list[str]) -> None:
+    output = refused(variables, name="playbooks/box/guest.yml")
+    for fragment in fragments:
+        assert fragment in output
+
+
+def test_password_that_flower_takes_for_several(refused: Refused, credentials: Path) -> None:
+    credentials.mkdir(parents=True)
+    (credentials / "airflow_admin").write_text("first-password,other:second-password", encoding="utf-8")
+    output = refused({})
+    assert "airflow_admin_password (credentials/<site_name>/airflow_admin) has a comma" in output
+    assert "second-password" not in output
+
+
+def test_bridge_of_the_hosts_own(refused: Refused, shell: Callable[[str], str]) -> None:
+    shell("ip link add br-lan type bridge")
+    try:
+        output = refused({})
+    finally:
+        shell("ip link delete br-lan")
+    assert f"{HOST} has the network interface br-lan, which docker_container_bridges (docker0, br-*)" in output
+
+
+def test_login_with_a_password(
+    refused: Refused, shell: Callable[[str], str], change_inventory: ChangeInventory
+) -> None:
+    """It is the operator's only way in, and sshd would no longer take it."""
+    shell("useradd alice && echo alice:correct-horse | chpasswd")
+    shell("echo 'alice ALL=(ALL) NOPASSWD: ALL' > /etc/sudoers.d/alice")
+
+    def log_in(whole: Any) -> None:
+        whole["vars"] |= {
+            "ansible_connection": "ssh",
+            "ansible_host": shell("hostname --ip-address").split()[0],
+            "ansible_user": "alice",
+            "ansible_password": "correct-horse",
+            "ansible_host_key_checking": False,
+            "ansible_ssh_common_args": "-o StrictHostKeyChecking=no -o UserKnownHostsFile=/dev/null",
+        }
+
+    try:
+        output = refused({}, changed_inventory=change_inventory(log_in))
+    finally:
+        shell("rm /etc/sudoers.d/alice && userdel alice")
+    assert (
+        f"Ansible logs in to {HOST} with a password (ansible_password or --ask-pass), which sshd would no longer take"
+        in output
+    )
+    assert "set base_sshd_options to {PasswordAuthentication: true}" in output
+    assert "correct-horse" not in output

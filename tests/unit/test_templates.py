@@ -528,14 +528,70 @@ def settings_lines(text: str) -> list[str]:
     return [line for line in text.splitlines() if line and not line.startswith("#")]
 
 
+def sshd(options: Values) -> dict[str, str]:
+    """Return the options that sshd gets, each of which stands there once."""
+    lines = settings_lines(render("base", "sshd.conf.j2", base_sshd_options=options))
+    settings = dict(line.split(" ", 1) for line in lines)
+    assert len(settings) == len({name.lower() for name in settings}) == len(lines)
+    return settings
+
+
 def test_sshd_gets_yes_and_no() -> None:
-    options = {"PasswordAuthentication": False, "X11Forwarding": True, "AllowGroups": "lab admins", "MaxAuthTries": 3}
-    assert settings_lines(render("base", "sshd.conf.j2", base_sshd_options=options)) == [
-        "AllowGroups lab admins",
-        "MaxAuthTries 3",
-        "PasswordAuthentication no",
-        "X11Forwarding yes",
-    ]
+    settings = sshd({"AllowGroups": "lab admins", "MaxAuthTries": 3, "PermitTTY": True})
+    assert settings["AllowGroups"] == "lab admins"
+    assert settings["MaxAuthTries"] == "3"
+    assert settings["PermitTTY"] == "yes"
+    assert settings["PasswordAuthentication"] == settings["X11Forwarding"] == "no"
+
+
+def test_options_of_the_site_replace_those_of_the_role_one_by_one() -> None:
+    ours = sshd({})
+    assert sshd({"passwordauthentication": True}) == {
+        **{name: value for name, value in ours.items() if name != "PasswordAuthentication"},
+        "passwordauthentication": "yes",
+    }
+    assert sshd({"Ciphers": None}) == {name: value for name, value in ours.items() if name != "Ciphers"}
+
+
+@pytest.mark.parametrize(
+    ("options", "takes"),
+    [
+        ({}, False),
+        ({"passwordauthentication": "yes"}, True),
+        ({"KbdInteractiveAuthentication": True}, True),
+        ({"PasswordAuthentication": "no"}, False),
+    ],
+)
+def test_whether_sshd_takes_passwords(options: Values, takes: bool) -> None:
+    known = variables("roles/base/defaults/main.yml", "roles/base/vars/main.yml")
+    assert evaluate("__base_sshd_passwords", {**known, "base_sshd_options": options}) is takes
+
+
+def firewall(**values: Any) -> str:
+    """Render the rules of containers, one blank between words."""
+    return " ".join(render("docker", "container-firewall.nft.j2", **values).split())
+
+
+def test_each_bridge_of_containers_is_closed() -> None:
+    text = firewall(docker_daemon_options={"bridge": "lab0"})
+    for bridge in ("docker0", "br-*", "lab0"):
+        assert f'iifname "{bridge}" jump host' in text
+        assert f'iifname "{bridge}" jump networks' in text
+    assert "dport" not in text
+
+
+def test_ports_and_networks_of_containers_are_those_of_the_site() -> None:
+    text = firewall(
+        docker_container_host_ports=[53, 3128], docker_container_blocked_networks=["10.0.0.0/8", "fd00::/8"]
+    )
+    assert "th dport { 53, 3128 } accept" in text
+    assert "ip daddr 10.0.0.0/8 counter drop ip6 daddr fd00::/8 counter drop" in text
+    assert "169.254" not in text
+
+
+def test_without_the_firewall_its_table_is_removed() -> None:
+    lines = settings_lines(render("docker", "container-firewall.nft.j2", docker_container_firewall=False))
+    assert lines == ["table inet cwl_airflow_containers", "delete table inet cwl_airflow_containers"]
 
 
 def test_chrony_gets_every_server() -> None:
