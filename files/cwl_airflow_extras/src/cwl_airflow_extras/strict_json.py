@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Iterable
 from typing import Any, NoReturn
 
 #: How deep lists and objects may be in each other. Python's own limit is met somewhere between 300 and 1000.
@@ -34,21 +35,23 @@ def check(value: Any) -> None:
         too large; the message is one clause.
     """
     level = [value]
-    for _ in range(DEEPEST + 1):
-        deeper: list[Any] = []
-        for item in level:
-            if isinstance(item, dict):
-                deeper += [*item.keys(), *item.values()]
-            elif isinstance(item, list):
-                deeper += item
-            elif isinstance(item, str):
-                _check_text(item)
-            elif isinstance(item, float) and not math.isfinite(item):
-                raise ValueError("it has a number that is too large")
-        level = deeper
-        if not level:
-            return
-    raise ValueError(f"it is nested more than {DEEPEST} deep")
+    for _ in range(DEEPEST):
+        level = [inner for item in level for inner in _inside(item)]
+    if any(isinstance(item, (dict, list)) or _inside(item) for item in level):
+        raise ValueError(f"it is nested more than {DEEPEST} deep")
+
+
+def _inside(item: Any) -> Iterable[Any]:
+    """Return what is in a list or an object, with its names; check what is neither."""
+    if isinstance(item, dict):
+        return [*item.keys(), *item.values()]
+    if isinstance(item, list):
+        return item
+    if isinstance(item, str):
+        _check_text(item)
+    elif isinstance(item, float) and not math.isfinite(item):
+        raise ValueError("it has a number that is too large")
+    return ()
 
 
 def _check_text(text: str) -> None:

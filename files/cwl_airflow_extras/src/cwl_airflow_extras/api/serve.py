@@ -49,6 +49,9 @@ class Busy(Error):  # type: ignore[misc]  # waitress is not typed
 class Request(HTTPRequestParser):  # type: ignore[misc]
     """A request on its way."""
 
+    completed: bool
+    error: Error | None
+
     def __init__(self, server: Server, adj: Any) -> None:
         """Note who takes it."""
         super().__init__(adj)
@@ -60,6 +63,7 @@ class Request(HTTPRequestParser):  # type: ignore[misc]
         if self.body_rcv is not None and not self.completed and self._server.waiting() > LARGEST_WAITING:
             self.error = Busy("other clients are sending too much, ask again later")
             self.completed = True
+            self.body_rcv = None  # makes room at once
         return taken
 
 
@@ -94,6 +98,7 @@ class Refusal(ErrorTask):  # type: ignore[misc]
 class Channel(HTTPChannel):  # type: ignore[misc]
     """A client."""
 
+    last_activity: float
     task_class = Answer
     error_task_class = Refusal
 
