@@ -171,6 +171,6 @@ def test_each_answer_is_noted_without_its_query(
         while len(caplog.messages) < 2:
             assert time.monotonic() < deadline
             time.sleep(0.05)
-    assert caplog.messages[0].startswith('127.0.0.1 "GET /a%0Ab" 200 ')
-    assert '" 400 ' in caplog.messages[1]
+    assert any(line.startswith('127.0.0.1 "GET /a%0Ab" 200 ') for line in caplog.messages)
+    assert any('" 400 ' in line for line in caplog.messages)
     assert "secret" not in caplog.text

@@ -34,6 +34,7 @@ from ..engine.settings import Settings
 from ..stopping import NotStopped, stop_run
 from . import attachments
 from .names import check_dag_id, check_run_id
+from .problems import one_line
 from .stop import CLEAN_DAG_RUN, target
 
 DAG = """\
@@ -237,10 +238,8 @@ class Handlers(CWLApiBackend):  # type: ignore[misc]  # upstream is not typed
         file = _file(dag_id)
         try:
             dag = CWLDAG(dag_id=dag_id, workflow=workflow)
-        except RecursionError as error:
-            raise Problem(400, "The document cannot be read: it is nested too deep.") from error
         except Exception as error:  # cwltool, schema-salad and YAML have their own
-            raise Problem(400, f"The document cannot be read: {' '.join(str(error).split())}") from error
+            raise Problem(400, f"The document cannot be read: {one_line(error)}.") from error
         file.touch(exist_ok=False)
         made += [file, dag_id]
         file.write_text(DAG.format(workflow=workflow, dag_id=dag_id), encoding="utf-8")

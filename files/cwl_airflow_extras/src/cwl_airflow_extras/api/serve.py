@@ -50,6 +50,7 @@ class Request(HTTPRequestParser):  # type: ignore[misc]
     """A request on its way."""
 
     completed: bool
+    body_rcv: Any
     error: Error | None
 
     def __init__(self, server: Server, adj: Any) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import logging
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 import connexion
 from airflow import settings
@@ -23,6 +23,7 @@ from .problems import PROBLEM, described
 from .specification import specification
 from .stop import CLEAN_DAG_RUN, target
 from .users import Need, Users
+from .validation import VALIDATORS
 
 log = logging.getLogger(__name__)
 
@@ -67,8 +68,11 @@ def create_app(handlers: Any = None) -> Flask:
         handlers = Handlers()
     create_tables()
     served = connexion.FlaskApp(__name__)
-    served.add_api(specification(), resolver=Resolver(lambda name: getattr(handlers, name)))
     app: Flask = served.app
+    # Whoever asks for a DAG without a name is not to be sent to another operation.
+    app.url_map.merge_slashes = False
+    find = Resolver(lambda name: getattr(handlers, name))
+    served.add_api(specification(), resolver=find, validator_map=VALIDATORS)
     app.json = _Json(app)
     app.config["MAX_CONTENT_LENGTH"] = LARGEST_UPLOAD
     gate = _Gate(Users())
@@ -105,7 +109,7 @@ class _Gate:
         if login and login.type == "basic" and login.username and login.password:
             user = self._users.log_in(login.username, login.password)
             if user is None:
-                log.warning("%s %s refused: login of %r", request.method, request.path, login.username)
+                log.warning("%s refused: login of %r", _asked(), login.username)
                 return _unknown("User or password is wrong.")
         known = user is not None or token is not None  # a token is checked before the body is read
         if _operation() == TRIGGER_OPERATION and not known and not 0 < (request.content_length or 0) <= LARGEST_JOB:
@@ -121,9 +125,9 @@ class _Gate:
             else:
                 return self._admit_user(user, login.username)
         except Refused as error:
-            log.warning("%s %s refused: %s", request.method, request.path, error)
+            log.warning("%s refused: %s", _asked(), error)
             return _problem(403, f"Token refused: {error}.")
-        log.info("%s %s by %s", request.method, request.path, g.caller)
+        log.info("%s by %s", _asked(), g.caller)
         return None
 
     def withdraw(self, response: Response) -> Response:
@@ -151,11 +155,16 @@ class _Gate:
                 return _problem(400, str(error))
         allowed = self._users.allows(user, needs, dag_id)
         if not allowed or (known is None and request.url_rule and not request.path.startswith(PAGES)):
-            log.warning("%s %s refused: not allowed for %s", request.method, request.path, name)
+            log.warning("%s refused: not allowed for %r", _asked(), name)
             return _problem(403, f"The roles of '{name}' in Airflow do not allow this.")
         g.caller = name
-        log.info("%s %s by %s", request.method, request.path, g.caller)
+        log.info("%s by %s", _asked(), g.caller)
         return None
+
+
+def _asked() -> str:
+    """Return what is asked for, as one line for the log."""
+    return f"{request.method} {quote(request.path)}"
 
 
 def _host(origin: str) -> str | None:

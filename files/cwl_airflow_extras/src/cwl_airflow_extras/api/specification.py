@@ -62,6 +62,8 @@ def _describe(operation: dict[str, Any]) -> None:
     for parameter in operation.get("parameters", ()):
         if parameter["name"] == "run_id" and operation["operationId"].startswith("post_"):
             parameter["maxLength"] = LONGEST
+        if parameter["name"] == "page_size":
+            parameter |= {"minimum": 1, "maximum": 2**63 - 1}  # int64, which nobody would check
         if parameter["name"] == "state":
             parameter["enum"] = [state.value for state in DagRunState]
 
@@ -73,6 +75,9 @@ def _describe_bodies(paths: dict[str, Any]) -> None:
     legacy["token"] = {"type": "string", "description": "JSON Web Token of run_id and conf"}
     for parameter in paths["/wes/runs"]["post"]["parameters"]:
         parameter["required"] = parameter["name"] in ("workflow_params", "workflow_url", "workflow_attachment")
+        if parameter["name"] == "workflow_attachment":  # one or more, which Swagger 2.0 cannot say
+            del parameter["items"]
+            parameter["type"] = "file"
 
 
 def _describe_answers(definitions: dict[str, Any]) -> None:
