@@ -10,12 +10,12 @@ import zlib
 from urllib.parse import quote, quote_from_bytes
 
 import pytest
-from api import ADMIN
+from api import made_user
 from dags import DAGS, TMP, wait_for
 from forward import forwarded
 
 BASE = "/api/experimental"
-LOGIN = {"Authorization": f"Basic {base64.b64encode(ADMIN.encode()).decode()}"}
+LOGIN = {"Authorization": f"Basic {base64.b64encode(b'checks:checks-only').decode()}"}
 JSON = {"Content-Type": "application/json"}
 DOCUMENT = json.dumps(
     {"cwlVersion": "v1.2", "class": "CommandLineTool", "arguments": ["true"], "inputs": {}, "outputs": {}}
@@ -88,7 +88,7 @@ class Api:
 @pytest.fixture(scope="module")
 def api(host):
     """Return the API."""
-    with forwarded(host, 8081) as port:
+    with made_user(host, "checks", "Admin"), forwarded(host, 8081) as port:
         yield Api(port)
 
 
@@ -169,10 +169,16 @@ BODIES = {
 @pytest.mark.parametrize("body", BODIES)
 def test_a_job_that_cannot_be_read_is_refused(api, body):
     for login in (LOGIN, {}):
-        for content_type in ("application/json", "application/json; charset=utf-16", "text/plain", None):
-            headers = {**login} | ({"Content-Type": content_type} if content_type else {})
-            status, answer = api.ask("POST", "/dags/two-step/dag_runs", BODIES[body], headers)
-            assert 400 <= status < 500, (content_type, answer)
+        status, answer = api.ask("POST", "/dags/two-step/dag_runs", BODIES[body], login | JSON)
+        assert 400 <= status < 500, answer
+
+
+@pytest.mark.parametrize("content_type", ["application/json; charset=utf-16", "text/plain", "application/xml", "x", ""])
+def test_a_job_of_another_media_type_is_refused(api, content_type):
+    for body in (b'{"run_id": 1}', b"{", DEEP):
+        headers = {**LOGIN} | ({"Content-Type": content_type} if content_type else {})
+        status, answer = api.ask("POST", "/dags/two-step/dag_runs", body, headers)
+        assert status in (400, 415), answer
 
 
 @pytest.mark.parametrize(

@@ -50,7 +50,7 @@ class Problem(connexion.ProblemException):  # type: ignore[misc]  # connexion is
 
     def __init__(self, status: int, detail: str) -> None:
         """Answer with a status of HTTP and a message."""
-        super().__init__(status=status, title=HTTPStatus(status).phrase, detail=detail)
+        super().__init__(status=status, title=HTTPStatus(status).phrase, detail=f"{one_line(detail)}.")
 
 
 class Handlers(CWLApiBackend):  # type: ignore[misc]  # upstream is not typed
@@ -239,7 +239,7 @@ class Handlers(CWLApiBackend):  # type: ignore[misc]  # upstream is not typed
         try:
             dag = CWLDAG(dag_id=dag_id, workflow=workflow)
         except Exception as error:  # cwltool, schema-salad and YAML have their own
-            raise Problem(400, f"The document cannot be read: {one_line(error)}.") from error
+            raise Problem(400, f"The document cannot be read: {one_line(error)}") from error
         file.touch(exist_ok=False)
         made += [file, dag_id]
         file.write_text(DAG.format(workflow=workflow, dag_id=dag_id), encoding="utf-8")
