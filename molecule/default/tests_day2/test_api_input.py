@@ -103,7 +103,8 @@ def unchanged(host):
             f"mysql --skip-column-names --execute='{query}' | sort"
         )
 
-    host.check_output("install -d -o airflow -g cwl-data -m 2750 /var/lib/airflow/cwl/pickle/embedded")
+    folders = f"/var/lib/airflow/cwl/pickle/embedded {TMP}/@wes"
+    host.check_output(f"install -d -o airflow -g cwl-data -m 2750 {folders}")
     before = there()
     yield
     assert there() == before
@@ -346,5 +347,5 @@ def test_attachments_run(api, host):
         assert host.check_output(f"cat '{location.removeprefix('file://')}'") == text.decode()
         assert run_id in [run["run_id"] for run in json.loads(api.ask("GET", "/wes/runs")[1])["runs"]]
     finally:
-        host.run(f"rm -rf {DAGS}/{run_id}.py {TMP}/{run_id} /var/lib/airflow/cwl/outputs/{run_id}")
+        host.run(f"rm -rf {DAGS}/{run_id}.py {TMP}/@wes/{run_id} {TMP}/{run_id} /var/lib/airflow/cwl/outputs/{run_id}")
         host.run(f"airflow dags delete --yes {run_id}")

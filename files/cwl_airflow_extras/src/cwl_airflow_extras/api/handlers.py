@@ -42,6 +42,8 @@ from cwl_airflow.extensions.cwldag import CWLDAG
 
 dag = CWLDAG(workflow={workflow!r}, dag_id={dag_id!r})
 """
+#: Where documents are that come as attachments, below the folder for intermediate data. No DAG can have this name.
+ATTACHMENTS = "@wes"
 WES_STATES = {"queued": "QUEUED", "running": "RUNNING", "success": "COMPLETE", "failed": "EXECUTOR_ERROR"}
 
 
@@ -128,7 +130,7 @@ class Handlers(CWLApiBackend):  # type: ignore[misc]  # upstream is not typed
     def wes_run_workflow(self) -> Any:
         """Run a document that comes with its attachments, as a DAG of its own."""
         run_id = uuid.uuid4().hex
-        folder = Settings.of({}).tmp_folder / run_id / "attachments"
+        folder = Settings.of({}).tmp_folder / ATTACHMENTS / run_id
         uploads = request.files.getlist("workflow_attachment")
         try:
             job = strict_json.loads(_one("workflow_params"))
@@ -137,7 +139,7 @@ class Handlers(CWLApiBackend):  # type: ignore[misc]  # upstream is not typed
         if not isinstance(job, dict):
             raise Problem(400, "workflow_params must be an object.")
         with _all_or_nothing() as made:
-            made.append(folder.parent)
+            made.append(folder)
             try:
                 document = attachments.check_document(_one("workflow_url"), [upload.filename for upload in uploads])
                 attachments.save(uploads, folder)
