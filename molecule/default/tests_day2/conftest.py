@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 import pytest
+from api import made_user
 from dags import Dag
 
 
@@ -16,3 +17,17 @@ def dag(host, request):
         yield made
     finally:
         made.remove()
+
+
+@pytest.fixture
+def viewer(host):
+    """Return the login of a user who may only read."""
+    with made_user(host, "looks", "Viewer") as made:
+        yield made
+
+
+@pytest.fixture
+def user(host):
+    """Return the login of a user who may trigger and stop, but not add documents."""
+    with made_user(host, "uses", "User") as made:
+        yield made

@@ -10,36 +10,21 @@ import os
 import shlex
 import time
 import uuid
-from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import quote
 
 import jwt
 import pytest
+from api import ADMIN, API, curl, made_user
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 from dags import Dag, tool, wait_for
 
 DAG = "two-step"
-API = "http://127.0.0.1:8081/api/experimental"
 AIRFLOW = "http://127.0.0.1:8080"
 FRUIT = f"/var/lib/airflow/dags/{DAG}/inputs/fruit.txt"
 CONF = json.dumps({"job": {"text": {"class": "File", "path": FRUIT}}})
 KEY = Path(os.environ["MOLECULE_EPHEMERAL_DIRECTORY"]) / "jwt.pem"
-ADMIN = f"admin:{(Path(os.environ['CREDENTIALS']) / 'airflow_admin').read_text(encoding='utf-8').strip()}"
-
-
-def curl(host, url, *arguments, user=None, bearer=None, body=None):
-    """Ask from the host itself, and return status and answer."""
-    command = ["curl", "--silent", "--max-time", "60", "--write-out", "\n%{http_code}", *arguments]
-    if user:
-        command += ["--user", user]
-    if bearer:
-        command += ["--header", f"Authorization: Bearer {bearer}"]
-    if body is not None:
-        command += ["--header", "Content-Type: application/json", "--data", body]
-    answer, _, status = host.check_output(shlex.join([*command, url])).rpartition("\n")
-    return int(status), answer
 
 
 def sign(claims, key=None):
@@ -84,33 +69,6 @@ def run():
     return {"run_id": f"api-{uuid.uuid4()}", "conf": CONF}
 
 
-@contextmanager
-def login(host, name, role):
-    """Make a user of a role."""
-    host.check_output(
-        f"airflow users create --username {name} --password {name}-only --role {role} --firstname A --lastname B "
-        f"--email {name}@example.org"
-    )
-    try:
-        yield f"{name}:{name}-only"
-    finally:
-        host.check_output(f"airflow users delete --username {name}")
-
-
-@pytest.fixture
-def viewer(host):
-    """Return the login of a user who may only read."""
-    with login(host, "looks", "Viewer") as made:
-        yield made
-
-
-@pytest.fixture
-def user(host):
-    """Return the login of a user who may trigger and stop, but not add documents."""
-    with login(host, "uses", "User") as made:
-        yield made
-
-
 @pytest.fixture
 def narrow(host):
     """Return the login of a user who may see, trigger and stop the runs of one DAG."""
@@ -119,7 +77,7 @@ def narrow(host):
         host.check_output(
             f"airflow roles add-perms Narrow --resource DAG:{DAG} 'DAG Runs' --action can_read can_create can_edit"
         )
-        with login(host, "narrow", "Narrow") as made:
+        with made_user(host, "narrow", "Narrow") as made:
             yield made
     finally:
         host.check_output("airflow roles delete Narrow")

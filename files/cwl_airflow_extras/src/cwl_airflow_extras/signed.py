@@ -9,7 +9,8 @@ from airflow.configuration import conf
 from airflow.models import Variable
 
 from . import tokens
-from .accepted import Acceptance, NotAccepted, accept
+from .accepted import LAST_DATE, Acceptance, NotAccepted, accept
+from .api.names import check_run_id
 from .tokens import Key, Misconfigured, Refused
 
 log = logging.getLogger(__name__)
@@ -56,6 +57,10 @@ def accept_trigger(body: dict[str, Any], dag_id: str) -> tuple[str, Acceptance]:
     tokens.check_trigger(claims, unsigned, dag_id)
     if not isinstance(unsigned["run_id"], str):
         raise Refused("run_id is no text")
+    try:
+        check_run_id(unsigned["run_id"])
+    except ValueError as error:
+        raise Refused(f"{error}".rstrip(".")) from error
     used = _accept(token, claims, (dag_id, unsigned["run_id"]))
     return f"token of {claims.get('sub', 'the key')}", used
 
@@ -77,7 +82,7 @@ def accept_request(token: str, request: Any) -> tuple[str, Acceptance | None]:
 
 
 def _accept(token: str, claims: dict[str, Any], run: tuple[str, str] | None = None) -> Acceptance:
-    expires = None if claims.get("exp") is None else float(claims["exp"])
+    expires = None if claims.get("exp") is None else min(int(claims["exp"]), LAST_DATE)
     try:
         return accept(tokens.digest(token), expires, run)
     except NotAccepted as error:

@@ -22,6 +22,8 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 
 import jwt
 
+from . import strict_json
+
 #: Claims about a trigger token itself, beside those that equal the body.
 OWN_CLAIMS = frozenset({"exp", "nbf", "iat", "jti", "iss", "sub", "dag_id"})
 #: What a request token must say.
@@ -85,8 +87,11 @@ def claims_of(token: Any, key: Key, required: Iterable[str] = ()) -> dict[str, A
     options: Any = {"require": list(required), "verify_iat": False}
     try:
         claims: dict[str, Any] = jwt.decode(token, key.text, algorithms=[key.algorithm], options=options)
+        strict_json.check(claims)
     except (jwt.PyJWTError, ValueError, TypeError, OverflowError) as error:
         raise Refused(f"{error}".rstrip(".")) from error
+    except RecursionError as error:  # its head is read before its signature
+        raise Refused("the token is nested too deep") from error
     return claims
 
 
@@ -124,7 +129,10 @@ def check_request(
     if claims["method"] != method:
         raise Refused("the token is for another method")
     # Compared as the server understands them: clients write the same address in several ways.
-    signed = urlsplit(str(claims["path"]))
+    try:
+        signed = urlsplit(str(claims["path"]))
+    except ValueError as error:
+        raise Refused("the claim path is no path") from error
     if unquote(signed.path) != path or _pairs(signed.query) != _pairs(query):
         raise Refused("the token is for another path")
     if "sha256" in claims:

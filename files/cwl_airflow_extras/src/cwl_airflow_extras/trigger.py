@@ -33,7 +33,7 @@ def main(argv: list[str] | None = None) -> int:
     options = parser.parse_args(argv)
     try:
         json.loads(options.conf)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         parser.error(f"-c {options.conf}: not JSON: {error}")
     body = {"run_id": options.run, "conf": options.conf}
     if options.key:

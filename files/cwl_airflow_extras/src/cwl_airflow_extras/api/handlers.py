@@ -4,35 +4,41 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import uuid
-from collections.abc import Iterable
-from contextlib import suppress
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
 from http import HTTPStatus
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import connexion
+from airflow.api.common.delete_dag import delete_dag
 from airflow.api.common.mark_tasks import set_dag_run_state_to_failed
 from airflow.api.common.trigger_dag import trigger_dag
 from airflow.configuration import conf
 from airflow.exceptions import AirflowException, DagNotFound, DagRunAlreadyExists, ParamValidationError
 from airflow.models import DagBag, DagRun
-from airflow.models.base import ID_LEN
 from airflow.models.serialized_dag import SerializedDagModel
 from airflow.utils import timezone
-from airflow.utils.helpers import validate_key
 from airflow.utils.session import create_session
 from cwl_airflow.components.api.backend import CWLApiBackend
 from flask import g, request
-from sqlalchemy.exc import IntegrityError
+from sqlalchemy.exc import DataError, IntegrityError
 
+from .. import strict_json
 from ..callers import NOBODY, Caller, acting
 from ..engine.dag import CWLDAG
+from ..engine.embedded import text_of
 from ..engine.settings import Settings
 from ..gate import Refused
 from ..gate.job import check_job
+from ..gate.places import ATTACHMENTS
 from ..stopping import NotStopped, stop_run
+from . import attachments
+from .names import check_dag_id, check_run_id
+from .problems import one_line
 from .stop import CLEAN_DAG_RUN, target
 
 DAG = """\
@@ -48,7 +54,7 @@ class Problem(connexion.ProblemException):  # type: ignore[misc]  # connexion is
 
     def __init__(self, status: int, detail: str) -> None:
         """Answer with a status of HTTP and a message."""
-        super().__init__(status=status, title=HTTPStatus(status).phrase, detail=detail)
+        super().__init__(status=status, title=HTTPStatus(status).phrase, detail=f"{one_line(detail)}.")
 
 
 class Handlers(CWLApiBackend):  # type: ignore[misc]  # upstream is not typed
@@ -76,13 +82,14 @@ class Handlers(CWLApiBackend):  # type: ignore[misc]  # upstream is not typed
         state: str | None = None,
     ) -> Any:
         """Return runs with the states of their tasks, those that queue as well."""
+        at = _time(execution_date) if execution_date else None
         with create_session() as session:
             runs = DagRun.find(dag_id=dag_id, run_id=run_id, state=state, session=session)
             return {
                 "dag_runs": [
                     _described(run, run.get_task_instances(session=session))
                     for run in runs
-                    if not execution_date or execution_date == run.execution_date.isoformat()
+                    if at is None or at == run.execution_date
                 ]
             }
 
@@ -94,7 +101,7 @@ class Handlers(CWLApiBackend):  # type: ignore[misc]  # upstream is not typed
         """Trigger a DAG, or stop a run."""
         if dag_id == CLEAN_DAG_RUN:
             return self._stop(run_id, conf)
-        return self._trigger(dag_id, run_id, {"job": {}} if conf is None else conf)
+        return self._trigger(dag_id, run_id, _settings(conf))
 
     def post_dag_runs_legacy(self, dag_id: str) -> Any:
         """Trigger a DAG, as Airflow's experimental API did."""
@@ -105,10 +112,13 @@ class Handlers(CWLApiBackend):  # type: ignore[misc]  # upstream is not typed
 
     def post_dags_dag_runs(self, dag_id: str, run_id: str, conf: Any = None) -> Any:
         """Add a DAG unless it is there, and trigger it in place of a run of the same name."""
-        with suppress(FileExistsError):
-            self._write_dag(dag_id)
-        _stop_run(dag_id, run_id)
-        return self.post_dag_runs(dag_id, run_id, conf)
+        _check_run(run_id)
+        settings = _settings(conf)
+        with _all_or_nothing() as made:
+            with suppress(FileExistsError):
+                self._write_dag(dag_id, made)
+            _stop_run(dag_id, run_id)
+            return self._trigger(dag_id, run_id, settings)
 
     def wes_get_service_info(self) -> Any:
         """Return what runs here."""
@@ -122,14 +132,30 @@ class Handlers(CWLApiBackend):  # type: ignore[misc]  # upstream is not typed
     def wes_run_workflow(self) -> Any:
         """Run a document that comes with its attachments, as a DAG of its own."""
         run_id = uuid.uuid4().hex
+        folder = Settings.of({}).tmp_folder / ATTACHMENTS / run_id
+        uploads = request.files.getlist("workflow_attachment")
         try:
-            _, body = self.wes_collect_attachments(run_id)
-        except (ValueError, OSError) as error:
-            raise Problem(400, str(error)) from error
-        job = {name: value for name, value in body["workflow_params"].items() if name not in ("id", "__id")}
-        self._make_dag(run_id, body["workflow_url"])
-        self._trigger(run_id, run_id, {"job": job})
+            job = strict_json.loads(_one("workflow_params"))
+        except ValueError as error:
+            raise Problem(400, f"workflow_params cannot be read: {error}.") from error
+        if not isinstance(job, dict):
+            raise Problem(400, "workflow_params must be an object.")
+        with _all_or_nothing() as made:
+            made.append(folder)
+            try:
+                document = attachments.check_document(_one("workflow_url"), [upload.filename for upload in uploads])
+                attachments.save(uploads, folder)
+            except ValueError as error:
+                raise Problem(400, str(error)) from error
+            self._make_dag(run_id, f"{folder}/{document}", made)
+            self._trigger(run_id, run_id, {"job": attachments.placed(job, folder)})
         return {"run_id": run_id}
+
+    def wes_list_runs(self, page_size: int | None = None, page_token: str | None = None) -> Any:
+        """Return the states of all runs, on one page."""
+        with create_session() as session:
+            runs = DagRun.find(session=session)
+            return {"runs": [{"run_id": run.run_id, "state": WES_STATES[run.state]} for run in runs]}
 
     def wes_get_run_status(self, run_id: str) -> Any:
         """Return the state of a run."""
@@ -138,20 +164,25 @@ class Handlers(CWLApiBackend):  # type: ignore[misc]  # upstream is not typed
     def wes_get_run_log(self, run_id: str) -> Any:
         """Return a run with its outputs, if it has some yet."""
         run = _wes_run(run_id)
-        report = run.get_task_instance("CWLJobGatherer").xcom_pull(task_ids="CWLJobGatherer")
+        tasks = run.get_task_instances()
+        job = (run.conf or {}).get("job")
+        times = {"start_time": _iso(run.start_date), "end_time": _iso(run.end_date)}
         return {
             "run_id": run_id,
-            "request": {"workflow_params": run.conf["job"]},
+            "request": {"workflow_params": job if isinstance(job, dict) else {}},
             "state": WES_STATES[run.state],
-            "run_log": {"name": run_id, "start_time": _iso(run.start_date), "end_time": _iso(run.end_date)},
-            "task_logs": [{"name": task.task_id} for task in run.get_task_instances()],
-            "outputs": json.loads(Path(report).read_text(encoding="utf-8")) if report else {},
+            "run_log": {"name": run_id} | {name: time for name, time in times.items() if time},
+            "task_logs": [{"name": task.task_id} for task in tasks],
+            "outputs": _outputs(tasks),
         }
 
     def wes_cancel_run(self, run_id: str) -> Any:
         """Mark a run as failed, which ends what it runs, on whichever worker."""
         _wes_run(run_id)
-        set_dag_run_state_to_failed(dag=SerializedDagModel.get_dag(run_id), run_id=run_id, commit=True)
+        dag = SerializedDagModel.get_dag(run_id)
+        if dag is None:
+            raise Problem(409, f"The DAG of run '{run_id}' is gone: cwl-airflow-stop stops the run.")
+        set_dag_run_state_to_failed(dag=dag, run_id=run_id, commit=True)
         return {"run_id": run_id}
 
     def _stop(self, run_id: str | None, conf: Any) -> Any:
@@ -163,21 +194,14 @@ class Handlers(CWLApiBackend):  # type: ignore[misc]  # upstream is not typed
         _stop_run(dag_id, of_run)
         return {
             "dag_id": CLEAN_DAG_RUN,
-            "run_id": run_id,
+            "run_id": run_id or f"manual__{began}",
             "execution_date": began,
             "start_date": began,
             "state": "success",
         }
 
-    def _trigger(self, dag_id: str, run_id: str | None, conf: Any) -> Any:
-        try:
-            settings = json.loads(conf) if isinstance(conf, str) else conf
-        except ValueError as error:
-            raise Problem(400, f"conf is not JSON: {error}") from error
-        if not isinstance(settings, dict):
-            raise Problem(400, 'conf must be an object like {"job": …}.')
-        if run_id and len(run_id) > ID_LEN:
-            raise Problem(400, f"run_id has more than {ID_LEN} characters.")
+    def _trigger(self, dag_id: str, run_id: str | None, settings: dict[str, Any]) -> Any:
+        _check_run(run_id)
         caller = g.get("rights", NOBODY)
         _check_job(dag_id, settings, caller)
         try:
@@ -187,57 +211,51 @@ class Handlers(CWLApiBackend):  # type: ignore[misc]  # upstream is not typed
             raise Problem(404, f"There is no DAG '{dag_id}'.") from error
         except (DagRunAlreadyExists, IntegrityError) as error:
             raise Problem(409, f"DAG '{dag_id}' has a run '{run_id}' already.") from error
+        except DataError as error:  # Airflow's column for it is a BLOB
+            raise Problem(413, "conf has more than 64 KiB, which Airflow's database cannot store.") from error
         except (AirflowException, ParamValidationError, ValueError) as error:
             raise Problem(400, str(error)) from error
         return _reference(run)
 
     def _add_dag(self, dag_id: str) -> Any:
         try:
-            return self._write_dag(dag_id)
+            with _all_or_nothing() as made:
+                return self._write_dag(dag_id, made)
         except FileExistsError as error:
             raise Problem(409, f"There is a DAG '{dag_id}' already.") from error
 
-    def _write_dag(self, dag_id: str) -> dict[str, str]:
+    def _write_dag(self, dag_id: str, made: list[str | Path]) -> dict[str, str]:
         """Write the document of the request and its DAG file.
 
+        :param made: what is there now and was not before is added to it, see `_all_or_nothing`.
         :raises FileExistsError: one of them is there, or the DAG in another file.
         """
-        _check_name(dag_id)
-        document, content = request.files.get("workflow"), request.form.get("workflow_content")
-        if (document is None) == (content is None):
-            raise Problem(400, "The request must have either 'workflow' or 'workflow_content'.")
-        if _file(dag_id).exists() or SerializedDagModel.has_dag(dag_id):
-            raise FileExistsError(dag_id)
-        if document is None:
-            return self._make_dag(dag_id, str(content))
+        _check_dag(dag_id)
+        text = _document()
         path = _folder() / f"{dag_id}.cwl"
-        with path.open("xb") as stream:
-            document.save(stream)
-        try:
-            return self._make_dag(dag_id, str(path))
-        except BaseException:
-            path.unlink()
-            raise
+        if _file(dag_id).exists() or path.exists() or SerializedDagModel.has_dag(dag_id):
+            raise FileExistsError(dag_id)
+        path.touch(exist_ok=False)
+        made.append(path)
+        path.write_bytes(text)
+        return self._make_dag(dag_id, str(path), made)
 
-    def _make_dag(self, dag_id: str, workflow: str) -> dict[str, str]:
+    def _make_dag(self, dag_id: str, workflow: str, made: list[str | Path]) -> dict[str, str]:
         """Write a DAG file, and let Airflow know the DAG now, which its scheduler reads within seconds."""
         file = _file(dag_id)
         try:
             dag = CWLDAG(dag_id=dag_id, workflow=workflow)
         except Exception as error:  # cwltool, schema-salad and YAML have their own
-            raise Problem(400, f"The document cannot be read: {' '.join(str(error).split())}") from error
+            raise Problem(400, f"The document cannot be read: {one_line(error)}") from error
         file.touch(exist_ok=False)
-        try:
-            file.write_text(DAG.format(workflow=workflow, dag_id=dag_id), encoding="utf-8")
-            dag.fileloc = str(file)
-            bag = DagBag(dag_folder=os.devnull, include_examples=False)
-            bag.bag_dag(dag=dag, root_dag=dag)
-            bag.sync_to_db()
-            if bag.import_errors:
-                raise Problem(500, f"DAG '{dag_id}' cannot be stored: the log of the service says why.")
-        except BaseException:
-            file.unlink()
-            raise
+        made += [file, dag_id]
+        file.write_text(DAG.format(workflow=workflow, dag_id=dag_id), encoding="utf-8")
+        dag.fileloc = str(file)
+        bag = DagBag(dag_folder=os.devnull, include_examples=False)
+        bag.bag_dag(dag=dag, root_dag=dag)
+        bag.sync_to_db()
+        if bag.import_errors:
+            raise Problem(500, f"DAG '{dag_id}' cannot be stored: the log of the service says why.")
         return {"dag_id": dag_id, "cwl_path": workflow, "dag_path": str(file)}
 
 
@@ -253,6 +271,26 @@ def _check_job(dag_id: str, conf: dict[str, Any], caller: Caller) -> None:
         pass  # the first task says so, on a host that has the files
 
 
+@contextmanager
+def _all_or_nothing() -> Iterator[list[str | Path]]:
+    """Remove what a request made if it is not answered as it was meant.
+
+    What is made belongs into the list: paths of files and folders, and the ids of DAGs that Airflow knows.
+    """
+    made: list[str | Path] = []
+    try:
+        yield made
+    except BaseException:
+        for one in made:
+            if isinstance(one, Path):
+                shutil.rmtree(one) if one.is_dir() else one.unlink(missing_ok=True)
+        for one in made:
+            if isinstance(one, str):
+                with suppress(AirflowException):  # Airflow did not know it yet
+                    delete_dag(one)
+        raise
+
+
 def _folder() -> Path:
     return Path(conf.get("core", "dags_folder"))
 
@@ -261,13 +299,64 @@ def _file(dag_id: str) -> Path:
     return _folder() / f"{dag_id}.py"
 
 
-def _check_name(dag_id: str) -> None:
+def _check_dag(dag_id: str) -> None:
+    try:
+        check_dag_id(dag_id)
+    except ValueError as error:
+        raise Problem(400, str(error)) from error
     if dag_id == CLEAN_DAG_RUN:
         raise Problem(400, f"dag_id: '{CLEAN_DAG_RUN}' stops a run and cannot be a DAG.")
+
+
+def _check_run(run_id: str | None) -> None:
     try:
-        validate_key(dag_id)
-    except AirflowException as error:
-        raise Problem(400, f"dag_id: {error}") from error
+        check_run_id(run_id or "")
+    except ValueError as error:
+        raise Problem(400, str(error)) from error
+
+
+def _settings(conf: Any) -> dict[str, Any]:
+    """Return the configuration of a run, which may come as text."""
+    try:
+        settings = strict_json.loads(conf) if isinstance(conf, str) else conf
+    except ValueError as error:
+        raise Problem(400, f"conf cannot be read: {error}.") from error
+    if settings is None:
+        return {"job": {}}
+    if not isinstance(settings, dict):
+        raise Problem(400, 'conf must be an object like {"job": …}.')
+    return settings
+
+
+def _one(field: str) -> str:
+    """Return the only value of a field of the form."""
+    values = request.form.getlist(field)
+    if len(values) != 1:
+        raise Problem(400, f"The request must have one '{field}'.")
+    return str(values[0])
+
+
+def _document() -> bytes:
+    """Return the document that the request adds."""
+    files, texts = request.files.getlist("workflow"), request.form.getlist("workflow_content")
+    if len(files) + len(texts) != 1:
+        raise Problem(400, "The request must have either one 'workflow' or one 'workflow_content'.")
+    if files:
+        return bytes(files[0].read())
+    try:
+        text = text_of(str(texts[0]))
+    except ValueError as error:
+        raise Problem(400, str(error)) from error
+    if text is None:
+        raise Problem(400, "workflow_content must be base64 of a document that gzip or zlib compressed.")
+    return text.encode()
+
+
+def _time(text: str) -> Any:
+    try:
+        return timezone.parse(text)
+    except (ValueError, OverflowError) as error:
+        raise Problem(400, "execution_date must be a time like 2024-01-31T12:00:00+00:00.") from error
 
 
 def _stop_run(dag_id: str, run_id: str) -> None:
@@ -281,6 +370,16 @@ def _wes_run(run_id: str) -> Any:
     for run in DagRun.find(dag_id=run_id, run_id=run_id):
         return run
     raise Problem(404, f"There is no run '{run_id}'.")
+
+
+def _outputs(tasks: list[Any]) -> Any:
+    """Return the outputs of a run, if it has some yet and they are still there."""
+    for task in tasks:
+        if task.task_id == "CWLJobGatherer":
+            report = task.xcom_pull(task_ids=task.task_id)
+            with suppress(OSError, ValueError):
+                return json.loads(Path(report).read_text(encoding="utf-8")) if isinstance(report, str) else {}
+    return {}
 
 
 def _iso(time: Any) -> str | None:

@@ -4,32 +4,31 @@ from __future__ import annotations
 
 import json
 import logging
-from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 import connexion
-import cwl_airflow
-import yaml
 from airflow import settings
+from connexion.apps.flask_app import FlaskJSONProvider
 from connexion.resolver import Resolver
 from flask import Flask, Response, g, request
 
-from .. import adapter  # noqa: F401  # before anything of upstream's
+from .. import adapter, strict_json  # noqa: F401  # before anything of upstream's
 from ..accepted import create_tables
 from ..callers import Caller, everything
 from ..signed import accept_request, accept_trigger, bearer, is_configured
 from ..tokens import SAFE_METHODS, Refused
+from .limits import LARGEST_JOB, LARGEST_UPLOAD
+from .names import check_name
+from .problems import PROBLEM, described
+from .specification import specification
 from .stop import CLEAN_DAG_RUN, target
 from .users import Need, Users
+from .validation import VALIDATORS
 
 log = logging.getLogger(__name__)
 
 BASE = "/api/experimental"
-SPECIFICATION = Path(cwl_airflow.__file__).parent / "components/api/openapi/swagger_configuration.yaml"
-#: Bytes. A document with its attachments or a job, and a job with a token: before anybody is known it is smaller.
-LARGEST_UPLOAD = 64 * 2**20
-LARGEST_JOB = 2**20
 
 READ_DAG, READ_RUN = Need("GET", "dag"), Need("GET", "run")
 TRIGGER, STOP, ADD = Need("POST", "run"), Need("PUT", "run"), Need("POST", "document")
@@ -69,20 +68,28 @@ def create_app(handlers: Any = None) -> Flask:
 
         handlers = Handlers()
     create_tables()
-    specification = yaml.safe_load(SPECIFICATION.read_text(encoding="utf-8"))
-    body = specification["paths"]["/dags/{dag_id}/dag_runs"]["post"]["parameters"][1]["schema"]
-    del body["properties"]["conf"]["type"]  # it may be an object as well
     served = connexion.FlaskApp(__name__)
-    served.add_api(specification, resolver=Resolver(lambda name: getattr(handlers, name)))
     app: Flask = served.app
+    # Whoever asks for a DAG without a name is not to be sent to another operation.
+    app.url_map.merge_slashes = False
+    find = Resolver(lambda name: getattr(handlers, name))
+    served.add_api(specification(), resolver=find, validator_map=VALIDATORS)
+    app.json = _Json(app)
     app.config["MAX_CONTENT_LENGTH"] = LARGEST_UPLOAD
     gate = _Gate(Users())
     app.before_request(gate.admit)
     app.after_request(gate.withdraw)
     app.teardown_appcontext(lambda _error: settings.Session.remove())
-    # What was read until now began a transaction, and the process that gunicorn forks from would keep it open.
+    # What was read until now began a transaction, which nobody would end.
     settings.Session.remove()
     return app
+
+
+class _Json(FlaskJSONProvider):  # type: ignore[misc]  # connexion is not typed
+    """What reads the bodies of requests."""
+
+    def loads(self, s: str | bytes, **_: Any) -> Any:
+        return strict_json.loads(s)
 
 
 class _Gate:
@@ -95,21 +102,20 @@ class _Gate:
         """Answer a request that may not go on: 401 if nobody is known to ask, 403 if they may not."""
         # A browser sends along the password that it keeps, whichever page the request comes from.
         origin = request.headers.get("Origin")
-        if origin and request.method not in SAFE_METHODS and urlsplit(origin).netloc != request.host:
-            return _problem(403, "Forbidden", "The request comes from a page of another site.")
-        # Which one counts is for the handlers to say, and what a user may do must not depend on it.
-        if any(len(values) > 1 for _, values in request.args.lists()):
-            return _problem(400, "Bad Request", "A parameter is given twice.")
+        if origin and request.method not in SAFE_METHODS and _host(origin) != request.host:
+            return _problem(403, "The request comes from a page of another site.")
+        if wrong := _malformed():
+            return _problem(400, wrong)
         token, login, user = bearer(request), request.authorization, None
         if login and login.type == "basic" and login.username and login.password:
             user = self._users.log_in(login.username, login.password)
             if user is None:
-                log.warning("%s %s refused: login of %r", request.method, request.path, login.username)
+                log.warning("%s refused: login of %r", _asked(), login.username)
                 return _unknown("User or password is wrong.")
         known = user is not None or token is not None  # a token is checked before the body is read
         if _operation() == TRIGGER_OPERATION and not known and not 0 < (request.content_length or 0) <= LARGEST_JOB:
             detail = f"Without a login the body must have 1 to {LARGEST_JOB} bytes, and say so (Content-Length)."
-            return _problem(413, "Content Too Large", detail)
+            return _problem(413, detail)
         try:
             if token is not None:
                 g.caller, g.used = accept_request(token, request)
@@ -122,9 +128,9 @@ class _Gate:
             else:
                 return self._admit_user(user, login.username)
         except Refused as error:
-            log.warning("%s %s refused: %s", request.method, request.path, error)
-            return _problem(403, "Forbidden", f"Token refused: {error}.")
-        log.info("%s %s by %s", request.method, request.path, g.caller)
+            log.warning("%s refused: %s", _asked(), error)
+            return _problem(403, f"Token refused: {error}.")
+        log.info("%s by %s", _asked(), g.caller)
         return None
 
     def withdraw(self, response: Response) -> Response:
@@ -149,14 +155,41 @@ class _Gate:
             try:
                 needs, dag_id = (STOP,), _stopped(operation)
             except ValueError as error:
-                return _problem(400, "Bad Request", str(error))
+                return _problem(400, str(error))
         allowed = self._users.allows(user, needs, dag_id)
         if not allowed or (known is None and request.url_rule and not request.path.startswith(PAGES)):
-            log.warning("%s %s refused: not allowed for %s", request.method, request.path, name)
-            return _problem(403, "Forbidden", f"The roles of '{name}' in Airflow do not allow this.")
+            log.warning("%s refused: not allowed for %r", _asked(), name)
+            return _problem(403, f"The roles of '{name}' in Airflow do not allow this.")
         g.caller, g.rights = name, self._users.caller(user)
-        log.info("%s %s by %s", request.method, request.path, g.caller)
+        log.info("%s by %s", _asked(), g.caller)
         return None
+
+
+def _asked() -> str:
+    """Return what is asked for, as one line for the log."""
+    return f"{request.method} {quote(request.path)}"
+
+
+def _host(origin: str) -> str | None:
+    try:
+        return urlsplit(origin).netloc
+    except ValueError:
+        return None
+
+
+def _malformed() -> str | None:
+    """Say what is wrong with the parameters of a request, whatever it is for."""
+    # Which one counts is for the handlers to say, and what a user may do must not depend on it.
+    if any(len(values) > 1 for _, values in request.args.lists()):
+        return "A parameter is given twice."
+    try:
+        for name, value in [*(request.view_args or {}).items(), *request.args.items()]:
+            check_name("A parameter", name)
+            if name != "conf":
+                check_name(name, value)
+    except ValueError as error:
+        return str(error)
+    return None
 
 
 def _operation() -> str:
@@ -182,14 +215,12 @@ def _stopped(operation: str) -> str:
 
 
 def _unknown(detail: str) -> Response:
-    response = _problem(401, "Unauthorized", detail)
+    response = _problem(401, detail)
     response.headers.add("WWW-Authenticate", 'Basic realm="CWL API", charset="UTF-8"')
     if is_configured():
         response.headers.add("WWW-Authenticate", "Bearer")
     return response
 
 
-def _problem(status: int, title: str, detail: str) -> Response:
-    # RFC 9457, as connexion answers.
-    body = {"type": "about:blank", "title": title, "status": status, "detail": detail}
-    return Response(json.dumps(body), status, mimetype="application/problem+json")
+def _problem(status: int, detail: str) -> Response:
+    return Response(json.dumps(described(status, detail)), status, mimetype=PROBLEM)

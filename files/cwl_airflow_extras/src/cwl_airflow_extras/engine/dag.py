@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import base64
 import hashlib
-import zlib
 from collections.abc import Mapping
 from contextlib import suppress
 from copy import deepcopy
@@ -18,6 +16,7 @@ from ..gate import Refused
 from ..gate.job import check_folder
 from ..gate.places import EMBEDDED
 from . import plans
+from .embedded import text_of
 from .files import replace
 from .folders import folders, mark
 from .jobs import named_folders
@@ -36,15 +35,15 @@ def source_of(workflow: str | Path, folder: Path) -> str:
     """Return path or URL of a document, which is written to `folder` if it was given as compressed text.
 
     :param workflow: path, URL, or base64 of the document's text compressed by gzip or zlib.
+    :raises ValueError: the text is too large, or not UTF-8.
     """
     workflow = str(workflow)
-    try:
-        text = zlib.decompress(base64.b64decode(workflow, validate=True), wbits=zlib.MAX_WBITS | 32)
-    except (ValueError, zlib.error):
+    text = text_of(workflow)
+    if text is None:
         return workflow
-    file = folder / EMBEDDED / f"{hashlib.sha256(text).hexdigest()}.cwl"
+    file = folder / EMBEDDED / f"{hashlib.sha256(text.encode()).hexdigest()}.cwl"
     if not file.exists():
-        replace(file, text.decode("utf-8"))
+        replace(file, text)
     return str(file)
 
 

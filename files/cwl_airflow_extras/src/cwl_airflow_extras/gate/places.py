@@ -43,8 +43,8 @@ AIRFLOW = frozenset(
 )
 #: Folder with documents that came as text, in that of what is kept of documents.
 EMBEDDED = "embedded"
-#: Folder with what came in one request with a document, in that of the DAG's runs.
-ATTACHMENTS = "attachments"
+#: Where documents are that come as attachments, by DAG, in the folder for intermediate data. No DAG can have this name.
+ATTACHMENTS = "@wes"
 #: Bytes of a Python file in which it shows whether it is a DAG file.
 HEAD = 2**20
 
@@ -208,7 +208,7 @@ class Gate:
             roots.append(places.outputs)
         roots += [places.outputs / dag_id for dag_id in {self.dag_id, *(self.reads or ())} if dag_id]
         if self.dag_id:
-            roots.append(places.tmp / self.dag_id / ATTACHMENTS)
+            roots.append(places.tmp / ATTACHMENTS / self.dag_id)
         return [_root(each) for each in [*roots, self.folder] if each]
 
     @cached_property
