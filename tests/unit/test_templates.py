@@ -348,7 +348,7 @@ def test_what_the_site_says_of_queues_and_workers_wins() -> None:
 
 def test_only_services_that_compile_code_may_run_it() -> None:
     may = {service for service in SERVICES if "MemoryDenyWriteExecute" not in unit(_plain_unit(service))}
-    assert may == {"scheduler", "worker"}
+    assert may == {"worker"}
 
 
 def _plain_unit(service: str) -> str:

@@ -22,7 +22,7 @@ from cwltool.workflow import Workflow, default_make_tool
 from schema_salad.fetcher import DefaultFetcher
 from schema_salad.ref_resolver import Loader, file_uri
 
-from . import cache
+from . import cache, javascript
 from .plans import LAST, Need, Plan, Task, task_ids
 from .steps import StepByStep
 
@@ -80,7 +80,7 @@ def load(
     """Load a document.
 
     :param source: path or URL, with ``#name`` for one process of several.
-    :param settings: cwltool's options by name.
+    :param settings: cwltool's options by name, and ``javascript_socket`` (see `javascript.use`).
     :param overrides: what a job says under ``cwltool:overrides``.
     :param validate: whether to check it; false for what was checked before.
     :param part: make only what is needed of a workflow to run a step, `plans.FIRST` or `plans.LAST`; most of the time
@@ -97,6 +97,8 @@ def load(
             texts[url] = hashlib.sha256(text.encode()).hexdigest()
             return text
 
+    # Nothing evaluates JavaScript before there is a document.
+    javascript.use((settings or {}).get("javascript_socket"))
     context = LoadingContext(dict(settings or {}))
     context.fetcher_constructor = Recorder
     context.do_validate = validate
