@@ -30,6 +30,7 @@ function attend() {
       worker.postMessage(line);
     })
     .on("close", () => process.exit());
+  process.stdout.on("error", () => process.exit()); // the client is gone
   reply('"ready"');
 }
 
