@@ -159,10 +159,17 @@ def test_one_process_is_used_again_while_it_is_young(
     wait_until(lambda: service.running() == 1, "the old one did not end")
 
 
-def test_what_takes_too_long_is_ended_with_its_process(service: Service, engine: javascript.Engine) -> None:
+ESCAPE = "{var process = globalThis.constructor.constructor('return process')(); %s}"
+SLEEP = "process.mainModule.require('child_process').execFileSync('sleep', ['30']);"
+
+
+@pytest.mark.parametrize("expression", ["{while (true);}", ESCAPE % SLEEP])
+def test_what_takes_too_long_is_ended_with_its_process(
+    service: Service, engine: javascript.Engine, expression: str
+) -> None:
     began = time.monotonic()
     with pytest.raises(JavascriptException, match="killed after 1 seconds"):
-        engine.eval("{while (true);}", timeout=1)
+        engine.eval(expression, timeout=1)
     assert time.monotonic() - began < 5
     wait_until(lambda: service.running() == 0, "Node.js goes on")
     assert engine.eval("1") == 1
@@ -185,9 +192,6 @@ def test_an_answer_has_a_bound(engine: javascript.Engine, monkeypatch: pytest.Mo
     assert len(str(engine.eval(f"'x'.repeat({2**20 - 100})"))) == 2**20 - 100
     with pytest.raises(JavascriptException, match="more than 1 MiB"):
         engine.eval(f"'x'.repeat({2**20})")
-
-
-ESCAPE = "{var process = globalThis.constructor.constructor('return process')(); %s}"
 
 
 def test_what_ends_its_process_is_told_where_to_look(engine: javascript.Engine) -> None:

@@ -12,7 +12,9 @@ function attend() {
   worker.stdout.resume(); // of JavaScript that found a way to write there: nobody's
   worker.stderr.resume();
   const reply = (line) => process.stdout.write(line + "\n");
-  const wait = () => setTimeout(() => process.exit(), LIFETIME * 1000);
+  // Not process.exit(), which waits for the other thread to stop.
+  const end = () => process.kill(process.pid, "SIGTERM");
+  const wait = () => setTimeout(end, LIFETIME * 1000);
   let idle = wait();
   worker.on("message", (line) => {
     idle = wait();
@@ -29,8 +31,8 @@ function attend() {
       clearTimeout(idle);
       worker.postMessage(line);
     })
-    .on("close", () => process.exit());
-  process.stdout.on("error", () => process.exit()); // the client is gone
+    .on("close", end);
+  process.stdout.on("error", end);
   reply('"ready"');
 }
 
