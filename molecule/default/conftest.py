@@ -11,7 +11,7 @@ import pytest
 SERVICES = [
     f"airflow-{service}" for service in ("webserver", "scheduler", "worker", "flower", "cwl-api", "cwl-reports")
 ]
-UNITS = [*SERVICES, "mariadb", "rabbitmq-server", "docker"]
+UNITS = [*SERVICES, "airflow-cwl-javascript.socket", "mariadb", "rabbitmq-server", "docker"]
 
 
 @pytest.hookimpl(hookwrapper=True)

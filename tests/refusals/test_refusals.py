@@ -55,6 +55,12 @@ Refused = Callable[..., str]
         ({"base_minimum_memory": 99999999}, ["base_minimum_memory asks for 99999999", HOST]),
         ({"base_minimum_disk": 999999999}, ["base_minimum_disk asks for 999999999", HOST]),
         ({"base_ca_certificates": ["/nowhere.pem"]}, ["base_ca_certificates names '/nowhere.pem'"]),
+        ({"cwl_airflow_javascript_memory": 64}, ["cwl_airflow_javascript_memory is 64", "at least 128"]),
+        ({"cwl_airflow_javascript_processes": 0}, ["cwl_airflow_javascript_processes is 0", "at least 1"]),
+        (
+            {"cwl_airflow_config": {"javascript_socket": ""}},
+            ["cwl_airflow_config has javascript_socket ''", "/run/airflow-cwl-javascript.socket"],
+        ),
         ({"cwl_airflow_data_paths": [{"path": "/data/none"}]}, ["cwl_airflow_data_paths has '/data/none'", HOST]),
         ({"cwl_airflow_data_paths": [{"path": "/etc/x"}]}, ["cwl_airflow_data_paths has '/etc/x'", "/data"]),
         ({"cwl_airflow_data_paths": [{"path": "/"}]}, ["cwl_airflow_data_paths has '/'", "holds data only"]),

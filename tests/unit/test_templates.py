@@ -287,6 +287,11 @@ def test_systemd_accepts_the_unit(tmp_path: Path, service: str) -> None:
     # What is not on this machine: the program, its user and its files.
     text = text.replace("/opt/airflow/bin/airflow", "/bin/true").replace("EnvironmentFile=/", "EnvironmentFile=-/")
     path.write_text(text, encoding="utf-8")
+    assert complaints(path) == []
+
+
+def complaints(path: Path) -> list[str]:
+    """Return what systemd says of a unit."""
     try:
         done = subprocess.run(
             ["systemd-analyze", "verify", "--man=no", "--recursive-errors=no", str(path)],
@@ -296,8 +301,7 @@ def test_systemd_accepts_the_unit(tmp_path: Path, service: str) -> None:
         )
     except FileNotFoundError:
         pytest.skip("systemd-analyze is not on this machine")
-    complaints = [line for line in done.stderr.splitlines() if path.name in line]
-    assert complaints == []
+    return [line for line in done.stderr.splitlines() if path.name in line]
 
 
 def test_the_worker_listens_to_its_queues() -> None:
@@ -348,7 +352,7 @@ def test_what_the_site_says_of_queues_and_workers_wins() -> None:
 
 def test_only_services_that_compile_code_may_run_it() -> None:
     may = {service for service in SERVICES if "MemoryDenyWriteExecute" not in unit(_plain_unit(service))}
-    assert may == {"scheduler", "worker"}
+    assert may == {"worker"}
 
 
 def _plain_unit(service: str) -> str:
@@ -388,6 +392,42 @@ def test_a_units_own_environment_survives(value: str) -> None:
     units = {"site": {"description": "Site", "command": "airflow site", "environment": {"SITE_VALUE": value}}}
     settings = unit(render("airflow", "unit.service.j2", item="site", airflow_extra_units=units))
     assert words(settings["Environment"][0]) == [f"SITE_VALUE={value}"]
+
+
+def test_the_engine_looks_for_javascript_where_its_unit_listens() -> None:
+    config = configparser.ConfigParser()
+    config.read_string(render("airflow", "airflow.cfg.j2", **site()))
+    (address,) = unit(render("cwl_airflow", "javascript.socket.j2"))["ListenStream"]
+    assert config.get("cwl", "javascript_socket") == address
+    assert Path(address).name == "airflow-cwl-javascript.socket"  # the engine says so if nobody answers
+
+
+def test_the_unit_of_javascript_runs_the_script_of_the_release() -> None:
+    settings = unit(render("cwl_airflow", "javascript@.service.j2"))
+    paths = words(" ".join(settings["BindReadOnlyPaths"]))
+    script = paths[-1].removeprefix("/opt/airflow/lib/python3.11/site-packages/").removesuffix(":/javascript.js")
+    assert (REPOSITORY / "files/cwl_airflow_extras/src" / script).is_file()
+    command = words(settings["ExecStart"][0])
+    assert (command[0], command[-1]) == ("/usr/bin/node", "/javascript.js")
+    assert not any(path.startswith(("/etc", "/var", "/run")) for path in paths)
+    assert {"User", "Group", "SupplementaryGroups", "EnvironmentFile"} & set(settings) == set()
+
+
+@pytest.mark.parametrize("suffix", [".socket", "@.service"])
+def test_systemd_accepts_the_units_of_javascript(tmp_path: Path, suffix: str) -> None:
+    for each in (".socket", "@.service"):
+        (tmp_path / f"airflow-cwl-javascript{each}").write_text(
+            render("cwl_airflow", f"javascript{each}.j2").replace("SocketGroup=airflow", "SocketGroup=root"),
+            encoding="utf-8",
+        )
+    assert complaints(tmp_path / f"airflow-cwl-javascript{suffix}") == []
+
+
+@pytest.mark.parametrize(
+    ("groups", "runs"), [(["worker"], True), (["flower", "cwl_api"], True), (["webserver"], False)]
+)
+def test_javascript_runs_where_documents_are_read(groups: list[str], runs: bool) -> None:
+    assert evaluate("cwl_airflow_javascript", site(group_names=groups)) is runs
 
 
 PROXY = "http://user:p%40ss%25@proxy.example.org:3128"

@@ -22,7 +22,7 @@ from schema_salad.ref_resolver import Loader, file_uri
 
 from ..gate import Gate
 from ..gate.hooks import fetcher
-from . import cache
+from . import cache, javascript
 from .plans import LAST, Need, Plan, Task, task_ids
 from .steps import StepByStep
 
@@ -82,7 +82,7 @@ def load(
 
     :param source: path or URL, with ``#name`` for one process of several.
     :param gate: says which files and hosts it may be read from.
-    :param settings: cwltool's options by name.
+    :param settings: cwltool's options by name, and ``javascript_socket`` (see `javascript.use`).
     :param overrides: what a job says under ``cwltool:overrides``.
     :param validate: whether to check it; false for what was checked before.
     :param part: make only what is needed of a workflow to run a step, `plans.FIRST` or `plans.LAST`; most of the time
@@ -93,6 +93,8 @@ def load(
     :raises schema_salad.exceptions.ValidationException: what is wrong and where.
     """
     texts: dict[str, str] = {}
+    # Nothing evaluates JavaScript before there is a document.
+    javascript.use((settings or {}).get("javascript_socket"))
     context = LoadingContext(dict(settings or {}))
     context.fetcher_constructor = fetcher(gate, documents=True, texts=texts)
     context.do_validate = validate

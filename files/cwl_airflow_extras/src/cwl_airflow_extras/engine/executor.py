@@ -56,14 +56,24 @@ class _Reasons(logging.Handler):
     def __init__(self) -> None:
         super().__init__(logging.WARNING)
         self.by_job: dict[str, str] = {}
+        #: What was wrong with an expression, by the thread that evaluated it.
+        self.by_thread: dict[int | None, str] = {}
 
     def emit(self, record: logging.LogRecord) -> None:
         if not isinstance(record.args, tuple) or not record.args:
             return
+        if str(record.msg).startswith("Failed to evaluate expression"):
+            self.by_thread[record.thread] = _expression_error(str(record.args[0]))
         found = re.match(r"\[job .*?\] (?!completed)(?:was )?(.*)", record.getMessage(), re.DOTALL)
         lines = [line.strip() for line in found[1].splitlines() if line.strip()] if found else []
         if lines and isinstance(record.args[0], str):
             self.by_job[record.args[0]] = lines[-1].replace("exited with status:", "exit status")
+
+
+def _expression_error(said: str) -> str:
+    """Return the line that says what is wrong with an expression: JavaScript's own error, or else the first one."""
+    lines = [line for line in said.splitlines() if line.strip() and line != "Expression evaluation error:"]
+    return next((line for line in lines if re.match(r"\w*Error: ", line)), lines[0] if lines else said)
 
 
 class _Output:
@@ -110,6 +120,13 @@ class _Kept(set[str]):
 
     def add(self, _: str) -> None:
         pass
+
+
+def _need(job: Any) -> tuple[float, float]:
+    """Return the cores and the memory in MiB that a job takes; an expression is evaluated on a core."""
+    if isinstance(job, JobBase):
+        return job.builder.resources["cores"], job.builder.resources["ram"]
+    return (1.0 if isinstance(job, ExpressionJob) else 0.0), 0.0
 
 
 class Executor(JobExecutor):  # type: ignore[misc]  # cwltool is typed in part only
@@ -180,12 +197,10 @@ class Executor(JobExecutor):  # type: ignore[misc]  # cwltool is typed in part o
 
     def _start(self, context: Context) -> None:
         for job in list(self._pending):
-            need = (0.0, 0.0)
-            if isinstance(job, JobBase):
-                need = (job.builder.resources["cores"], job.builder.resources["ram"])
-                used = [sum(each) for each in zip(*self._running.values(), strict=True)] or [0, 0]
-                if any(used) and (used[0] + need[0] > self.cores or used[1] + need[1] > self.ram):
-                    continue
+            need = _need(job)
+            used = [sum(each) for each in zip(*self._running.values(), strict=True)] or [0, 0]
+            if any(used) and (used[0] + need[0] > self.cores or used[1] + need[1] > self.ram):
+                continue
             self._pending.remove(job)
             thread = threading.Thread(target=self._run, args=(job, context), daemon=True)
             self._running[thread] = need
@@ -197,7 +212,7 @@ class Executor(JobExecutor):  # type: ignore[misc]  # cwltool is typed in part o
                 self._run_tool(job, context.copy())
             else:
                 if isinstance(job, ExpressionJob):
-                    job.output_callback = watched(job, context.gate, job.output_callback)
+                    self._watch_expression(job, context)
                 job.run(context, self._directory_lock)
         except Exception as error:  # cwltool raises what its parts raise
             if not isinstance(error, WorkflowException):
@@ -207,6 +222,18 @@ class Executor(JobExecutor):  # type: ignore[misc]  # cwltool is typed in part o
             with context.workflow_eval_lock:
                 del self._running[threading.current_thread()]
                 context.workflow_eval_lock.notify_all()
+
+    def _watch_expression(self, job: ExpressionJob, context: Context) -> None:
+        callback = job.output_callback
+
+        def note(outputs: Any, status: str) -> None:
+            if status != "success":
+                said = self._reasons.by_thread.get(threading.get_ident(), "")
+                lines = [said] if said else []
+                self.failures.append(Failure("expression", str(job.script), lines, "could not be evaluated"))
+            callback(outputs, status)
+
+        job.output_callback = watched(job, context.gate, note)
 
     def _run_tool(self, job: JobBase, context: Context) -> None:
         output = _Output(job.name)

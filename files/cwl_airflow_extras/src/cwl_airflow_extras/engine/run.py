@@ -74,7 +74,7 @@ class Run:
         :param source: path or URL of a document that was checked before, with ``#name`` for one process of several.
         :param folder: where the run keeps its state and intermediate data.
         :param gate: says what it may read and write.
-        :param cwltool: options of cwltool by name.
+        :param cwltool: options of cwltool by name, and ``javascript_socket`` (see `javascript.use`).
         :param engine: the command that removes containers.
         :param documents_folder: where documents that were read are kept.
         """

@@ -42,7 +42,7 @@ class Settings:
     #: How many tasks a scattered step gets at most; each runs its share of the jobs. Twice as many as the site's
     #: workers run at once, where ``[cwl] worker_slots`` tells: each costs time, and shares end at different times.
     scatter_tasks: int = 32
-    #: Options of cwltool by name.
+    #: Options of cwltool by name, and ``javascript_socket`` (see `javascript.use`).
     cwltool: Mapping[str, Any] = field(default_factory=dict)
 
     @property
@@ -94,11 +94,13 @@ class Settings:
             "scatter_tasks": _scatter_tasks(args, cls.scatter_tasks),
         }
         own = {*folders, *numbers, "container_engine", "keep_tmp_data", "data_paths", "fetch_hosts", "document_hosts"}
-        cwltool = {"enable_dev": True, "eval_timeout": 120}
+        cwltool: dict[str, Any] = {"enable_dev": True, "eval_timeout": 120}
         cwltool |= {name: value for name, value in args.items() if name not in own}
         for name in ("use_container", "no_match_user", "skip_schemas", "strict", "quiet"):
             if conf.has_option("cwl", name):
                 cwltool[name] = conf.getboolean("cwl", name)
+        if address := _text("javascript_socket", args):
+            cwltool["javascript_socket"] = address
         cwltool["podman"] = engine == "podman"
         cwltool["singularity"] = engine in ("singularity", "apptainer")
         keep = (_text("keep_tmp_data", args) or "false").lower() in ("true", "t", "1", "yes")
