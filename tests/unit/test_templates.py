@@ -289,7 +289,6 @@ def test_only_the_worker_sees_less() -> None:
         settings = unit(render("airflow", "unit.service.j2", item=service))
         worker = service == "worker"
         assert settings["EnvironmentFile"][1:] == (["/etc/airflow/worker.env"] if worker else [])
-        assert ("InaccessiblePaths" in settings) == worker
         assert settings["ProtectProc"] == ["default" if worker else "invisible"]
         assert settings["PrivateUsers"] == ["true"]
 
@@ -330,7 +329,8 @@ SERVICES = ["webserver", "scheduler", "worker", "flower"]
 @pytest.mark.parametrize("service", SERVICES)
 def test_a_unit_runs_its_service_as_airflow(service: str) -> None:
     settings = unit(render("airflow", "unit.service.j2", item=service))
-    assert settings["User"] == settings["Group"] == ["airflow"]
+    assert settings["User"] == ["airflow"]
+    assert settings["Group"] == ["airflow-worker" if service == "worker" else "airflow"]
     assert settings["EnvironmentFile"][0] == "/etc/default/airflow"
     command = words(settings["ExecStart"][0])
     assert command[0] == "/opt/airflow/bin/airflow"

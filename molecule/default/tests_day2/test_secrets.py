@@ -47,7 +47,8 @@ def worker(host):
 def found(host, secrets, where):
     """Return the files with a secret that the worker's user can read where the worker is."""
     canary = "/var/lib/airflow/cwl/inputs/canary"
-    search = f"nsenter --target={worker(host)} --mount --user --setuid=$(id -u airflow) --setgid=$(id -g airflow)"
+    identity = "--setuid=$(id -u airflow) --setgid=$(getent group airflow-worker | cut -d: -f3)"
+    search = f"nsenter --target={worker(host)} --mount --user {identity}"
     command = f"{search} sh -c {shlex.quote(f'grep --devices=skip -rlsF --file=- {canary} {where}')}"
     host.check_output(f"echo canary-of-the-test > {canary}")
     try:
