@@ -72,6 +72,9 @@ def test_a_key_that_cannot_sign_is_refused(keys: dict[str, tuple[str, str]], key
         sending.Signature(text, algorithm)
     assert not text or text not in str(error.value)
     assert "\n" not in str(error.value)
+    with pytest.raises(sending.Unusable) as again:
+        sending.Signature(text, algorithm)
+    assert str(again.value) == str(error.value)  # it is logged once
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -57,6 +58,7 @@ class Signature:
             self.sign({})
         except Exception as error:  # PyJWT and cryptography have many
             said = str(error).splitlines()[0] if str(error) else type(error).__name__
+            said = re.sub(r" at 0x[0-9a-f]+", "", said)  # it would be another error each time
             raise Unusable(
                 f"{KEY} cannot sign with {ALGORITHM} {self.algorithm}: {said}: set a private key in PEM that fits"
             ) from None
