@@ -29,6 +29,7 @@ CREDENTIALS = Path("/etc/cwl-airflow/credentials")
 MACHINE_IDS = [Path("/etc/machine-id"), Path("/sys/class/dmi/id/product_uuid")]
 DONE_FOR = Path("/etc/cwl-airflow/machine-id")
 CONFIGURATION = Path("/etc/airflow/airflow.cfg")
+WORKER_ENVIRONMENT = Path("/etc/airflow/worker.env")
 DEFINITIONS = Path("/etc/rabbitmq/definitions.json")
 BROKER_DATA = Path("/var/lib/rabbitmq")
 NAMES = ["airflow_admin", "fernet_key", "mysql_airflow", "rabbitmq_admin", "rabbitmq_airflow", "webserver_secret_key"]
@@ -109,15 +110,19 @@ def renew(new: dict[str, str]) -> None:
     write(DEFINITIONS, json.dumps(definitions, indent=4) + "\n")
     (BROKER_DATA / ".erlang.cookie").unlink(missing_ok=True)
 
-    for old, secret in [
+    replaced = [
         (f":{database.password}@", f":{new['mysql_airflow']}@"),
         (f":{broker.password}@", f":{new['rabbitmq_airflow']}@"),
-        (f"fernet_key = {option(text, 'fernet_key')}", f"fernet_key = {new['fernet_key']}"),
-        (f"\nsecret_key = {option(text, 'secret_key')}", f"\nsecret_key = {new['webserver_secret_key']}"),
+        (option(text, "fernet_key"), new["fernet_key"]),
+        (option(text, "secret_key"), new["webserver_secret_key"]),
         (option(text, "flower_basic_auth"), f"{admin}:{new['airflow_admin']}"),
-    ]:
-        text = text.replace(old, secret)
-    write(CONFIGURATION, text)
+    ]
+    # The configuration last: an interrupted run finds in it what it has to replace.
+    for path in (WORKER_ENVIRONMENT, CONFIGURATION):
+        text = path.read_text(encoding="utf-8")
+        for old, secret in replaced:
+            text = text.replace(old, secret)
+        write(path, text)
 
     user = {"name": admin, "email": "admin@example.org", "password": new["airflow_admin"]}
     program = Path(__file__).with_name("administrator.py").read_text(encoding="utf-8")

@@ -72,6 +72,9 @@ def test_a_key_that_cannot_sign_is_refused(keys: dict[str, tuple[str, str]], key
         sending.Signature(text, algorithm)
     assert not text or text not in str(error.value)
     assert "\n" not in str(error.value)
+    with pytest.raises(sending.Unusable) as again:
+        sending.Signature(text, algorithm)
+    assert str(again.value) == str(error.value)  # it is logged once
 
 
 @pytest.mark.parametrize(
@@ -279,3 +282,16 @@ def test_it_stops_between_two_reports() -> None:
     box = Box(report(1), report(2))
     Delivery(box, lambda: box.time).round(box.send, lambda: bool(box.sent))
     assert box.sent == [1]
+
+
+def test_the_key_is_the_credential_of_the_service(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("CREDENTIALS_DIRECTORY", raising=False)
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "report_private_key").write_text("of this folder", encoding="utf-8")
+    assert sending.credential() is None
+    folder = tmp_path / "credentials"
+    folder.mkdir()
+    monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(folder))
+    assert sending.credential() is None
+    (folder / "report_private_key").write_text("key", encoding="utf-8")
+    assert sending.credential() == "key"

@@ -46,7 +46,7 @@ AWKWARD = [
 ]
 
 init_plugin_loader()
-for folder in ("plugins/filter", "roles/rabbitmq/filter_plugins"):
+for folder in ("plugins/filter", "roles/airflow/filter_plugins", "roles/rabbitmq/filter_plugins"):
     filter_loader.add_directory(str(REPOSITORY / folder))
 
 Values = dict[str, Any]
@@ -103,8 +103,24 @@ SECRETS = {
 def airflow_cfg(**values: Any) -> configparser.ConfigParser:
     """Render airflow.cfg and read it as Airflow does: with references after `%`."""
     config = configparser.ConfigParser()
-    config.read_string(render("airflow", "airflow.cfg.j2", **(SECRETS | values)))
+    config.read_string(airflow_cfg_text(**values))
     return config
+
+
+def airflow_cfg_text(options: str = "__airflow_config", **values: Any) -> str:
+    """Render airflow.cfg of the options of a variable of the role."""
+    return render("airflow", "airflow.cfg.j2", item={"options": airflow_value(options, **values)})
+
+
+def airflow_environment(name: str = "__airflow_environment", **values: Any) -> str:
+    """Render the file of the variables of a variable of the role."""
+    return render("airflow", "environment.j2", item={"variables": airflow_value(name, **values)})
+
+
+def airflow_value(name: str, **values: Any) -> Any:
+    """Return what a variable of the role airflow is."""
+    files = [f"roles/airflow/{kind}/main.yml" for kind in ("defaults", "vars")]
+    return evaluate(name, {**variables(*files), **SECRETS, **values})
 
 
 @given(PASSWORDS)
@@ -121,9 +137,7 @@ def test_any_secret_survives_airflow_cfg(password: str) -> None:
 @pytest.mark.parametrize("password", [*AWKWARD, "%%%", "%%%%"])
 def test_our_checks_read_what_airflow_reads(password: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "airflow.cfg"
-    path.write_text(
-        render("airflow", "airflow.cfg.j2", **SECRETS | {"airflow_database_url": password}), encoding="utf-8"
-    )
+    path.write_text(airflow_cfg_text(airflow_database_url=password), encoding="utf-8")
     monkeypatch.setenv("AIRFLOW_CONFIG", str(path))
     assert setting("database", "sql_alchemy_conn") == password
     assert setting("celery", "result_backend") == f"db+{password}"
@@ -231,21 +245,65 @@ def shell(folder: Path, text: str, name: str) -> str:
 @example(value="\\\\1")
 def test_any_value_survives_the_environment_file(tmp_path_factory: pytest.TempPathFactory, value: str) -> None:
     folder = tmp_path_factory.getbasetemp()
-    text = render("airflow", "environment.j2", airflow_environment={"SITE_VALUE": value})
+    text = airflow_environment(airflow_environment={"SITE_VALUE": value})
     assert shell(folder, text, "SITE_VALUE") == value
     assert not (folder / "made").exists()
 
 
 @pytest.mark.parametrize(("value", "read"), [(8080, "8080"), (True, "True"), ("", ""), (0.5, "0.5")])
 def test_numbers_survive_the_environment_file(tmp_path: Path, value: Any, read: str) -> None:
-    text = render("airflow", "environment.j2", airflow_environment={"SITE_VALUE": value})
+    text = airflow_environment(airflow_environment={"SITE_VALUE": value})
     assert shell(tmp_path, text, "SITE_VALUE") == read
 
 
 def test_the_environment_leads_to_the_configuration(tmp_path: Path) -> None:
-    text = render("airflow", "environment.j2")
+    text = airflow_environment()
     assert shell(tmp_path, text, "AIRFLOW_CONFIG") == "/etc/airflow/airflow.cfg"
     assert shell(tmp_path, text, "AIRFLOW_HOME") == "/var/lib/airflow"
+
+
+@given(PASSWORDS)
+@example("100%(x)s")
+@example('$HOME`id`"\\')
+def test_the_worker_has_its_secrets_in_its_environment_alone(password: str) -> None:
+    values = {name: f"{password}-{name}" for name in SECRETS}
+    file = airflow_cfg_text("__airflow_worker_config", **values)
+    assert not any(value in file.replace("%%", "%") for value in values.values())
+    assert "flower_basic_auth" not in file
+    variables = airflow_value("__airflow_worker_environment", **values)
+    assert variables["AIRFLOW__CORE__FERNET_KEY"] == values["airflow_fernet_key"]
+    assert variables["AIRFLOW__DATABASE__SQL_ALCHEMY_CONN"] == values["airflow_database_url"]
+    assert values["airflow_admin_password"] not in str(variables)
+
+
+def test_a_sites_own_secrets_are_kept_from_tasks() -> None:
+    values = {"airflow_config": {"smtp": {"smtp_password": "hush", "smtp_host": "192.0.2.1"}}}
+    file = airflow_cfg_text("__airflow_worker_config", **values)
+    assert "hush" not in file
+    assert "smtp_host = 192.0.2.1" in file
+    assert airflow_value("__airflow_worker_environment", **values)["AIRFLOW__SMTP__SMTP_PASSWORD"] == "hush"
+
+
+def test_only_the_worker_sees_less() -> None:
+    for service in SERVICES:
+        settings = unit(render("airflow", "unit.service.j2", item=service))
+        worker = service == "worker"
+        assert settings["EnvironmentFile"][1:] == (["/etc/airflow/worker.env"] if worker else [])
+        assert settings["ProtectProc"] == ["default" if worker else "invisible"]
+        assert settings["PrivateUsers"] == ["true"]
+
+
+def test_a_unit_gets_its_credentials() -> None:
+    units = {"site": {"description": "Site", "command": "airflow site", "credentials": {"key": "hush"}}}
+    text = render("airflow", "unit.service.j2", item="site", airflow_extra_units=units)
+    assert unit(text)["LoadCredential"] == ["key:/etc/airflow/credentials/site.key"]
+    assert "hush" not in text
+    of_host = airflow_value(
+        "__airflow_unit_credentials", airflow_extra_units=units, airflow_services=["site", "worker"]
+    )
+    assert of_host == [{"name": "site.key", "value": "hush"}]
+    of_others = airflow_value("__airflow_unit_credentials", airflow_extra_units=units, airflow_services=["worker"])
+    assert of_others == []
 
 
 def unit(text: str) -> dict[str, list[str]]:
@@ -271,8 +329,9 @@ SERVICES = ["webserver", "scheduler", "worker", "flower"]
 @pytest.mark.parametrize("service", SERVICES)
 def test_a_unit_runs_its_service_as_airflow(service: str) -> None:
     settings = unit(render("airflow", "unit.service.j2", item=service))
-    assert settings["User"] == settings["Group"] == ["airflow"]
-    assert settings["EnvironmentFile"] == ["/etc/default/airflow"]
+    assert settings["User"] == ["airflow"]
+    assert settings["Group"] == ["airflow-worker" if service == "worker" else "airflow"]
+    assert settings["EnvironmentFile"][0] == "/etc/default/airflow"
     command = words(settings["ExecStart"][0])
     assert command[0] == "/opt/airflow/bin/airflow"
     assert service in command
@@ -328,7 +387,7 @@ def test_a_worker_serves_all_queues_with_as_many_tasks_as_fit(host: str, slots: 
     assert command[command.index("--queues") + 1] == "default,advanced"
     assert command[command.index("--concurrency") + 1] == str(slots)
     config = configparser.ConfigParser()
-    config.read_string(render("airflow", "airflow.cfg.j2", **site(host)))
+    config.read_string(render("airflow", "airflow.cfg.j2", item={"options": evaluate("__airflow_config", site(host))}))
     assert config.getint("celery", "worker_concurrency") == slots
     assert config.getint("cwl", "worker_slots") == 4 + 18
 
@@ -672,7 +731,8 @@ def test_apt_uses_a_mirror_of_the_security_archive() -> None:
 TEMPLATES = sorted(path.relative_to(REPOSITORY).as_posix() for path in REPOSITORY.glob("roles/*/templates/*.j2"))
 UNMANAGED = ["definitions.json.j2", "enabled_plugins.j2"]  # formats without comments
 NEEDS: dict[str, Callable[[], Values]] = {
-    "airflow.cfg.j2": lambda: SECRETS,
+    "airflow.cfg.j2": lambda: {"item": {"options": {"core": {"executor": "CeleryExecutor"}}}},
+    "environment.j2": lambda: {"item": {"variables": {"LANG": "C.UTF-8"}}},
     "command.j2": lambda: {"item": "airflow"},
     "unit.service.j2": lambda: {"item": "worker"},
     "definitions.json.j2": lambda: RABBITMQ_SECRETS,

@@ -113,8 +113,11 @@ def test_engine_rotates_logs_and_keeps_containers_through_a_restart(host):
 @pytest.mark.parametrize(
     ("path", "owner", "group", "mode"),
     [
-        ("/etc/airflow", "root", "airflow", 0o750),
+        ("/etc/airflow", "root", "airflow", 0o755),
         ("/etc/airflow/airflow.cfg", "root", "airflow", 0o640),
+        ("/etc/airflow/credentials", "root", "root", 0o700),
+        ("/etc/airflow/worker.cfg", "root", "airflow", 0o644),
+        ("/etc/airflow/worker.env", "root", "root", 0o600),
         ("/etc/default/airflow", "root", "airflow", 0o640),
         ("/etc/rabbitmq/definitions.json", "root", "rabbitmq", 0o640),
         (f"{HOME}/dags", "airflow", "cwl-data", 0o2775),

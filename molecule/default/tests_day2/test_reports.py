@@ -201,14 +201,14 @@ def test_a_run_that_is_removed_is_reported(dag, running):
 
 
 def test_a_key_that_cannot_sign_sends_nothing(dag, running):
-    """Said once, and what waited is sent, signed, when the key is right."""
-    key = "SELECT val, is_encrypted FROM airflow.variable WHERE `key` = 'process_report_private_key'"
+    """Said once, and what waited is sent, signed, when key and algorithm fit again."""
+    key = "SELECT val, is_encrypted FROM airflow.variable WHERE `key` = 'process_report_algorithm'"
     value, encrypted = dag.host.check_output(f"mysql --skip-column-names --raw --execute={shlex.quote(key)}").split()
-    update = "UPDATE airflow.variable SET val = '{}', is_encrypted = {} WHERE `key` = 'process_report_private_key'"
+    update = "UPDATE airflow.variable SET val = '{}', is_encrypted = {} WHERE `key` = 'process_report_algorithm'"
     since = dag.host.check_output("date '+%F %T'")
     dag.write(tool("true"))
     try:
-        dag.host.check_output(f"mysql --execute={shlex.quote(update.format('garbage', 0))}")
+        dag.host.check_output(f"mysql --execute={shlex.quote(update.format('ES256', 0))}")
         time.sleep(7)
         dag.trigger({"job": {}})
         assert dag.ended() == "success"

@@ -6,6 +6,7 @@ none of what it adapts: each function runs when its module is first imported by 
 
 from __future__ import annotations
 
+import ctypes
 import importlib
 import logging
 import sys
@@ -64,6 +65,17 @@ def _preload_in_worker(module: Any) -> None:
         preload()
 
     module.worker_init.connect(preload, weak=False)
+
+
+@when_imported("airflow.providers.celery.cli.celery_command")
+def _hide_process(_module: Any) -> None:
+    """Keep environment and memory of a worker and its tasks from the tools of steps, which run as the same user.
+
+    All that is forked inherits it; a program that is started does not.
+
+    Source: PR_SET_DUMPABLE in prctl(2).
+    """
+    ctypes.CDLL(None).prctl(4, 0, 0, 0, 0)
 
 
 @when_imported("celery.worker.control")

@@ -23,6 +23,7 @@ from ..callers import Caller
 from . import jobs, plans
 from .files import replace
 from .folders import FAILED, LOCK, mark
+from .secrets import leave_environment
 from .settings import Settings
 
 if TYPE_CHECKING:
@@ -55,6 +56,7 @@ class CWLOperator(BaseOperator):  # type: ignore[misc]  # Airflow is only typed 
 
         :raises StepFailed: the task failed.
         """
+        leave_environment()
         try:
             return self.act(context)
         except AirflowSkipException:

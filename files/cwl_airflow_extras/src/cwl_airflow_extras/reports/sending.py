@@ -1,4 +1,6 @@
-"""Where reports go and how: connection ``process_report`` and the Variables with the key.
+"""Where reports go and how: connection ``process_report``, the key, and the Variable with its algorithm.
+
+The key is the credential that systemd gives this service alone, or else a Variable, which every task can read.
 
 Airflow's own ways to read a Variable say that there is none when the database is away or the Fernet key is another,
 and the report would go out unsigned. So they are not used here.
@@ -7,8 +9,11 @@ and the report would go out unsigned. So they are not used here.
 from __future__ import annotations
 
 import json
+import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
 import jwt
@@ -18,6 +23,7 @@ from .outbox import Report
 
 CONNECTION = "process_report"
 KEY, ALGORITHM = "process_report_private_key", "process_report_algorithm"
+CREDENTIAL = "report_private_key"
 #: For how long a receiver may take to accept a connection and to answer, in seconds.
 TIMEOUT = (5, 20)
 
@@ -52,6 +58,7 @@ class Signature:
             self.sign({})
         except Exception as error:  # PyJWT and cryptography have many
             said = str(error).splitlines()[0] if str(error) else type(error).__name__
+            said = re.sub(r" at 0x[0-9a-f]+", "", said)  # it would be another error each time
             raise Unusable(
                 f"{KEY} cannot sign with {ALGORITHM} {self.algorithm}: {said}: set a private key in PEM that fits"
             ) from None
@@ -149,23 +156,39 @@ def _connection(backends: Any) -> Receiver | None:
         raise _reading(f"The connection {CONNECTION}", error) from error
 
 
+def credential() -> str | None:
+    """Return the key that systemd gives this service; none if it gives none.
+
+    Source: https://systemd.io/CREDENTIALS/
+    """
+    file = Path(os.environ.get("CREDENTIALS_DIRECTORY", ""), CREDENTIAL)
+    return file.read_text(encoding="utf-8") if file.is_absolute() and file.exists() else None
+
+
 def _signature(session: Any, backends: Any) -> Signature | None:
+    key = credential()
+    if key is None:
+        key = _variable(session, backends, KEY)
+    algorithm = _variable(session, backends, ALGORITHM)
+    if key is None and algorithm is None:
+        return None
+    if key is None or algorithm is None:
+        missing = KEY if key is None else ALGORITHM
+        raise Unusable(f"{missing} is not set, one of {KEY} and {ALGORITHM}: set both, or none to sign nothing")
+    return Signature(key, algorithm)
+
+
+def _variable(session: Any, backends: Any, name: str) -> str | None:
     from airflow.models import Variable
     from sqlalchemy import select
 
-    values: list[str] = []
-    for name in (KEY, ALGORITHM):
-        try:
-            value = next((each for backend in backends if (each := backend.get_variable(key=name)) is not None), None)
-        except Exception as error:
-            raise _reading(f"The Variable {name}", error) from error
-        if value is not None:
-            values.append(value)
-        elif session.scalar(select(Variable.key).where(Variable.key == name)):
-            raise Unusable(f"The Variable {name} cannot be decrypted: set it again")
-    if len(values) == 1:
-        raise Unusable(f"Only one of the Variables {KEY} and {ALGORITHM} is set: set both, or none to sign nothing")
-    return Signature(*values) if values else None
+    try:
+        value = next((each for backend in backends if (each := backend.get_variable(key=name)) is not None), None)
+    except Exception as error:
+        raise _reading(f"The Variable {name}", error) from error
+    if value is None and session.scalar(select(Variable.key).where(Variable.key == name)):
+        raise Unusable(f"The Variable {name} cannot be decrypted: set it again")
+    return value
 
 
 def _reading(what: str, error: Exception) -> Exception:

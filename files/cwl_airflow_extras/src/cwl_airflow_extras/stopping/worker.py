@@ -13,6 +13,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import IO, Any
 
+from ..engine.secrets import environment
+
 #: The name of the remote control command.
 COMMAND = "cwl_stop"
 #: How many requests are remembered.
@@ -34,7 +36,7 @@ class Work:
             text.write(json.dumps(request).encode())
             text.seek(0)
             command = [sys.executable, "-m", "cwl_airflow_extras.stopping.host"]
-            return cls(subprocess.Popen(command, stdin=text, stdout=output), output)
+            return cls(subprocess.Popen(command, stdin=text, stdout=output, env=environment()), output)
 
     def left(self) -> list[str] | None:
         """Return what is still there when it has ended; none before."""

@@ -1,0 +1,25 @@
+"""The secrets of the host: a worker has them in its environment, as options of Airflow, and shows it to nobody."""
+
+from __future__ import annotations
+
+import os
+
+#: Of the variables that Airflow reads instead of its file: this, the section, two underscores, and the option.
+PREFIX = "AIRFLOW__"
+
+
+def environment() -> dict[str, str]:
+    """Return the environment for a program that needs none of Airflow's options: others can look into programs."""
+    return {name: value for name, value in os.environ.items() if not name.startswith(PREFIX)}
+
+
+def leave_environment() -> None:
+    """Move Airflow's options from the environment into the configuration in memory.
+
+    What this process starts from now on inherits none of them: the container engine, Node.js, a tool.
+    """
+    from airflow.configuration import conf
+
+    for name in os.environ.keys() - environment().keys():
+        section, _, option = name.removeprefix(PREFIX).lower().partition("__")
+        conf.read_dict({section: {option: os.environ.pop(name).replace("%", "%%")}})

@@ -1,0 +1,109 @@
+"""What a task can read of the host's secrets, and a tool that a step runs on the host itself, without a container."""
+
+from __future__ import annotations
+
+import json
+import shlex
+
+import pytest
+from dags import IMAGE, tool, wait_for
+
+FILES = [
+    "/etc/airflow/airflow.cfg",
+    "/etc/airflow/worker.env",
+    "/etc/airflow/credentials/*",
+    "/etc/cwl-airflow/credentials/*",
+    "/etc/default/airflow",
+    "/etc/rabbitmq/definitions.json",
+    "/run/credentials/*/*",
+]
+SECRETS = ["airflow_admin", "fernet_key", "mysql_airflow", "rabbitmq_admin", "rabbitmq_airflow", "webserver_secret_key"]
+WHERE = "/etc /run /tmp /var/lib/airflow /var/tmp /proc/[0-9]*/environ"
+#: Kills the supervisor of a DAG's task as soon as the worker has written something into its /tmp.
+KILL = """
+import os, subprocess, sys, time
+folder, supervisor = sys.argv[1:]
+before = set(os.listdir(folder))
+for _ in range(600000):
+    if new := {name for name in os.listdir(folder) if os.path.isfile(f"{folder}/{name}")} - before:
+        if subprocess.run(["pkill", "--signal=KILL", "--full", supervisor]).returncode == 0:
+            sys.exit(print(*sorted(new)))
+    time.sleep(0.0001)
+"""
+
+
+@pytest.fixture
+def secrets(secret):
+    """Return all secrets of the host, one a line."""
+    key = [line for line in secret("report_private_key").splitlines() if not line.startswith("-")]
+    return "\n".join([*map(secret, SECRETS), key[1]])
+
+
+def worker(host):
+    """Return the main process of the worker."""
+    return host.check_output("systemctl show --property=MainPID --value airflow-worker")
+
+
+def found(host, secrets, where):
+    """Return the files with a secret that the worker's user can read where the worker is."""
+    canary = "/var/lib/airflow/cwl/inputs/canary"
+    identity = "--setuid=$(id -u airflow) --setgid=$(getent group airflow-worker | cut -d: -f3)"
+    search = f"nsenter --target={worker(host)} --mount --user {identity}"
+    command = f"{search} sh -c {shlex.quote(f'grep --devices=skip -rlsF --file=- {canary} {where}')}"
+    host.check_output(f"echo canary-of-the-test > {canary}")
+    try:
+        files = set(host.run(f"printf '%s\\ncanary-of-the-test' {shlex.quote(secrets)} | {command}").stdout.split())
+    finally:
+        host.run(f"rm {canary}")
+    assert canary in files
+    return files - {canary}
+
+
+def test_a_tool_on_the_host_reads_no_secret(dag, host):
+    processes = host.check_output("systemctl show --property=MainPID --value 'airflow-*.service'").split()
+    assert len(processes) == 6
+    files = " ".join(FILES + [f"/proc/{process}/{name}" for process in processes for name in ("environ", "mem")])
+    script = f"echo tried; for file in {files}; do head -c 100 $file; done; env | grep AIRFLOW; true"
+    dag.write(tool(script, outputs={"out": {"type": "stdout"}}))
+    dag.trigger({"job": {}})
+    assert dag.ended() == "success", dag.log(dag.dag_id)
+    assert host.check_output(f"cat {dag.report()['out']['path']}") == "tried"
+
+
+def test_no_secret_is_anywhere_that_a_task_can_read(dag, host, secrets):
+    dag.write(tool("sleep 60", hints=IMAGE))
+    dag.trigger({"job": {}})
+    wait_for("container", lambda: host.run("pgrep --full 'docker run .*sleep'").rc == 0, 60)
+    try:
+        assert found(host, secrets, WHERE) == set()
+    finally:
+        dag.mark_failed()
+
+
+def test_the_key_of_reports_is_no_variable(host):
+    count = "SELECT COUNT(*) FROM airflow.variable WHERE `key` = 'process_report_private_key'"
+    assert host.check_output(f"mysql --skip-column-names --execute={shlex.quote(count)}") == "0"
+
+
+def test_a_killed_supervisor_leaves_no_secret(dag, host, secrets):
+    folder = f"/proc/{worker(host)}/root/tmp"
+    dag.write(tool("sleep 60"))
+    watch = f"timeout 90 python3 -c {shlex.quote(KILL)} {folder} '^airflow task supervisor: .*{dag.dag_id}'"
+    unit = "test-kill"
+    host.check_output(f"systemd-run --quiet --collect --unit={unit} sh -c {shlex.quote(f'{watch} > /run/{unit}')}")
+    dag.trigger({"job": {}})
+    wait_for("kill", lambda: not host.service(unit).is_running, 100)
+    left = host.check_output(f"cat /run/{unit}").split()
+    assert left
+    assert found(host, secrets, "/tmp") == set()
+
+
+def test_the_workers_configuration_has_no_sensitive_option(host):
+    program = (
+        "import configparser, json; from airflow.configuration import conf; "
+        "from airflow.providers_manager import ProvidersManager as P; P().initialize_providers_configuration(); "
+        "file = configparser.RawConfigParser(); file.read('/etc/airflow/worker.cfg'); "
+        "print(json.dumps([option for option in conf.sensitive_config_values if file.has_option(*option)]))"
+    )
+    command = f"set -a; . /etc/default/airflow; runuser -u airflow -- /opt/airflow/bin/python -c {shlex.quote(program)}"
+    assert json.loads(host.check_output(command).splitlines()[-1]) == []
