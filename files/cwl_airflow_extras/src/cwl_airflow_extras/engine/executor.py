@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import psutil
+from cwltool.command_line_tool import ExpressionJob
 from cwltool.context import RuntimeContext
 from cwltool.errors import WorkflowException
 from cwltool.executors import JobExecutor
@@ -118,10 +119,10 @@ class _Kept(set[str]):
 
 
 def _need(job: Any) -> tuple[float, float]:
-    """Return the cores and the memory in MiB that a job takes; what is no tool evaluates expressions in this task."""
+    """Return the cores and the memory in MiB that a job takes; an expression keeps a process of Node.js busy."""
     if isinstance(job, JobBase):
         return job.builder.resources["cores"], job.builder.resources["ram"]
-    return 1.0, 0.0
+    return (1.0 if isinstance(job, ExpressionJob) else 0.0), 0.0
 
 
 class Executor(JobExecutor):  # type: ignore[misc]  # cwltool is typed in part only
@@ -194,7 +195,7 @@ class Executor(JobExecutor):  # type: ignore[misc]  # cwltool is typed in part o
         for job in list(self._pending):
             need = _need(job)
             used = [sum(each) for each in zip(*self._running.values(), strict=True)] or [0, 0]
-            if any(used) and (used[0] + need[0] > self.cores or used[1] + need[1] > self.ram):
+            if any(need) and any(used) and (used[0] + need[0] > self.cores or used[1] + need[1] > self.ram):
                 continue
             self._pending.remove(job)
             thread = threading.Thread(target=self._run, args=(job, context), daemon=True)
@@ -206,7 +207,9 @@ class Executor(JobExecutor):  # type: ignore[misc]  # cwltool is typed in part o
             if isinstance(job, JobBase):
                 self._run_tool(job, context.copy())
             else:
-                self._run_other(job, context)
+                if isinstance(job, ExpressionJob):
+                    self._note_failure(job)
+                job.run(context, self._directory_lock)
         except Exception as error:  # cwltool raises what its parts raise
             if not isinstance(error, WorkflowException):
                 _logger.exception("Job %s", getattr(job, "name", job))
@@ -216,18 +219,18 @@ class Executor(JobExecutor):  # type: ignore[misc]  # cwltool is typed in part o
                 del self._running[threading.current_thread()]
                 context.workflow_eval_lock.notify_all()
 
-    def _run_other(self, job: Any, context: RuntimeContext) -> None:
+    def _note_failure(self, job: ExpressionJob) -> None:
         callback = job.output_callback
 
         def note(outputs: Any, status: str) -> None:
             if status != "success":
-                said = self._reasons.by_thread.get(threading.get_ident(), "")
-                script = str(getattr(job, "script", job))
-                self.failures.append(Failure("expression", script, [said] if said else [], "could not be evaluated"))
+                said = self._reasons.by_thread.get(threading.get_ident())
+                self.failures.append(
+                    Failure("expression", job.script, [said] if said else [], "could not be evaluated")
+                )
             callback(outputs, status)
 
         job.output_callback = note
-        job.run(context, self._directory_lock)
 
     def _run_tool(self, job: JobBase, context: RuntimeContext) -> None:
         output = _Output(job.name)
