@@ -289,6 +289,20 @@ def test_scattered_expressions_take_the_cores_that_there_are(
     assert len(service.processes) <= cores
 
 
+def test_expressions_in_a_workflow_of_a_workflow(service: Service, tmp_path: Path, own_engine: None) -> None:
+    outer = {
+        **NUMBERS,
+        "requirements": {"SubworkflowFeatureRequirement": {}},
+        "steps": {"all": {"run": NUMBERS, "in": {"numbers": "numbers"}, "out": ["numbers"]}},
+        "outputs": {"numbers": {"type": "int[]", "outputSource": "all/numbers"}},
+    }
+    made = run.Run(written(tmp_path, outer), tmp_path / "run", {"javascript_socket": str(tmp_path / "unit.socket")})
+    made.begin({"numbers": [1, 2, 3]}, str(tmp_path))
+    made.step("all", "all", Executor(1, 1024))
+    assert made.end(tmp_path / "outputs") == {"numbers": [2, 3, 4]}
+    assert service.most_at_once == 1
+
+
 def failed(folder: Path, document: dict[str, Any]) -> Executor:
     """Return what ran a document with one expression that failed."""
     made = run.Run(written(folder, document), folder / "run", {"javascript_socket": str(folder / "unit.socket")})

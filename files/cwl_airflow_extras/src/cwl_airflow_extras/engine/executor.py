@@ -199,7 +199,7 @@ class Executor(JobExecutor):  # type: ignore[misc]  # cwltool is typed in part o
         for job in list(self._pending):
             need = _need(job)
             used = [sum(each) for each in zip(*self._running.values(), strict=True)] or [0, 0]
-            if any(used) and (used[0] + need[0] > self.cores or used[1] + need[1] > self.ram):
+            if any(need) and any(used) and (used[0] + need[0] > self.cores or used[1] + need[1] > self.ram):
                 continue
             self._pending.remove(job)
             thread = threading.Thread(target=self._run, args=(job, context), daemon=True)
