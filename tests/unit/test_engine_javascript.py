@@ -21,6 +21,7 @@ from cwl_utils import sandboxjs
 from cwl_utils.errors import JavascriptException
 from cwltool.errors import WorkflowException
 from cwltool.validate_js import jshint_js
+from gates import open_gate
 from schema_salad.exceptions import ValidationException
 
 SCRIPT = Path(javascript.__file__).with_suffix(".js")
@@ -281,7 +282,7 @@ def test_scattered_expressions_take_the_cores_that_there_are(
     service: Service, tmp_path: Path, own_engine: None, cores: int
 ) -> None:
     options = {"javascript_socket": str(tmp_path / "unit.socket")}
-    made = run.Run(written(tmp_path, NUMBERS), tmp_path / "run", options)
+    made = run.Run(written(tmp_path, NUMBERS), tmp_path / "run", open_gate(tmp_path), options)
     made.begin({"numbers": list(range(40))}, str(tmp_path))
     made.step("count", "count", Executor(cores, 1024))
     assert made.end(tmp_path / "outputs") == {"numbers": list(range(1, 41))}
@@ -296,7 +297,8 @@ def test_expressions_in_a_workflow_of_a_workflow(service: Service, tmp_path: Pat
         "steps": {"all": {"run": NUMBERS, "in": {"numbers": "numbers"}, "out": ["numbers"]}},
         "outputs": {"numbers": {"type": "int[]", "outputSource": "all/numbers"}},
     }
-    made = run.Run(written(tmp_path, outer), tmp_path / "run", {"javascript_socket": str(tmp_path / "unit.socket")})
+    options = {"javascript_socket": str(tmp_path / "unit.socket")}
+    made = run.Run(written(tmp_path, outer), tmp_path / "run", open_gate(tmp_path), options)
     made.begin({"numbers": [1, 2, 3]}, str(tmp_path))
     made.step("all", "all", Executor(1, 1024))
     assert made.end(tmp_path / "outputs") == {"numbers": [2, 3, 4]}
@@ -305,7 +307,8 @@ def test_expressions_in_a_workflow_of_a_workflow(service: Service, tmp_path: Pat
 
 def failed(folder: Path, document: dict[str, Any]) -> Executor:
     """Return what ran a document with one expression that failed."""
-    made = run.Run(written(folder, document), folder / "run", {"javascript_socket": str(folder / "unit.socket")})
+    options = {"javascript_socket": str(folder / "unit.socket")}
+    made = run.Run(written(folder, document), folder / "run", open_gate(folder), options)
     made.begin({"number": 1}, str(folder))
     executor = Executor(1, 1024)
     with pytest.raises(WorkflowException):
@@ -332,10 +335,10 @@ def test_an_expression_that_fails_says_why(service: Service, tmp_path: Path, own
 def test_without_the_service_a_document_is_not_checked(tmp_path: Path, own_engine: None) -> None:
     options = {"javascript_socket": str(tmp_path / "unit.socket")}
     with pytest.raises((JavascriptException, ValidationException, WorkflowException), match=r"unit\.socket"):
-        documents.load(written(tmp_path, COUNT), options)
+        documents.load(written(tmp_path, COUNT), open_gate(tmp_path), options)
 
 
 def test_without_the_setting_cwl_utils_has_its_own_engine(tmp_path: Path, own_engine: None) -> None:
     before = sandboxjs.get_js_engine()
-    documents.load(written(tmp_path, COUNT))
+    documents.load(written(tmp_path, COUNT), open_gate(tmp_path))
     assert sandboxjs.get_js_engine() is before

@@ -455,7 +455,7 @@ def test_a_units_own_environment_survives(value: str) -> None:
 
 def test_the_engine_looks_for_javascript_where_its_unit_listens() -> None:
     config = configparser.ConfigParser()
-    config.read_string(render("airflow", "airflow.cfg.j2", **site()))
+    config.read_string(render("airflow", "airflow.cfg.j2", item={"options": evaluate("__airflow_config", site())}))
     (address,) = unit(render("cwl_airflow", "javascript.socket.j2"))["ListenStream"]
     assert config.get("cwl", "javascript_socket") == address
     assert Path(address).name == "airflow-cwl-javascript.socket"  # the engine says so if nobody answers
@@ -476,7 +476,7 @@ def test_the_unit_of_javascript_runs_the_script_of_the_release() -> None:
 def test_systemd_accepts_the_units_of_javascript(tmp_path: Path, suffix: str) -> None:
     for each in (".socket", "@.service"):
         (tmp_path / f"airflow-cwl-javascript{each}").write_text(
-            render("cwl_airflow", f"javascript{each}.j2").replace("SocketGroup=airflow", "SocketGroup=root"),
+            render("cwl_airflow", f"javascript{each}.j2").replace("SocketUser=airflow", "SocketUser=root"),
             encoding="utf-8",
         )
     assert complaints(tmp_path / f"airflow-cwl-javascript{suffix}") == []
