@@ -52,7 +52,7 @@ def _note_callers(module: Any) -> None:
 
     from .callers import note
 
-    event.listen(module.DagRun, "before_insert", note)
+    event.listen(module.DagRun, "init", note)
 
 
 @when_imported("celery.signals")

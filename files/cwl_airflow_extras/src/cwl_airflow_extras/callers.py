@@ -1,4 +1,4 @@
-"""Who started a run, and what that person may read: noted in the run's configuration by whoever inserts it.
+"""Who started a run, and what that person may read: noted in the run's configuration by whoever makes it.
 
 The process that serves the request knows who asks. It writes over whatever the request itself says, so that a task can
 rely on it. Tasks, which know nothing of users, read it there.
@@ -58,7 +58,7 @@ _acting: ContextVar[Caller | None] = ContextVar("caller", default=None)
 
 @contextmanager
 def acting(caller: Caller) -> Iterator[None]:
-    """Say who starts the runs that are inserted meanwhile."""
+    """Say who starts the runs that are made meanwhile."""
     token = _acting.set(caller)
     try:
         yield
@@ -72,18 +72,26 @@ def from_permissions(manager: Any, user: Any, name: str, documents: str) -> Call
     :param manager: Airflow's auth manager.
     :param documents: the resource whose creation a role must allow for documents.
     """
+    from airflow.settings import engine
+    from sqlalchemy.orm import Session
+
     reads: Collection[str] | None = None
     if not manager.is_authorized_dag(method="GET", user=user):
-        reads = manager.get_permitted_dag_ids(methods=["GET"], user=user)
+        # In a session of its own: the caller's has not ended.
+        with Session(bind=engine) as session:
+            reads = manager.get_permitted_dag_ids(methods=["GET"], user=user, session=session)
     may_add = manager.is_authorized_custom_view(method="POST", resource_name=documents, user=user)
     return Caller(name, None if reads is None else frozenset(reads), bool(may_add))
 
 
-def note(_mapper: Any, _connection: Any, run: Any) -> None:
-    """Note who starts a run that is about to be inserted (an event of SQLAlchemy's)."""
-    conf = run.conf
+def note(_run: Any, _arguments: Any, values: dict[str, Any]) -> None:
+    """Note who starts a run that is made (SQLAlchemy's event ``init``).
+
+    :param values: of its columns, by name.
+    """
+    conf = values.get("conf")
     if isinstance(conf, Mapping) and ("job" in conf or KEY in conf):
-        run.conf = _current().noted_in(conf)
+        values["conf"] = _current().noted_in(conf)
 
 
 def _current() -> Caller:

@@ -124,7 +124,10 @@ class Places:
 
         :param folder: where the run keeps its intermediate data.
         :param reads: ids of other DAGs whose outputs it may read; none means those of all.
+        :raises Refused: the DAG is called so that its folders would not be its own.
         """
+        if dag_id in (".", ".."):
+            raise Refused(f"DAG '{dag_id}': it has no folder of its own. Give it another dag_id.")
         return Gate(self, dag_id, folder, None if reads is None else frozenset(reads))
 
 
