@@ -45,7 +45,8 @@ vagrant-docker: standin ## make the image, network and registry of vagrant up --
 bench: standin ## measure, and write docs/benchmarks.md
 	python bench/run.py
 
-lock: tools ## resolve the Python requirements again
+lock: ## resolve the Python requirements again
+	@bin/controller uv
 	bin/lock
 
 docs: tools ## generate the role READMEs from their argument specs

@@ -114,6 +114,7 @@ class Handlers(CWLApiBackend):  # type: ignore[misc]  # upstream is not typed
         """Add a DAG unless it is there, and trigger it in place of a run of the same name."""
         _check_run(run_id)
         settings = _settings(conf)
+        _check_job(dag_id, settings, g.get("rights", NOBODY))  # before a run is stopped for it
         with _all_or_nothing() as made:
             with suppress(FileExistsError):
                 self._write_dag(dag_id, made)

@@ -64,7 +64,9 @@ class _Reasons(logging.Handler):
             return
         if str(record.msg).startswith("Failed to evaluate expression"):
             self.by_thread[record.thread] = _expression_error(str(record.args[0]))
-        found = re.match(r"\[job .*?\] (?!completed)(?:was )?(.*)", record.getMessage(), re.DOTALL)
+        # Not the outputs in JSON, which cwltool shows after what is wrong with them.
+        said = record.getMessage().partition("\n in {")[0]
+        found = re.match(r"\[job .*?\] (?!completed)(?:was )?(.*)", said, re.DOTALL)
         lines = [line.strip() for line in found[1].splitlines() if line.strip()] if found else []
         if lines and isinstance(record.args[0], str):
             self.by_job[record.args[0]] = lines[-1].replace("exited with status:", "exit status")

@@ -98,8 +98,15 @@ class OutputAccess(Access):
         :raises Refused: it leads out of the output folder and is no input.
         """
         path = self._abs(name)
-        roots = [os.path.realpath(self.basedir), *inputs_of(self._job)]
-        return check_path(path, roots, f"Output '{os.path.basename(path)}'")
+        return check_path(path, self._roots, f"Output '{os.path.basename(path)}'")
+
+    def isfile(self, fn: str) -> bool:
+        """Tell files from folders; whoever opens it finds out what is neither."""
+        return not os.path.isdir(self._abs(fn))
+
+    @functools.cached_property
+    def _roots(self) -> list[str]:
+        return [os.path.realpath(self.basedir), *inputs_of(self._job)]
 
 
 class Mapper(PathMapper):  # type: ignore[misc]

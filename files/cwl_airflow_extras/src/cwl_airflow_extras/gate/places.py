@@ -151,7 +151,7 @@ class Gate:
         real = self._real(path, of)
         if why := self._forbidden(real):
             raise Refused(f"{of}: {path} may not be read, whatever a setting says: it {why}.")
-        if not _in(real, self._readable):
+        if not within(real, self._readable):
             raise Refused(f"{of}: {path} may not be read: {self._outside(real)}.")
         check_kind(real, f"{of}: {path}")
         return real
@@ -166,9 +166,9 @@ class Gate:
         real = self._real(path, of)
         if why := self._forbidden(real):
             raise Refused(f"{of}: {path} may not be written, whatever a setting says: it {why}.")
-        if _in(real, self._own):
+        if within(real, self._own):
             return real
-        if _in(real, [_root(self.places.home), *self._exempt]) or not _in(real, self._writable):
+        if within(real, [_root(self.places.home), *self._exempt]) or not within(real, self._writable):
             raise Refused(
                 f"{of}: {path} may not be written: a run writes into folders of its own and into those of "
                 "cwl_airflow_data_paths with writable: true. Leave it out to use the site's own folder."
@@ -190,7 +190,7 @@ class Gate:
         :param again: also if it was looked at before, as the run's own were when a tool had left them.
         :raises Refused: names the link.
         """
-        if not again and (real in self._seen or (self.folder is not None and _in(real, [_root(self.folder)]))):
+        if not again and (real in self._seen or (self.folder is not None and within(real, [_root(self.folder)]))):
             return
         for entry in entries_below(real):
             if entry.is_symlink():
@@ -238,24 +238,26 @@ class Gate:
 
     def _forbidden(self, real: str) -> str:
         """Say why nobody may have a real path; nothing if somebody may."""
-        if _in(real, _SYSTEM) or real == "/":
+        if within(real, _SYSTEM) or real == "/":
             return "is where the system has programs, settings or secrets"
         home = _root(self.places.home)
-        if _in(real, [home]) and not _in(real, self._exempt):
+        if within(real, [home]) and not within(real, self._exempt):
             return "belongs to Airflow itself"
-        parts = set(Path(real).parts)
-        if taken := parts & (PERSONAL | AIRFLOW):
+        if within(real, [_root(self.places.dags)]):
+            if taken := set(Path(real).parts) & (PERSONAL | AIRFLOW):
+                return f"is or is in {min(taken)}, which programs read"
+            return "is a program that Airflow runs" if is_dag_file(real) else ""
+        # Not in what is there for runs alone: a folder that is an output may have a .git in it.
+        if not within(real, self._exempt) and (taken := set(Path(real).parts) & PERSONAL):
             return f"is or is in {min(taken)}, which programs read as settings or secrets"
-        if _in(real, [_root(self.places.dags)]) and is_dag_file(real):
-            return "is a program that Airflow runs"
         return ""
 
     def _outside(self, real: str) -> str:
         outputs, tmp = _root(self.places.outputs), _root(self.places.tmp)
-        if _in(real, [outputs]) and real != outputs:
+        if within(real, [outputs]) and real != outputs:
             other = real[len(outputs) + 1 :].partition("/")[0]
             return f"it is an output of DAG '{other}', which whoever started this run may not read"
-        if _in(real, [tmp]):
+        if within(real, [tmp]):
             return "it is intermediate data of another run"
         return f"it is outside of what runs read; {OPEN_IT}"
 
@@ -268,17 +270,16 @@ def _root(folder: Path) -> str:
     return os.path.realpath(folder)
 
 
-def _in(real: str, roots: Iterable[str]) -> bool:
+def within(real: str, roots: Iterable[str]) -> bool:
+    """Tell whether a real path is one of some folders or in one of them.
+
+    :param roots: real paths as well.
+    """
     return any(real == root or real.startswith(f"{root.rstrip('/')}/") for root in roots)
 
 
 #: By their real paths: ``/bin`` is a link to ``/usr/bin``.
 _SYSTEM = sorted({os.path.realpath(path) for path in SYSTEM} | {str(path) for path in SYSTEM})
-
-
-def within(real: str, roots: Iterable[str | Path]) -> bool:
-    """Tell whether a real path is one of some folders or in one of them."""
-    return _in(real, [os.path.realpath(root) for root in roots])
 
 
 def entries_below(folder: str) -> Iterator[os.DirEntry[str]]:
