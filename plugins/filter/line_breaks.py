@@ -29,13 +29,14 @@ def line_breaks(values: Mapping[str, object], several_lines: Collection[str] = (
 
     :param values: values by the name of their variable, of any depth.
     :param several_lines: where several lines are meant: a variable, or a part of one (``name.part``, in a list
-        ``name[].part``).
+        ``name[].part``; ``*`` is any one part).
     :returns: one description for each text that breaks; what may be a secret is not shown.
     """
+    meant = [re.compile(re.escape(each).replace(r"\*", "[^.]+")) for each in several_lines]
     return [
         f"{json.dumps(path)[1:-1]} has {'a secret' if _SECRET.search(path) else json.dumps(text)}"
         for path, text in _texts(values, "")
-        if _BREAK.search(text) and path not in several_lines
+        if _BREAK.search(text) and not any(each.fullmatch(path) for each in meant)
     ]
 
 

@@ -33,3 +33,8 @@ def test_secrets_are_not_shown(name: str) -> None:
 def test_several_lines_may_be_meant() -> None:
     values = {"name": [{"key": "a\nb", "other": "a\nb"}], "pem": "a\nb"}
     assert line_breaks(values, ["name[].key", "pem"]) == ['name[].other has "a\\nb"']
+
+
+def test_several_lines_may_be_meant_in_any_part() -> None:
+    values = {"units": {"a-b": {"keys": {"one": "a\nb"}, "text": "a\nb"}}}
+    assert line_breaks(values, ["units.*.keys.*"]) == ['units.a-b.text has "a\\nb"']
