@@ -37,6 +37,7 @@ ATTACKS = {
     "include": ({"text": {"$include": "/etc/airflow/airflow.cfg"}}, "Input 'text': /etc/airflow/airflow.cfg"),
     "name": ({"text": {**GOOD, "basename": "../../../../dags/confined.py"}}, "Input 'text': the name"),
     "folder": ({"text": GOOD, "outputs_folder": f"{DAGS}/confined"}, "'outputs_folder': "),
+    "folder between the steps": ({"text": GOOD, "tmp_folder": DAGS}, "'tmp_folder': "),
     "job's file": ("/etc/airflow/airflow.cfg", "'job': /etc/airflow/airflow.cfg"),
     "URL": ({"text": {"class": "File", "location": "http://127.0.0.1:8080/health"}}, "cwl_airflow_fetch_hosts"),
 }

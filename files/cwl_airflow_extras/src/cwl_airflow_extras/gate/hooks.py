@@ -102,7 +102,8 @@ class OutputAccess(Access):
 
     def isfile(self, fn: str) -> bool:
         """Tell files from folders; whoever opens it finds out what is neither."""
-        return not os.path.isdir(self._abs(fn))
+        path = self._abs(fn)
+        return os.path.exists(path) and not os.path.isdir(path)
 
     @functools.cached_property
     def _roots(self) -> list[str]:
