@@ -186,3 +186,17 @@ def test_the_commands_of_the_host_refuse(host):
     host.check_output(f"airflow dags trigger {NAME} --run-id confined-airflow --conf {job}")
     assert ended(host, "confined-airflow") == "failed"
     assert ATTACKS["configuration"][1] in why(host, "confined-airflow")
+
+
+@pytest.mark.parametrize("attack", ["configuration", "include", "name", "folder", "URL"])
+def test_a_document_that_comes_with_its_job_gets_no_further(host, attack):
+    job, said = ATTACKS[attack]
+    fields = [
+        f"workflow_params={json.dumps(job)}",
+        "workflow_url=a.cwl",
+        f"workflow_attachment=@{DAGS}/{NAME}.cwl;filename=a.cwl",
+    ]
+    fields += ["workflow_type=CWL", "workflow_type_version=v1.2"]
+    form = [word for field in fields for word in ("--form", field)]
+    status, answer = curl(host, f"{API}/wes/runs", *form, user=ADMIN)
+    assert (status, said in json.loads(answer)["detail"]) == (403, True), answer
