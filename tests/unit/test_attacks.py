@@ -22,10 +22,12 @@ from cwl_airflow_extras.engine import documents
 from cwl_airflow_extras.engine.executor import Executor, Failure
 from cwl_airflow_extras.engine.run import Run
 from cwl_airflow_extras.gate import DataPath, Places, Refused
+from cwl_airflow_extras.gate.fetching import check_public
 from cwl_airflow_extras.gate.job import check_folder, check_job
 from cwl_airflow_extras.gate.names import check_name
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from requests_hardened.ip_filter import InvalidIPAddress
 
 SECRET = "fernet_key-of-the-test"
 FOLDERS_BESIDE = ("data", "results", "etc")
@@ -98,7 +100,12 @@ class Site:
         return text
 
     def run(
-        self, document: Job, job: Any, reads: tuple[str, ...] | None = (), between: Callable[[], object] = lambda: None
+        self,
+        document: Job,
+        job: Any,
+        reads: tuple[str, ...] | None = (),
+        between: Callable[[], object] = lambda: None,
+        outdir: Path | None = None,
     ) -> Job:
         """Run a document as the tasks of its DAG do, and return its outputs.
 
@@ -117,7 +124,7 @@ class Site:
                 made.step(task.step, name, executor)
             finally:
                 self.failures += executor.failures
-        return made.end(self.outputs / "mine/run")
+        return made.end(outdir or self.outputs / "mine/run")
 
 
 @pytest.fixture
@@ -216,6 +223,8 @@ READS: dict[str, Callable[[Site], Any]] = {
     "folder": lambda site: {"class": "Directory", "path": str(site.top / "etc")},
     "folder with a link in it": lambda _: {"class": "Directory", "path": "folder"},
     "all there is": lambda _: {"class": "Directory", "path": "/"},
+    "folder with a DAG file": lambda site: {"class": "Directory", "path": str(site.dags / "mine")},
+    "folder with a program's settings": lambda site: {"class": "Directory", "path": str(site.top / "data")},
     "all of the inputs' parent": lambda site: {"class": "Directory", "path": str(site.places.home)},
     "listing": lambda site: {"class": "Directory", "basename": "x", "listing": [file(str(site.secret))]},
     "listing of a listing": lambda site: {
@@ -783,6 +792,65 @@ def test_what_is_not_there_yet_is_made(site: Site) -> None:
         ({"class": "Directory", "basename": "made", "listing": [file("good.txt")]}, "good"),
     ):
         assert Path(site.run(document, {"x": value})["shown"]["path"]).read_text() == said
+
+
+def test_outputs_do_not_go_where_a_run_keeps_its_state(site: Site) -> None:
+    gate = site.places.gate("mine")
+    for folder in (site.run_folder, site.run_folder / "steps", site.run_folder.parent):
+        with pytest.raises(Refused, match="outputs_folder"):
+            check_folder("outputs_folder", str(folder), gate)
+        check_folder("tmp_folder", str(folder), gate)
+    with pytest.raises(Refused, match="tmp_folder"):
+        check_folder("tmp_folder", str(site.outputs / "mine"), gate)
+
+
+def test_a_link_that_is_put_into_a_folder_in_place_is_not_followed(site: Site) -> None:
+    in_place = {"InplaceUpdateRequirement": {"inplaceUpdate": True}, "InitialWorkDirRequirement": {
+        "listing": [{"entry": "$(inputs.x)", "entryname": "out", "writable": True}]}}  # fmt: skip
+    plant = tool(f"ln -s {site.secret} out/link", inputs={"x": "Directory"}, requirements=in_place)
+    document = {
+        "class": "Workflow",
+        "inputs": {},
+        "outputs": {"out": {"type": "Directory", "outputSource": "make/out"}},
+        "steps": {
+            "make": {"run": tool("mkdir out", outputs=FOLDER_OUT), "in": {}, "out": ["out"]},
+            "plant": {"run": plant, "in": {"x": "make/out"}, "out": []},
+        },
+    }
+    refused(site, lambda: site.run(document, {}))
+
+
+@pytest.mark.parametrize("name", [".ssh", ".bashrc", "dags", "linked"])
+def test_outputs_are_not_put_through_links_or_called_like_settings(site: Site, name: str) -> None:
+    results = site.top / "results"
+    (results / "linked").symlink_to(site.dags / "new.py")
+    document = tool(f"mkdir {name}; touch {name}/authorized_keys", outputs={
+        "out": {"type": "Directory", "outputBinding": {"glob": name}}})  # fmt: skip
+    before = site.snapshot()
+    with pytest.raises(Exception, match=r"may not be written|is a link or in one"):
+        site.run(document, {}, outdir=results)
+    assert site.snapshot() == before
+
+
+def test_a_folder_that_leads_back_into_itself_is_refused(site: Site) -> None:
+    for script in ("mkdir out; ln -s . out/a", "mkdir -p out/a out/b; ln -s ../b out/a/b; ln -s ../a out/b/a"):
+        with pytest.raises(Exception, match="leads back into its own folder"):
+            site.run(tool(script, outputs=FOLDER_OUT), {})
+
+
+@pytest.mark.parametrize(
+    "address",
+    ["100.100.100.200", "192.0.0.192", "100.64.0.1", "224.0.0.1", "64:ff9b::a9fe:a9fe", "2002:7f00:1::", "fec0::1",
+     "::127.0.0.1", "::ffff:10.0.0.1", "168.63.129.16", "0.0.0.0", "fe80::1", "fd00::1"],
+)  # fmt: skip
+def test_addresses_that_are_not_public(address: str) -> None:
+    with pytest.raises(InvalidIPAddress):
+        check_public(address)
+
+
+@pytest.mark.parametrize("address", ["8.8.8.8", "2606:4700:4700::1111"])
+def test_addresses_that_are_public(address: str) -> None:
+    check_public(address)
 
 
 def test_a_folder_of_outputs_may_hold_what_programs_read(site: Site) -> None:

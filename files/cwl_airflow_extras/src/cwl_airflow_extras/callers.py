@@ -99,9 +99,21 @@ def _current() -> Caller:
 
     if caller := _acting.get():
         return caller
-    if not has_request_context():
-        return everything("this host")
-    return _logged_in()
+    if has_request_context():
+        return _logged_in()
+    return _of_this_task() or everything("this host")
+
+
+def _of_this_task() -> Caller | None:
+    """Return who started the run whose task starts another one, if that was noted."""
+    from airflow.exceptions import AirflowException
+    from airflow.operators.python import get_current_context
+
+    try:
+        conf = get_current_context()["dag_run"].conf
+    except AirflowException:  # no task
+        return None
+    return Caller.of(conf) if isinstance(conf, Mapping) and KEY in conf else None
 
 
 def _logged_in() -> Caller:

@@ -97,7 +97,7 @@ class CWLOperator(BaseOperator):  # type: ignore[misc]  # Airflow is only typed 
 
         settings = self.settings
         gate = self.gate_of(context, folder)
-        gate.write(folder, "'tmp_folder'")
+        gate.write(folder, "'tmp_folder'", between_steps=True)
         self._run = Run(
             self.dag.source, folder, gate, settings.cwltool, settings.container_command, settings.pickle_folder
         )

@@ -43,8 +43,8 @@ from ruamel.yaml.comments import CommentedMap
 from schema_salad.ref_resolver import Loader, file_uri
 from schema_salad.sourceline import cmap
 
-from ..gate import Gate
-from ..gate.hooks import Access, Context, fetcher
+from ..gate import Gate, Refused
+from ..gate.hooks import Access, Context, Destination, fetcher
 from ..gate.job import FOLDERS, check_code, check_job
 from ..gate.objects import check_names, local_path
 from . import documents, jobs, plans, state
@@ -257,11 +257,11 @@ class Run:
             scratch = below / "scratch" / plans.LAST
             links: dict[str, str] = {}
             for kind in ("Directory", "File"):  # a file may be in one of the folders
-                visit_class(outputs, (kind,), functools.partial(_link, below, scratch, links))
+                visit_class(outputs, (kind,), functools.partial(_link, self._gate, below, scratch, links))
             outdir.mkdir(parents=True, exist_ok=True)
             outputs = relocateOutputs(
-                outputs, str(outdir), [str(scratch)], "move", context.make_fs_access(""), True,
-                path_mapper=context.path_mapper,
+                outputs, os.path.realpath(outdir), [str(scratch)], "move", context.make_fs_access(""), True,
+                path_mapper=functools.partial(Destination, self._gate),
             )  # fmt: skip
         visit_class(outputs, ("File", "Directory"), _as_cwltool_prints)
         return dict(outputs)
@@ -330,7 +330,7 @@ class _Uncounted(JobExecutor):  # type: ignore[misc]  # cwltool is typed in part
             raise AssertionError("a job was to be run while they were counted")
 
 
-def _link(below: Path, scratch: Path, links: dict[str, str], value: dict[str, Any]) -> None:
+def _link(gate: Gate, below: Path, scratch: Path, links: dict[str, str], value: dict[str, Any]) -> None:
     """Give a file of the run a second name in `scratch`, to be moved: the first one stays for another try.
 
     :param below: the run's folder.
@@ -348,18 +348,26 @@ def _link(below: Path, scratch: Path, links: dict[str, str], value: dict[str, An
     # By their real paths, as cwltool tells files apart: one that was updated in place has several names.
     links[str(real)] = str(target)
     target.parent.mkdir()
-    _link_all(below, real, target)
+    _link_all(gate, below, real, target, (real,))
     _rebase(value, path, str(target))
 
 
-def _link_all(below: Path, real: Path, target: Path) -> None:
-    """Link a file or a folder with all that is in it, and what links in it lead to elsewhere in the run's folder."""
+def _link_all(gate: Gate, below: Path, real: Path, target: Path, inside: tuple[Path, ...]) -> None:
+    """Link a file or a folder with all that is in it, and what links in it lead to.
+
+    :param inside: the real paths of the folders that it is in, as the links go.
+    :raises Refused: a link leads to what the run may not read, or back into its own folder.
+    """
     if real.is_dir():
         target.mkdir()
         for entry in real.iterdir():
             leads_to = Path(os.path.realpath(entry))
+            if entry.is_symlink():
+                gate.read(entry, f"Output '{entry.name}'")
+                if leads_to in inside:
+                    raise Refused(f"Output '{entry.name}': the link {entry} leads back into its own folder.")
             if leads_to.exists():
-                _link_all(below, leads_to, target / entry.name)
+                _link_all(gate, below, leads_to, target / entry.name, (*inside, leads_to))
             else:
                 (target / entry.name).symlink_to(os.readlink(entry))
         return

@@ -6,6 +6,7 @@ host, this network or no network is refused unless the host is listed.
 
 from __future__ import annotations
 
+import ipaddress
 import time
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
@@ -26,7 +27,8 @@ TIMEOUT = (10, 60)
 #: Bytes and seconds: a document or a job's file; an input.
 TEXT = (16 * 2**20, 60.0)
 DATA = (64 * 2**30, 4 * 3600.0)
-PIECE = 2**20
+PIECE = 2**16
+_NAT64 = bytes.fromhex("0064ff9b0000000000000000")
 
 
 def check_url(url: str, hosts: Collection[str], of: str) -> None:
@@ -102,7 +104,10 @@ def _connecting(url: str, of: str) -> Iterator[None]:
 
 def _pieces(answer: requests.Response, most: int, seconds: float, of: str) -> Iterator[bytes]:
     got, end = 0, time.monotonic() + seconds
-    for piece in answer.iter_content(PIECE):
+    if answer.headers.get("Content-Encoding", "identity") != "identity":
+        raise Refused(f"{of} is sent compressed, which was not asked for.")
+    # What is there, and not until a piece is full: a server may send a byte at a time.
+    while piece := answer.raw.read1(PIECE):
         got += len(piece)
         if got > most:
             raise Refused(f"{of} has more than {most // 2**20} MiB.")
@@ -115,6 +120,7 @@ def _session(hosts: Collection[str], of: str) -> requests.Session:
     session = requests.Session()
     session.auth = _as_it_is  # and not what a ~/.netrc says
     session.max_redirects = 10
+    session.headers["Accept-Encoding"] = "identity"
     for scheme in ("http", "https"):
         session.mount(f"{scheme}://", _Adapter(hosts, of, scheme == "https"))
     return session
@@ -146,4 +152,24 @@ class _Adapter(IPFilterAdapter):  # type: ignore[misc]
         check_url(request.url, self._hosts, self._of)
         if _listed(request.url, self._hosts):
             return HTTPAdapter.build_connection_pool_key_attributes(self, request, verify, cert)
-        return super().build_connection_pool_key_attributes(request, verify, cert)
+        host, pool = super().build_connection_pool_key_attributes(request, verify, cert)
+        check_public(host["host"].strip("[]"))
+        return host, pool
+
+
+def check_public(address: str) -> None:
+    """Refuse an address that is not of the Internet, also where it stands in one of IPv6.
+
+    :raises InvalidIPAddress: it is none.
+    """
+    found = ipaddress.ip_address(address)
+    # NAT64 (RFC 6052), IPv4-compatible (RFC 4291) and 6to4 (RFC 3056) lead to an address of IPv4.
+    if isinstance(found, ipaddress.IPv6Address) and (
+        found.ipv4_mapped or found.sixtofour or found.is_site_local or found.packed[:12] in (bytes(12), _NAT64)
+    ):
+        raise InvalidIPAddress(found)
+    if not found.is_global or found.is_multicast:
+        raise InvalidIPAddress(found)
+    # Those of clouds that count as public.
+    if found in (ipaddress.ip_address("168.63.129.16"), ipaddress.ip_address("192.0.0.192")):
+        raise InvalidIPAddress(found)

@@ -22,7 +22,7 @@ from . import fetching
 from .names import check_name, check_relative
 from .objects import is_remote
 from .outputs import check_outputs, check_path, check_values
-from .places import Gate, open_regular
+from .places import Gate, open_regular, within
 from .refused import Refused
 
 #: Folder of a run with what it fetched.
@@ -71,6 +71,8 @@ class Access(StdFsAccess):  # type: ignore[misc]
 
     def exists(self, fn: str) -> bool:
         """Tell whether something is there."""
+        if is_remote(fn):
+            return fetching.exists(fn, self.gate.places.hosts, f"File '{os.path.basename(fn)}'")
         return bool(os.path.exists(self.checked(fn)))
 
     def size(self, fn: str) -> int:
@@ -148,6 +150,20 @@ class Mapper(PathMapper):  # type: ignore[misc]
         if real is not None:
             # What a link leads to later makes no difference any more.
             self._pathmap[location] = self._pathmap[location]._replace(resolved=real)
+
+
+class Destination(Mapper):
+    """Gives each output of a run its place in the folder of the outputs, where nothing leads elsewhere."""
+
+    def visit(self, obj: Any, stagedir: str, basedir: str, copy: bool = False, staged: bool = False) -> None:
+        """Make the place of an output.
+
+        :raises Refused: a link is in its place, or it would be called like settings that programs read.
+        """
+        super().visit(obj, stagedir, basedir, copy, staged)
+        target = self._pathmap[obj["location"]].target
+        if self._gate.write(target, f"Output '{obj['basename']}'") != os.path.normpath(target):
+            raise Refused(f"Output '{obj['basename']}': {target} is a link or in one.")
 
 
 def fetcher(gate: Gate, documents: bool, texts: dict[str, str] | None = None) -> type[DefaultFetcher]:
@@ -243,13 +259,17 @@ def check_streams(job: Any) -> None:
 
     :raises Refused: names the stream.
     """
-    staged = {entry.get("basename") for entry in job.generatefiles["listing"]}
+    staged = [
+        os.path.relpath(os.path.join(entry.get("dirname") or job.builder.outdir, entry["basename"]), job.builder.outdir)
+        for entry in job.generatefiles["listing"]
+        if entry.get("basename")
+    ]
     for stream in ("stdout", "stderr"):
         name = getattr(job, stream)
         if not name:
             continue
         check_relative(name, stream)
-        if os.path.normpath(name).partition("/")[0] in staged:
+        if within(os.path.normpath(name), staged):
             raise Refused(f"{stream}: '{name}' is also what InitialWorkDirRequirement puts there.")
 
 

@@ -86,7 +86,7 @@ def check_folder(name: str, folder: Any, gate: Gate) -> None:
     # The run's own folder is made below a tmp_folder, so that the site's is one too.
     if name == "tmp_folder" and os.path.realpath(path) == os.path.realpath(site):
         return
-    gate.write(path, f"'{name}'")
+    gate.write(path, f"'{name}'", between_steps=name == "tmp_folder")
 
 
 def read_job(path: str, gate: Gate) -> Any:
@@ -135,7 +135,7 @@ def _paths(value: Any, of: str) -> Iterator[tuple[str, str]]:
         waiting += each.values()
         if each.get("class") in FILES and "basename" in each:
             check_name(each["basename"], of)
-        for key in ("location", "path", *READS):
+        for key in (*(("location", "path") if each.get("class") in FILES else ()), *READS):
             named = each.get(key)
             if isinstance(named, str) and not named.startswith("_:"):
                 named = named.partition("#")[0] if key in READS else named

@@ -14,9 +14,13 @@ FILES = ("File", "Directory")
 
 def files(value: Any) -> Iterator[MutableMapping[str, Any]]:
     """Find the files and folders in a value, those in lists, records, listings and beside files as well."""
-    waiting = [value]
+    waiting, seen = [value], set()
     while waiting:
         each = waiting.pop()
+        if isinstance(each, (MutableMapping, MutableSequence)):
+            if id(each) in seen:
+                continue
+            seen.add(id(each))
         if isinstance(each, MutableMapping):
             if each.get("class") in FILES:
                 yield each

@@ -69,7 +69,8 @@ def check_tree(real: str, roots: Iterable[str], of: str) -> None:
         _strip(real, of)
     for entry in entries_below(real):
         if entry.is_symlink():
-            check_path(entry.path, roots, of)
+            if within(os.path.dirname(entry.path), [check_path(entry.path, roots, of)]):
+                raise Refused(f"{of}: the link {entry.path} leads back into its own folder.")
         elif entry.is_file(follow_symlinks=False):
             _strip(entry.path, of)
         elif not entry.is_dir(follow_symlinks=False):

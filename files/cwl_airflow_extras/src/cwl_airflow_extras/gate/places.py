@@ -32,14 +32,14 @@ SYSTEM = tuple(
 PERSONAL = frozenset(
     {
         ".aws", ".azure", ".bash_history", ".bash_login", ".bash_logout", ".bash_profile", ".bashrc", ".config",
-        ".docker", ".env", ".forward", ".git", ".git-credentials", ".gnupg", ".kube", ".local", ".my.cnf", ".netrc",
+        ".docker", ".env", ".forward", ".git-credentials", ".gnupg", ".kube", ".local", ".my.cnf", ".netrc",
         ".npmrc", ".pam_environment", ".pgpass", ".profile", ".pypirc", ".rhosts", ".shosts", ".ssh", ".vault-token",
         ".zlogin", ".zprofile", ".zshenv", ".zshrc",
     }
 )  # fmt: skip
 #: What Airflow reads in the folder of the DAGs beside DAG files.
 AIRFLOW = frozenset(
-    {".airflowignore", "__pycache__", "airflow.cfg", "airflow_local_settings.py", "webserver_config.py"}
+    {".airflowignore", ".git", "__pycache__", "airflow.cfg", "airflow_local_settings.py", "webserver_config.py"}
 )
 #: Folder with documents that came as text, in that of what is kept of documents.
 EMBEDDED = "embedded"
@@ -156,17 +156,19 @@ class Gate:
         check_kind(real, f"{of}: {path}")
         return real
 
-    def write(self, path: str | Path, of: str) -> str:
+    def write(self, path: str | Path, of: str, between_steps: bool = False) -> str:
         """Return the real path of a folder that may be written.
 
         :param path: absolute, as it was given.
         :param of: what names it, for the message.
+        :param between_steps: whether it is for intermediate data, and not for outputs.
         :raises Refused: it may not be written.
         """
         real = self._real(path, of)
         if why := self._forbidden(real):
             raise Refused(f"{of}: {path} may not be written, whatever a setting says: it {why}.")
-        if within(real, self._own):
+        own = self.places.tmp if between_steps else self.places.outputs
+        if self.dag_id and within(real, [_root(own / self.dag_id)]):
             return real
         if within(real, [_root(self.places.home), *self._exempt]) or not within(real, self._writable):
             raise Refused(
@@ -187,17 +189,21 @@ class Gate:
         """Refuse a folder with a link in it that leads to what may not be read.
 
         :param real: its real path.
-        :param again: also if it was looked at before, as the run's own were when a tool had left them.
+        :param again: also if it was looked at before, as a tool may have changed it.
         :raises Refused: names the link.
         """
-        if not again and (real in self._seen or (self.folder is not None and within(real, [_root(self.folder)]))):
+        if real in self._seen and not again:
             return
+        self._seen.add(real)
         for entry in entries_below(real):
             if entry.is_symlink():
-                self.read(entry.path, of)
+                leads_to = self.read(entry.path, of)
+                if os.path.isdir(leads_to):
+                    self.read_tree(leads_to, of)
+            elif why := self._forbidden(entry.path):
+                raise Refused(f"{of}: {entry.path} may not be read, whatever a setting says: it {why}.")
             elif not (entry.is_file(follow_symlinks=False) or entry.is_dir(follow_symlinks=False)):
                 raise Refused(f"{of}: {entry.path} is neither a file nor a folder.")
-        self._seen.add(real)
 
     @cached_property
     def _seen(self) -> set[str]:
@@ -213,12 +219,6 @@ class Gate:
         if self.dag_id:
             roots.append(places.tmp / ATTACHMENTS / self.dag_id)
         return [_root(each) for each in [*roots, self.folder] if each]
-
-    @cached_property
-    def _own(self) -> list[str]:
-        if self.dag_id is None:
-            return []
-        return [_root(folder / self.dag_id) for folder in (self.places.outputs, self.places.tmp)]
 
     @cached_property
     def _writable(self) -> list[str]:
@@ -329,7 +329,7 @@ def open_regular(real: str, of: str) -> IO[bytes]:
 def is_dag_file(real: str) -> bool:
     """Tell whether Airflow would run a file of its folder of DAGs, by what Airflow itself goes by: words in it."""
     try:
-        if real.endswith(".zip"):
+        if os.path.isfile(real) and zipfile.is_zipfile(real):
             with zipfile.ZipFile(real) as archive:
                 return any(name.endswith((".py", ".pyc")) for name in archive.namelist())
         if real.endswith(".py"):

@@ -70,7 +70,7 @@ class Run:
                 with contextlib.suppress(OSError, ValueError, TypeError, KeyError, Refused):
                     folder = Path(json.loads(Path(report).read_text(encoding="utf-8"))["tmp_folder"])
                     # Only what a task of the engine worked in.
-                    gate.write(folder, "'tmp_folder'")
+                    gate.write(folder, "'tmp_folder'", between_steps=True)
                     if (folder / LOCK).is_file():
                         found.append(folder)
         return cls(dag_id, run_id, tuple(Path(os.path.realpath(folder)) for folder in found))
