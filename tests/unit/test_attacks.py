@@ -794,6 +794,27 @@ def test_what_is_not_there_yet_is_made(site: Site) -> None:
         assert Path(site.run(document, {"x": value})["shown"]["path"]).read_text() == said
 
 
+ENDLESS = {
+    "deep": "x: " + "[" * 100_000,
+    "deep mappings": "{a: " * 50_000,
+    "in itself": "x: {$import: job.yml}",
+    "aliases": "a0: &a0 [1, 1]\n" + "".join(f"a{n}: &a{n} [*a{n - 1}, *a{n - 1}]\n" for n in range(1, 40)),
+    "aliases that are imported": "x: {$import: aliases.yml}",
+    "nothing": "",
+    "a list": "[1]",
+    "text": "x",
+}
+
+
+@pytest.mark.parametrize("name", ENDLESS)
+def test_a_job_that_has_no_end_or_no_inputs_is_refused(site: Site, name: str) -> None:
+    (site.inputs / "job.yml").write_text(ENDLESS[name])
+    (site.inputs / "aliases.yml").write_text(ENDLESS["aliases"])
+    with pytest.raises((Refused, ValueError)) as error:
+        site.run(TAKE, "job.yml")
+    assert str(error.value)
+
+
 def test_outputs_do_not_go_where_a_run_keeps_its_state(site: Site) -> None:
     gate = site.places.gate("mine")
     for folder in (site.run_folder, site.run_folder / "steps", site.run_folder.parent):

@@ -26,7 +26,7 @@ import os
 import shutil
 import socket
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, MutableMapping
 from pathlib import Path
 from typing import Any
 
@@ -105,6 +105,12 @@ class Run:
         :raises FileNotFoundError: a file of the job is not there.
         :raises cwltool.errors.WorkflowException: what else is wrong with it.
         """
+        try:
+            return self._begin(job, base, code_allowed)
+        except (RecursionError, StopIteration) as error:
+            raise ValueError(f"The job is empty, nested too deep, or in itself ({type(error).__name__}).") from error
+
+    def _begin(self, job: Any, base: str, code_allowed: bool) -> dict[str, Any]:
         check_job(job, self._gate, base, code_allowed)
         loader = Loader(copy.copy(jobloaderctx), fetcher_constructor=fetcher(self._gate, documents=False))
         uri = file_uri(base)
@@ -118,6 +124,8 @@ class Run:
             resolved, _ = loader.resolve_all(cmap(state.as_written(dict(job))), file_uri(base) + "/", checklinks=False)
         else:
             raise ValueError(f"'job' must be an object or the path of a file, not {job!r}.")
+        if not isinstance(resolved, MutableMapping):
+            raise ValueError("The job must be an object with the inputs by name.")
         for name in (jobloader_id_name, *FOLDERS, TOOL):
             resolved.pop(name, None)
         check_code(resolved, code_allowed)

@@ -6,11 +6,13 @@ import functools
 import hashlib
 import os
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import IO, Any
 from urllib.parse import unquote, urlsplit
 
 import requests
+import yaml
 from cwltool.context import RuntimeContext
 from cwltool.job import JobBase
 from cwltool.pathmapper import MapperEnt, PathMapper
@@ -19,6 +21,7 @@ from schema_salad.exceptions import ValidationException
 from schema_salad.fetcher import DefaultFetcher
 
 from . import fetching
+from .job import check_size
 from .names import check_name, check_relative
 from .objects import is_remote
 from .outputs import check_outputs, check_path, check_values
@@ -178,6 +181,9 @@ def fetcher(gate: Gate, documents: bool, texts: dict[str, str] | None = None) ->
     class GateFetcher(DefaultFetcher):  # type: ignore[misc]
         def fetch_text(self, url: str, content_types: list[str] | None = None) -> str:
             text = self._fetched(url, content_types)
+            if not documents:
+                with suppress(yaml.YAMLError):  # what is included may be any text
+                    check_size(text, f"{of} {url}")
             if texts is not None:
                 texts[url] = hashlib.sha256(text.encode()).hexdigest()
             return text

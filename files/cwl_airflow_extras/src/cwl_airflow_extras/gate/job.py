@@ -26,7 +26,9 @@ READS = ("$include", "$import", "$mixin")
 #: By these a job changes the document; their values may hold JavaScript.
 CODE = ("overrides", "requirements")
 #: Bytes of a job's file.
-LARGEST = 64 * 2**20
+LARGEST = 16 * 2**20
+#: How deep lists and mappings may be in each other, and how many values there may be when all aliases are followed.
+DEEPEST, MOST = 100, 10**6
 
 
 def check_job(job: Any, gate: Gate, base: str, code_allowed: bool) -> None:
@@ -102,9 +104,37 @@ def read_job(path: str, gate: Gate) -> Any:
     if len(text) > LARGEST:
         raise Refused(f"'job': {path} has more than {LARGEST // 2**20} MiB.")
     try:
+        check_size(text, "'job'")
         return yaml.load(text, Loader=_LOADER)
     except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:
         raise ValueError(f"The job's file {path} is not YAML: {' '.join(str(error).split())}") from error
+
+
+def check_size(text: bytes | str, of: str) -> None:
+    """Refuse YAML that is nested too deep to be read, or grows when it is: a few lines may name a list a million times.
+
+    :param of: what it is, for the message.
+    :raises Refused: it is too large so.
+    :raises yaml.YAMLError: it is no YAML.
+    """
+    sizes: dict[str | None, int] = {}
+    inside: list[tuple[str | None, int]] = [(None, 0)]
+    for event in yaml.parse(text, Loader=_LOADER):
+        if isinstance(event, yaml.CollectionStartEvent):
+            inside.append((event.anchor, 1))
+            continue
+        anchor, size = getattr(event, "anchor", None), 0
+        if isinstance(event, yaml.AliasEvent):
+            anchor, size = None, sizes.get(event.anchor, 1)
+        elif isinstance(event, yaml.ScalarEvent):
+            size = 1
+        elif isinstance(event, yaml.CollectionEndEvent):
+            anchor, size = inside.pop()
+        if anchor:
+            sizes[anchor] = size
+        inside[-1] = (inside[-1][0], inside[-1][1] + size)
+        if len(inside) > DEEPEST or inside[-1][1] > MOST:
+            raise Refused(f"{of} is nested more than {DEEPEST} deep, or has more than {MOST} values.")
 
 
 def absolute(path: str, base: str) -> str:
