@@ -795,8 +795,8 @@ def test_what_is_not_there_yet_is_made(site: Site) -> None:
 
 
 ENDLESS = {
-    "deep": "x: " + "[" * 100_000,
-    "deep mappings": "{a: " * 50_000,
+    "deep": "x: " + "[" * 1_000_000,
+    "deep mappings": "{a: " * 500_000,
     "in itself": "x: {$import: job.yml}",
     "aliases": "a0: &a0 [1, 1]\n" + "".join(f"a{n}: &a{n} [*a{n - 1}, *a{n - 1}]\n" for n in range(1, 40)),
     "aliases that are imported": "x: {$import: aliases.yml}",

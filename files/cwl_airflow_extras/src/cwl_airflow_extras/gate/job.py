@@ -120,11 +120,11 @@ def check_size(text: bytes | str, of: str) -> None:
     sizes: dict[str | None, int] = {}
     inside: list[tuple[str | None, int]] = [(None, 0)]
     for event in yaml.parse(text, Loader=_LOADER):
-        if isinstance(event, yaml.CollectionStartEvent):
-            inside.append((event.anchor, 1))
-            continue
         anchor, size = getattr(event, "anchor", None), 0
-        if isinstance(event, yaml.AliasEvent):
+        if isinstance(event, yaml.CollectionStartEvent):
+            inside.append((anchor, 1))
+            anchor = None
+        elif isinstance(event, yaml.AliasEvent):
             anchor, size = None, sizes.get(event.anchor, 1)
         elif isinstance(event, yaml.ScalarEvent):
             size = 1
