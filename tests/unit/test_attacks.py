@@ -823,6 +823,15 @@ def test_outputs_do_not_go_where_a_run_keeps_its_state(site: Site) -> None:
         check_folder("tmp_folder", str(folder), gate)
     with pytest.raises(Refused, match="tmp_folder"):
         check_folder("tmp_folder", str(site.outputs / "mine"), gate)
+    # A run that has its own in a folder of the site's data.
+    (site.top / "results/mine/run").mkdir(parents=True)
+    (site.top / "results/mine/run/lock").touch()
+    for folder in ("results/mine/run", "results/mine/run/steps/x"):
+        with pytest.raises(Refused, match="has its intermediate data there"):
+            check_folder("outputs_folder", str(site.top / folder), gate)
+    with pytest.raises(Refused, match="has its intermediate data there"):
+        gate.write(site.top / "results/mine/run/overrides.json", "Output 'x'")
+    check_folder("outputs_folder", str(site.top / "results/mine"), gate)
 
 
 def test_a_link_that_is_put_into_a_folder_in_place_is_not_followed(site: Site) -> None:

@@ -9,8 +9,6 @@ from pathlib import Path
 
 #: Marks the folder of a run with a failed task.
 FAILED = "failed"
-#: Held by the tasks that work in the folder of a run.
-LOCK = "lock"
 #: Folder with the identifiers of the containers that a run's tasks run, by the name of the host.
 CONTAINERS = "containers"
 

@@ -20,9 +20,10 @@ from airflow.exceptions import AirflowException, AirflowSkipException, AirflowTa
 from airflow.models import BaseOperator
 
 from ..callers import Caller
+from ..gate.places import LOCK
 from . import jobs, plans
 from .files import replace
-from .folders import FAILED, LOCK, mark
+from .folders import FAILED, mark
 from .secrets import leave_environment
 from .settings import Settings
 

@@ -45,6 +45,8 @@ AIRFLOW = frozenset(
 EMBEDDED = "embedded"
 #: Where documents are that come as attachments, by DAG, in the folder for intermediate data. No DAG can have this name.
 ATTACHMENTS = "@wes"
+#: Held by the tasks that work in the folder of a run: by it, such a folder is known.
+LOCK = "lock"
 #: Bytes of a Python file in which it shows whether it is a DAG file.
 HEAD = 2**20
 
@@ -175,6 +177,11 @@ class Gate:
                 f"{of}: {path} may not be written: a run writes into folders of its own and into those of "
                 "cwl_airflow_data_paths with writable: true. Leave it out to use the site's own folder."
             )
+        folders = [real, *map(str, Path(real).parents)]
+        if not between_steps and any(os.path.exists(os.path.join(each, LOCK)) for each in folders):
+            raise Refused(
+                f"{of}: {path} may not be written: a run has its intermediate data there. Choose another folder."
+            )
         return real
 
     def open(self, path: str | Path, of: str) -> IO[bytes]:
@@ -194,7 +201,14 @@ class Gate:
         """
         if real in self._seen and not again:
             return
-        self._seen.add(real)
+        self._seen.add(real)  # before its links, which may lead back here
+        try:
+            self._check_entries(real, of)
+        except BaseException:
+            self._seen.discard(real)
+            raise
+
+    def _check_entries(self, real: str, of: str) -> None:
         for entry in entries_below(real):
             if entry.is_symlink():
                 leads_to = self.read(entry.path, of)

@@ -25,10 +25,11 @@ from typing import Any
 
 import psutil
 
-from ..engine.folders import CONTAINERS, LOCK, folders, mark
+from ..engine.folders import CONTAINERS, folders, mark
 from ..engine.jobs import named_folders
 from ..gate import Places, Refused
 from ..gate.job import check_folder
+from ..gate.places import LOCK
 
 log = logging.getLogger(__name__)
 
