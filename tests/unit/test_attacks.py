@@ -12,6 +12,7 @@ import re
 import socket
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -25,9 +26,12 @@ from cwl_airflow_extras.gate import DataPath, Places, Refused
 from cwl_airflow_extras.gate.fetching import check_public
 from cwl_airflow_extras.gate.job import check_folder, check_job
 from cwl_airflow_extras.gate.names import check_name
+from cwl_airflow_extras.gate.objects import LISTS, TEXT, check_names
+from cwltool.errors import WorkflowException
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from requests_hardened.ip_filter import InvalidIPAddress
+from schema_salad.exceptions import ValidationException
 
 SECRET = "fernet_key-of-the-test"
 FOLDERS_BESIDE = ("data", "results", "etc")
@@ -637,7 +641,7 @@ def serve() -> Iterator[Callable[..., Server]]:
     started: list[Server] = []
 
     def start(*arguments: Any, **more: Any) -> Server:
-        started.append(Server(answering(*arguments, **more)))
+        started.append(Server(arguments[0] if callable(arguments[0]) else answering(*arguments, **more)))
         return started[-1]
 
     yield start
@@ -713,6 +717,30 @@ def test_what_is_fetched_has_an_end(site: Site, monkeypatch: pytest.MonkeyPatch,
     for job in ({"x": located(f"http://{server.host}/x")}, f"http://{server.host}/job.yml"):
         why = refused(site, lambda job=job: site.run(TAKE, job))  # type: ignore[misc]
         assert "more than 1 MiB" in why
+
+
+def test_an_answer_that_is_sent_a_byte_at_a_time_has_an_end(
+    site: Site, monkeypatch: pytest.MonkeyPatch, serve: Callable[..., Server]
+) -> None:
+    monkeypatch.setattr("cwl_airflow_extras.gate.fetching.TEXT", (2**20, 1.0))
+    ended = threading.Event()
+
+    def trickle(request: BaseHTTPRequestHandler) -> None:
+        request.wfile.write(b"HTTP/1.1 200 OK\r\nX: ")
+        while not ended.wait(0.1):
+            try:
+                request.wfile.write(b"x")
+            except OSError:
+                break
+
+    server = serve(trickle)
+    listing(site, server.host)
+    try:
+        for job in ({"x": located(f"http://{server.host}/x")}, f"http://{server.host}/job.yml"):
+            why = refused(site, lambda job=job: site.run(TAKE, job))  # type: ignore[misc]
+            assert "did not answer within 1 s" in why
+    finally:
+        ended.set()
 
 
 @pytest.mark.parametrize("before", ["good.txt", "real"])
@@ -792,6 +820,42 @@ def test_what_is_not_there_yet_is_made(site: Site) -> None:
         ({"class": "Directory", "basename": "made", "listing": [file("good.txt")]}, "good"),
     ):
         assert Path(site.run(document, {"x": value})["shown"]["path"]).read_text() == said
+
+
+#: What no field of a file is.
+WRONG = (None, 1, 1.5, True, [], [1], [None], [[]], [{}], ["x"], {"a": 1}, [{"class": "File"}], [{"class": 1}])
+
+
+@pytest.mark.parametrize("kind", ["File", "Directory", "Any"])
+@pytest.mark.parametrize("key", [*TEXT, *LISTS, "size"])
+def test_a_field_of_a_wrong_type_is_an_error_that_names_its_input(site: Site, key: str, kind: str) -> None:
+    whole = {"class": "Directory", "basename": "made", "listing": []} if kind == "Directory" else file("good.txt")
+    document = {"class": "CommandLineTool", "baseCommand": "true", "inputs": {"x": kind}, "outputs": {}}
+    for wrong in WRONG:
+        for job in ({"x": {**whole, key: wrong}}, in_a_file(site, {"x": {**whole, key: wrong}})):
+            try:
+                site.run(document, job)
+            except (WorkflowException, ValidationException, ValueError, OSError) as error:
+                assert "'x'" in str(error), (wrong, str(error))
+        with suppress(Refused):  # what a tool or an expression made
+            check_names({**whole, key: wrong}, "Output 'x'")
+
+
+@pytest.mark.parametrize("kind", ["File", "Directory"])
+@pytest.mark.parametrize("url", [
+    "http://[", "file://[", "http:", "http:x", "http:///x", "https://a:99999/", "http://a b/", "http://user@/", "ftp://x/y",
+    "s3://x/y", "HTTP://x",
+])  # fmt: skip
+def test_a_url_that_is_none_is_refused_by_name(site: Site, url: str, kind: str) -> None:
+    for job in ({"x": {"class": kind, "location": url}}, url):
+        with pytest.raises(Refused, match=f"'{'job' if job == url else 'x'}': .*{re.escape(url)}"):
+            check_job(job, site.places.gate("mine"), str(site.inputs), code_allowed=True)
+
+
+def test_a_name_of_an_input_is_text(site: Site) -> None:
+    (site.inputs / "job.yml").write_text("1: 2\nx: 3\n")
+    with pytest.raises(ValueError, match="which is no name of an input"):
+        site.run(TAKE, "job.yml")
 
 
 ENDLESS = {

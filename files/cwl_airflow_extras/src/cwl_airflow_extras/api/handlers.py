@@ -114,6 +114,8 @@ class Handlers(CWLApiBackend):  # type: ignore[misc]  # upstream is not typed
         """Add a DAG unless it is there, and trigger it in place of a run of the same name."""
         _check_run(run_id)
         settings = _settings(conf)
+        if not SerializedDagModel.has_dag(dag_id):
+            _check_dag(dag_id)
         _check_job(dag_id, settings, g.get("rights", NOBODY))  # before a run is stopped for it
         with _all_or_nothing() as made:
             with suppress(FileExistsError):
@@ -263,8 +265,8 @@ class Handlers(CWLApiBackend):  # type: ignore[misc]  # upstream is not typed
 def _check_job(dag_id: str, conf: dict[str, Any], caller: Caller) -> None:
     """Refuse a job that its run would refuse, as far as can be seen from here."""
     settings = Settings.of({})
-    gate = settings.places.gate(dag_id, reads=caller.reads)
     try:
+        gate = settings.places.gate(dag_id, reads=caller.reads)
         check_job(conf.get("job"), gate, str(settings.inputs_folder), caller.documents)
     except Refused as error:
         raise Problem(403, str(error)) from error

@@ -9,7 +9,7 @@ from typing import Any
 
 from ..gate import Gate
 from ..gate.job import FOLDERS, read_job
-from ..gate.objects import FILES, local_path
+from ..gate.objects import FILES, check_content, local_path
 
 
 def near(name: str, names: Iterable[str]) -> str | None:
@@ -89,7 +89,10 @@ def check_locations(value: Any, gate: Gate, name: str = "") -> None:
     :raises FileNotFoundError: names the input, the path, and the nearest one that is there.
     :raises PermissionError: names the input, the path and the variable to set.
     """
-    path = local_path(value) if isinstance(value, MutableMapping) and value.get("class") in FILES else None
+    path = None
+    if isinstance(value, MutableMapping) and value.get("class") in FILES:
+        check_content(value, f"Input '{name}'")
+        path = local_path(value)
     if path:
         real = gate.read(path, f"Input '{name}'")
         if os.path.isdir(real) and os.access(real, os.R_OK | os.X_OK):

@@ -126,6 +126,9 @@ class Run:
             raise ValueError(f"'job' must be an object or the path of a file, not {job!r}.")
         if not isinstance(resolved, MutableMapping):
             raise ValueError("The job must be an object with the inputs by name.")
+        for name in resolved:
+            if not isinstance(name, str):
+                raise ValueError(f"The job gives {name!r}, which is no name of an input: put it in quotes.")
         for name in (jobloader_id_name, *FOLDERS, TOOL):
             resolved.pop(name, None)
         check_code(resolved, code_allowed)

@@ -7,8 +7,10 @@ host, this network or no network is refused unless the host is listed.
 from __future__ import annotations
 
 import ipaddress
+import threading
 import time
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
+from concurrent.futures import Future
 from contextlib import contextmanager
 from typing import IO, Any
 from urllib.parse import urlsplit
@@ -38,8 +40,13 @@ def check_url(url: str, hosts: Collection[str], of: str) -> None:
     :param of: what names the URL, for the message.
     :raises Refused: names the host and the setting.
     """
-    if not (_listed(url, hosts) or ANY in hosts):
+    try:
         host = urlsplit(url).hostname
+    except ValueError as error:
+        raise Refused(f"{of}: {url} is no URL: {error}.") from error
+    if not host:
+        raise Refused(f"{of}: {url} names no host.")
+    if not (_listed(url, hosts) or ANY in hosts):
         raise Refused(f"{of}: {url} may not be fetched: add '{host}' to cwl_airflow_fetch_hosts to allow it.")
 
 
@@ -72,7 +79,7 @@ def exists(url: str, hosts: Collection[str], of: str) -> bool:
     """
     try:
         with _connecting(url, of), _session(hosts, of) as session:
-            return session.head(url, allow_redirects=True, timeout=TIMEOUT).ok
+            return _in_time(lambda: session.head(url, allow_redirects=True, timeout=TIMEOUT), f"{of}: {url}").ok
     except requests.RequestException:
         return False
 
@@ -81,13 +88,31 @@ def exists(url: str, hosts: Collection[str], of: str) -> bool:
 def _answer(
     url: str, hosts: Collection[str], of: str, headers: dict[str, str] | None = None
 ) -> Iterator[requests.Response]:
-    with (
-        _connecting(url, of),
-        _session(hosts, of) as session,
-        session.get(url, headers=headers, stream=True, timeout=TIMEOUT) as answer,
-    ):
-        answer.raise_for_status()
-        yield answer
+    with _connecting(url, of), _session(hosts, of) as session:
+
+        def ask() -> requests.Response:
+            return session.get(url, headers=headers, stream=True, timeout=TIMEOUT)
+
+        with _in_time(ask, f"{of}: {url}") as answer:
+            answer.raise_for_status()
+            yield answer
+
+
+def _in_time(ask: Callable[[], requests.Response], of: str) -> requests.Response:
+    """Return an answer whose head is there soon: a timeout would start anew with each byte of it, and redirect."""
+    answer: Future[requests.Response] = Future()
+
+    def wait() -> None:
+        try:
+            answer.set_result(ask())
+        except BaseException as error:
+            answer.set_exception(error)
+
+    threading.Thread(target=wait, daemon=True).start()
+    try:
+        return answer.result(TEXT[1])
+    except TimeoutError as error:
+        raise Refused(f"{of} did not answer within {TEXT[1]:.0f} s.") from error
 
 
 @contextmanager

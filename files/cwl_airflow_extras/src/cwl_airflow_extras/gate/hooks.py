@@ -138,7 +138,9 @@ class Mapper(PathMapper):  # type: ignore[misc]
             check_relative(obj["dirname"], of)
         if location in self._pathmap:
             return
-        if is_remote(location) and obj["class"] == "File":
+        if is_remote(location) and obj["class"] == "Directory":
+            raise Refused(f"{of}: {location} cannot be fetched: a folder has no address of its own in HTTP.")
+        if is_remote(location):
             target = os.path.join(obj.get("dirname") or stagedir, obj["basename"])
             file = fetched(location, self._gate, of)
             self._pathmap[location] = MapperEnt(file, target, "WritableFile" if copy else "File", staged)

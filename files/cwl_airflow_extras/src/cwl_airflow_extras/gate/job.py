@@ -15,14 +15,12 @@ import yaml
 
 from .fetching import check_url
 from .names import check_name
-from .objects import FILES, is_list, is_remote
+from .objects import FILES, READS, check_class, check_content, check_fields, is_list, is_remote, scheme
 from .places import Gate
 from .refused import Refused
 
 #: What a job may name as folders of its run.
 FOLDERS = ("tmp_folder", "outputs_folder")
-#: By these cwltool reads something into a job.
-READS = ("$include", "$import", "$mixin")
 #: By these a job changes the document; their values may hold JavaScript.
 CODE = ("overrides", "requirements")
 #: Bytes of a job's file.
@@ -43,10 +41,9 @@ def check_job(job: Any, gate: Gate, base: str, code_allowed: bool) -> None:
     :raises ValueError: the job's file is not YAML.
     """
     if isinstance(job, str):
-        if is_remote(job):
-            check_url(job, gate.places.hosts, "'job'")
+        path = _checked(job, base, gate, "'job'")
+        if path is None:
             return
-        path = absolute(job, base)
         job, base = read_job(path, gate), os.path.dirname(path)
     if not isinstance(job, Mapping):
         return  # whoever takes it says what is wrong
@@ -56,10 +53,22 @@ def check_job(job: Any, gate: Gate, base: str, code_allowed: bool) -> None:
             check_folder(name, job[name], gate)
     for name, value in job.items():
         for path, of in _paths(value, str(name)):
-            if is_remote(path):
-                check_url(path, gate.places.hosts, of)
-            else:
-                gate.read(absolute(path, base), of)
+            _checked(path, base, gate, of)
+
+
+def _checked(path: str, base: str, gate: Gate, of: str) -> str | None:
+    """Return the absolute path of what may be read, or nothing if it may be fetched."""
+    try:
+        if is_remote(path):
+            check_url(path, gate.places.hosts, of)
+            return None
+        if "://" in path and scheme(path) not in ("", "file"):
+            raise Refused(f"{of}: {path} cannot be fetched: give a path or a URL of http or https.")
+        local = absolute(path, base)
+        gate.read(local, of)
+        return local
+    except ValueError as error:
+        raise Refused(f"{of}: {path!r} is neither a path nor a URL: {error}.") from error
 
 
 def check_code(job: Mapping[str, Any], code_allowed: bool) -> None:
@@ -163,12 +172,19 @@ def _paths(value: Any, of: str) -> Iterator[tuple[str, str]]:
         if not isinstance(each, Mapping):
             continue
         waiting += each.values()
-        if each.get("class") in FILES and "basename" in each:
-            check_name(each["basename"], of)
+        check_class(each, of)
+        if each.get("class") in FILES:
+            # schema-salad fails at some that are null, and takes others as left out.
+            check_fields({k: v for k, v in each.items() if v is not None or k in ("format", "location", "path")}, of)
+            check_content(each, of)
+            if "basename" in each:
+                check_name(each["basename"], of)
         for key in (*(("location", "path") if each.get("class") in FILES else ()), *READS):
             named = each.get(key)
             if isinstance(named, str) and not named.startswith("_:"):
                 named = named.partition("#")[0] if key in READS else named
+                if each.get("class") == "Directory" and is_remote(named):
+                    raise Refused(f"{of}: {named} is to be a Directory, which cannot be fetched: fetch its files.")
                 yield from ((each, of) for each in {named, unquote(named)})
 
 

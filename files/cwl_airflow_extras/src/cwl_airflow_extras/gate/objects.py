@@ -7,13 +7,23 @@ from collections.abc import Iterator, Mapping, MutableMapping, MutableSequence, 
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
-from .names import check_name
+from .names import check_name, shown
+from .refused import Refused
 
 FILES = ("File", "Directory")
+#: By these cwltool reads something into a job.
+READS = ("$include", "$import", "$mixin")
+#: Fields of files and folders, by what they hold.
+TEXT = ("basename", "checksum", "class", "contents", "dirname", "format", "location", "nameext", "nameroot", "path")
+LISTS = ("listing", "secondaryFiles")
 
 
 def files(value: Any) -> Iterator[MutableMapping[str, Any]]:
     """Find the files and folders in a value, those in lists, records, listings and beside files as well."""
+    return (each for each in _mappings(value) if each.get("class") in FILES)
+
+
+def _mappings(value: Any) -> Iterator[MutableMapping[str, Any]]:
     waiting, seen = [value], set()
     while waiting:
         each = waiting.pop()
@@ -22,8 +32,7 @@ def files(value: Any) -> Iterator[MutableMapping[str, Any]]:
                 continue
             seen.add(id(each))
         if isinstance(each, MutableMapping):
-            if each.get("class") in FILES:
-                yield each
+            yield each
             waiting += each.values()
         elif isinstance(each, MutableSequence):
             waiting += each
@@ -38,7 +47,15 @@ def local_path(value: Mapping[str, Any]) -> str | None:
 
 def is_remote(location: Any) -> bool:
     """Tell whether a location is one of HTTP."""
-    return isinstance(location, str) and urlsplit(location).scheme.lower() in ("http", "https")
+    return isinstance(location, str) and scheme(location) in ("http", "https")
+
+
+def scheme(location: str) -> str:
+    """Return the scheme of a URL, in lower case; none if it has none."""
+    try:
+        return urlsplit(location).scheme
+    except ValueError:  # what follows it is no address
+        return location.partition(":")[0].strip().lower()
 
 
 def check_names(value: Any, of: str) -> None:
@@ -48,15 +65,64 @@ def check_names(value: Any, of: str) -> None:
     :param of: what has the value, for the message.
     :raises Refused: a name is none.
     """
+    for each in _mappings(value):
+        check_class(each, of)
     for file in files(value):
         file.pop("dirname", None)
+        for key in (*TEXT, *LISTS):
+            if file.get(key, "") is None:
+                del file[key]
+        check_fields(file, of)
         for key in ("basename", "nameroot", "nameext"):
             # nameroot and nameext follow from basename, and may be empty.
-            if file.get(key) and (key == "basename" or not isinstance(file[key], str) or "/" in file[key]):
+            if file.get(key) and (key == "basename" or "/" in file[key]):
                 check_name(file[key], of)
-        for key in ("location", "path", "contents"):
-            if not isinstance(file.get(key, ""), (str, type(None))):
-                check_name(file[key], f"{of}: {key}")
+
+
+def check_class(value: Mapping[str, Any], of: str) -> None:
+    """Refuse a value whose class is no text.
+
+    :raises Refused: it says what is wrong.
+    """
+    if not isinstance(value.get("class", ""), str):
+        raise Refused(f"{of}: 'class' must be File or Directory, not {shown(value['class'])}.")
+
+
+def check_content(file: Mapping[str, Any], of: str) -> None:
+    """Refuse a file or folder that is nowhere and holds nothing.
+
+    :raises Refused: names the fields that are missing.
+    """
+    wanted = ("contents",) if file["class"] == "File" else ("listing", "basename")
+    if not (file.keys() & {"location", "path", *READS} or file.keys() >= {*wanted}):
+        kind, needed = file["class"], " and ".join(f"'{each}'" for each in wanted)
+        raise Refused(f"{of}: a {kind} must have 'location' or 'path', or else {needed}.")
+
+
+def check_fields(file: Mapping[str, Any], of: str) -> None:
+    """Refuse a file or folder with fields of other types than CWL gives them, at which cwltool ends with a traceback.
+
+    :param file: as it was given: something may still have to be read into it.
+    :param of: what has it, for the message.
+    :raises Refused: names the field.
+    """
+    kind = file["class"]
+    for key in TEXT:
+        if key in file and not (isinstance(file[key], str) or _is_read(file[key])):
+            raise Refused(f"{of}: '{key}' of a {kind} must be text, not {shown(file[key])}.")
+    for key in LISTS:
+        value = file.get(key, ())
+        members = value if is_list(value) else [value]
+        if not _is_read(value) and not all(_is_file(each) or _is_read(each) for each in members):
+            raise Refused(f"{of}: '{key}' of a {kind} must be a list of files and folders, not {shown(value)}.")
+
+
+def _is_file(value: Any) -> bool:
+    return isinstance(value, Mapping) and value.get("class") in FILES
+
+
+def _is_read(value: Any) -> bool:
+    return isinstance(value, Mapping) and any(name in value for name in READS)
 
 
 def is_list(value: Any) -> bool:

@@ -332,12 +332,11 @@ def open_regular(real: str, of: str) -> IO[bytes]:
         if os.path.islink(real):
             raise Refused(f"{of} was replaced by a link while it was opened.") from error
         raise
-    file = os.fdopen(number, "rb")
     if not stat.S_ISREG(os.fstat(number).st_mode) or os.readlink(f"/proc/self/fd/{number}") != real:
-        file.close()
+        os.close(number)
         raise Refused(f"{of} is no file, or was replaced while it was opened.")
     os.set_blocking(number, True)
-    return file
+    return os.fdopen(number, "rb")
 
 
 def is_dag_file(real: str) -> bool:
