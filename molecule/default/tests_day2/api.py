@@ -1,13 +1,16 @@
-"""The CWL API and its users, for the tests."""
+"""The APIs of Airflow and of CWL, and their users, for the tests: Airflow's own commands take seconds to start."""
 
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import shlex
 from contextlib import contextmanager
 from pathlib import Path
 
+AIRFLOW = "http://127.0.0.1:8080/api/v1"
+USERS = "http://127.0.0.1:8080/auth/fab/v1/users"
 API = "http://127.0.0.1:8081/api/experimental"
 ADMIN = f"admin:{(Path(os.environ['CREDENTIALS']) / 'airflow_admin').read_text(encoding='utf-8').strip()}"
 
@@ -25,13 +28,31 @@ def curl(host, url, *arguments, user=None, bearer=None, body=None):
     return int(status), answer
 
 
+def ask(host, method, url, body=None, missing=False):
+    """Return what Airflow's REST API answers to its administrator.
+
+    :param missing: whether there may be nothing: then nothing is returned.
+    """
+    text = None if body is None else json.dumps(body)
+    status, answer = curl(host, url, "--request", method, user=ADMIN, body=text)
+    if status == 404 and missing:
+        return None
+    assert 200 <= status < 300, f"{method} {url}: {status} {answer}"
+    return json.loads(answer) if answer else None
+
+
 @contextmanager
 def made_user(host, name, role):
     """Make a user of a role."""
-    host.check_output(
-        f"airflow users create --username {name} --password {name}-only --role {role} --firstname A --lastname B "
-        f"--email {name}@example.org"
-    )
+    body = {
+        "username": name,
+        "password": f"{name}-only",
+        "first_name": "A",
+        "last_name": "B",
+        "email": f"{name}@example.org",
+        "roles": [{"name": role}],
+    }
+    ask(host, "POST", USERS, body)
     # To check one as Airflow stores it takes 0.1 s of a core, and some tests ask hundreds of times.
     stored = f"pbkdf2:sha256:1$salt${hashlib.pbkdf2_hmac('sha256', f'{name}-only'.encode(), b'salt', 1).hex()}"
     change = f"UPDATE airflow.ab_user SET password = '{stored}' WHERE username = '{name}'"
@@ -39,4 +60,4 @@ def made_user(host, name, role):
     try:
         yield f"{name}:{name}-only"
     finally:
-        host.check_output(f"airflow users delete --username {name}")
+        ask(host, "DELETE", f"{USERS}/{name}")

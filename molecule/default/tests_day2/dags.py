@@ -6,6 +6,8 @@ import json
 import shlex
 import time
 
+from api import ADMIN, AIRFLOW, ask, curl
+
 DAGS = "/var/lib/airflow/dags"
 TMP = "/var/lib/airflow/cwl/tmp"
 IMAGE = {"DockerRequirement": {"dockerPull": "docker.io/library/debian:bookworm-slim"}}
@@ -32,6 +34,7 @@ class Dag:
         """Name the DAG."""
         self.host = host
         self.dag_id = dag_id
+        self.url = f"{AIRFLOW}/dags/{dag_id}"
 
     def write(self, document, before="", arguments="", default_args="", **cwl):
         """Write the document and the DAG file.
@@ -51,27 +54,30 @@ class Dag:
         self.host.check_output(f"printf %s {shlex.quote(text)} > {file}.cwl")
         self.host.check_output(f"printf %s {shlex.quote(dag)} > {file}.py")
 
-    def trigger(self, conf):
-        """Start the run."""
-        command = f"airflow dags trigger {self.dag_id} --run-id run --conf {shlex.quote(json.dumps(conf))}"
-        wait_for("DAG", lambda: self.host.run(command).rc == 0, 60)
+    def known(self):
+        """Wait until Airflow has read the DAG file."""
+        wait_for("DAG", lambda: ask(self.host, "GET", self.url, missing=True), 60)
+
+    def trigger(self, conf, run_id="run"):
+        """Start a run."""
+        body = {"dag_run_id": run_id, "conf": conf}
+        wait_for("DAG", lambda: ask(self.host, "POST", f"{self.url}/dagRuns", body, missing=True), 30)
 
     def state(self):
         """Return the state of the run."""
-        return self.json(f"dags list-runs --dag-id {self.dag_id}")[0]["state"]
+        return ask(self.host, "GET", f"{self.url}/dagRuns/run")["state"]
 
     def ended(self, seconds=120):
         """Wait until the run has ended, and return its state."""
         return wait_for("run", lambda: (state := self.state()) in ("success", "failed") and state, seconds)
 
-    def json(self, command):
-        """Return what an Airflow command prints."""
-        return json.loads(self.host.check_output(f"airflow {command} --output json"))
-
     def tasks(self):
         """Return the states of the tasks by id and index."""
-        tasks = self.json(f"tasks states-for-dag-run {self.dag_id} run")
-        return {(task["task_id"], task.get("map_index") or ""): task["state"] for task in tasks}
+        tasks = ask(self.host, "GET", f"{self.url}/dagRuns/run/taskInstances", missing=True) or {"task_instances": []}
+        return {
+            (task["task_id"], str(task["map_index"]) if task["map_index"] >= 0 else ""): task["state"]
+            for task in tasks["task_instances"]
+        }
 
     def log(self, task, attempt=1):
         """Return the log of a task."""
@@ -87,21 +93,13 @@ class Dag:
 
     def mark_failed(self):
         """Mark the run as failed over REST, as the web page does."""
-        script = (
-            "from cwl_airflow_extras.checks import setting; from cwl_airflow_extras.runner import Airflow; "
-            "user, _, password = setting('celery', 'flower_basic_auth').partition(':'); "
-            "Airflow('http://127.0.0.1:8080', user, password)"
-            f".ask('PATCH', 'dags/{self.dag_id}/dagRuns/run', missing=True, json={{'state': 'failed'}})"
-        )
-        self.host.check_output(
-            f". /etc/default/airflow; export AIRFLOW_CONFIG; /opt/airflow/bin/python -c {shlex.quote(script)}"
-        )
+        ask(self.host, "PATCH", f"{self.url}/dagRuns/run", {"state": "failed"}, missing=True)
 
     def remove(self):
         """Remove all that the DAG left; a test that failed may have left a task that runs."""
-        if self.host.run(f"airflow tasks states-for-dag-run {self.dag_id} run | grep -w running").rc == 0:
+        if "running" in self.tasks().values():
             self.mark_failed()
             time.sleep(20)
         self.host.run(f"rm -f {DAGS}/{self.dag_id}.py {DAGS}/{self.dag_id}.cwl")
-        self.host.run(f"airflow dags delete --yes {self.dag_id}")
+        curl(self.host, self.url, "--request", "DELETE", user=ADMIN)
         self.host.run(f"rm -rf {TMP}/{self.dag_id} /var/lib/airflow/cwl/outputs/{self.dag_id}")

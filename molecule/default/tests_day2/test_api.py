@@ -259,7 +259,7 @@ def test_upload_runs_once_and_deletes_no_dag_file(host, document):
             time.sleep(1)
     finally:
         host.run(f"rm -f /var/lib/airflow/dags/{dag_id}.py /var/lib/airflow/dags/{dag_id}.cwl")
-        host.run(f"airflow dags delete --yes {dag_id}")
+        curl(host, f"{AIRFLOW}/dags/{dag_id}", "--request", "DELETE", user=ADMIN)
 
 
 def test_airflows_own_api_takes_tokens(host, run):

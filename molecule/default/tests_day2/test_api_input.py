@@ -10,7 +10,7 @@ import zlib
 from urllib.parse import quote, quote_from_bytes
 
 import pytest
-from api import made_user
+from api import ADMIN, AIRFLOW, curl, made_user
 from dags import DAGS, TMP, wait_for
 from forward import forwarded
 
@@ -348,4 +348,4 @@ def test_attachments_run(api, host):
         assert run_id in [run["run_id"] for run in json.loads(api.ask("GET", "/wes/runs")[1])["runs"]]
     finally:
         host.run(f"rm -rf {DAGS}/{run_id}.py {TMP}/@wes/{run_id} {TMP}/{run_id} /var/lib/airflow/cwl/outputs/{run_id}")
-        host.run(f"airflow dags delete --yes {run_id}")
+        curl(host, f"{AIRFLOW}/dags/{run_id}", "--request", "DELETE", user=ADMIN)

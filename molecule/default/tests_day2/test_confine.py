@@ -7,16 +7,18 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shlex
 import uuid
 from pathlib import Path
 
 import pytest
-from api import ADMIN, API, curl, made_user
+import requests
+from api import ADMIN, AIRFLOW, API, ask, curl, made_user
 from dags import DAGS, Dag, tool, wait_for
+from forward import forwarded
 from test_api import KEY, sign
 
-AIRFLOW = "http://127.0.0.1:8080/api/v1"
 INPUTS = "/var/lib/airflow/cwl/inputs"
 OUTPUTS = "/var/lib/airflow/cwl/outputs"
 NAME = "confined"
@@ -63,7 +65,7 @@ def dag(host):
         f"runuser -u airflow -- sh -c 'mkdir -p {OUTPUTS}/confined-other/run; echo other > {OTHER['text']['path']}'"
     )
     made.write(BACK)
-    wait_for("DAG", lambda: curl(host, f"{AIRFLOW}/dags/{NAME}", user=ADMIN)[0] == 200, 90)
+    made.known()
     try:
         yield made
     finally:
@@ -79,6 +81,7 @@ def logins(host):
         f"airflow roles add-perms Narrow --resource DAG:{NAME} 'DAG Runs' --action can_read can_create can_edit"
     )
     host.check_output(permissions)
+    host.check_output("airflow roles add-perms Narrow --resource Website --action can_read")
     try:
         with (
             made_user(host, "u1", "User") as user,
@@ -101,11 +104,28 @@ def at_rest(host, job, login):
     return run
 
 
+def at_the_page(host, job, login):
+    """Trigger the DAG with the form of Airflow's web page, and return the run's name."""
+    run = f"confined-{uuid.uuid4()}"
+    user, _, password = login.partition(":")
+    conf = json.dumps({"job": job, "cwl_airflow_caller": {"reads": "all", "documents": True}})
+    with forwarded(host, 8080) as port, requests.Session() as session:
+        for path, fields in (
+            ("/login/", {"username": user, "password": password}),
+            (f"/dags/{NAME}/trigger", {"run_id": run, "conf": conf, "origin": "/home"}),
+        ):
+            page = session.get(f"http://127.0.0.1:{port}{path}", timeout=60)
+            token = re.search('name="csrf_token"[^>]* value="([^"]+)"', page.text)
+            answer = session.post(page.url, {**fields, "csrf_token": token[1]}, timeout=60)
+            assert answer.ok, answer.text
+    return run
+
+
 def ended(host, run):
     """Wait until a run has ended, and return its state."""
 
     def state():
-        now = json.loads(curl(host, f"{AIRFLOW}/dags/{NAME}/dagRuns/{run}", user=ADMIN)[1])["state"]
+        now = ask(host, "GET", f"{AIRFLOW}/dags/{NAME}/dagRuns/{run}")["state"]
         return now in ("success", "failed") and now
 
     return wait_for("run", state, 180)
@@ -146,9 +166,10 @@ def test_a_token_does_not_help(host, attack):
     assert (status, said in answer) == (403, True), answer
 
 
-def test_the_first_task_refuses_what_comes_over_rest(host, logins):
+@pytest.mark.parametrize("trigger", [at_rest, at_the_page])
+def test_the_first_task_refuses_what_comes_past_the_cwl_api(host, logins, trigger):
     attacks = ATTACKS | LIMITED
-    runs = {name: at_rest(host, job, logins["Narrow"]) for name, (job, _) in attacks.items()}
+    runs = {name: trigger(host, job, logins["Narrow"]) for name, (job, _) in attacks.items()}
     for name, run in runs.items():
         assert ended(host, run) == "failed", name
         assert attacks[name][1] in why(host, run), name

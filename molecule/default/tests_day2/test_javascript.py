@@ -157,7 +157,7 @@ def closed(host):
 
 def test_without_the_socket_an_expression_fails_by_its_name(dag, closed):
     dag.write(expression("${ return {got: inputs.number}; }"))
-    wait_for("DAG", lambda: dag.host.run(f"airflow dags list-runs --dag-id {dag.dag_id}").rc == 0, 60)
+    dag.known()
     closed()
     dag.trigger({"job": {"number": 1}})
     assert dag.ended() == "failed"

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import shlex
 import time
 
 import yaml
+from api import AIRFLOW, ask
 from dags import DAGS, tool, wait_for
 
 MORE = {"ResourceRequirement": {"ramMin": 2000}}  # than `default` has; every host has as much
@@ -18,19 +18,6 @@ def python(host, script):
     exports = ". /etc/default/airflow; export AIRFLOW_CONFIG AIRFLOW_HOME"
     command = shlex.quote(f"{exports}; exec /opt/airflow/bin/python -c {shlex.quote(script)}")
     return host.check_output(f"runuser -u airflow -- sh -c {command}").splitlines()[-1]
-
-
-def ask(host, path):
-    """Return what Airflow's REST API answers."""
-    return json.loads(
-        python(
-            host,
-            "import json; from cwl_airflow_extras.checks import setting; "
-            "from cwl_airflow_extras.runner import Airflow; "
-            "user, _, password = setting('celery', 'flower_basic_auth').partition(':'); "
-            f"print(json.dumps(Airflow('http://127.0.0.1:8080', user, password).ask('GET', {path!r})))",
-        )
-    )
 
 
 def control(host, what, queue):
@@ -45,7 +32,7 @@ def control(host, what, queue):
 
 def queues_of(dag):
     """Return the queues of the tasks of a run."""
-    instances = ask(dag.host, f"dags/{dag.dag_id}/dagRuns/run/taskInstances")["task_instances"]
+    instances = ask(dag.host, "GET", f"{dag.url}/dagRuns/run/taskInstances")["task_instances"]
     return {instance["task_id"]: instance["queue"] for instance in instances}
 
 
@@ -116,7 +103,7 @@ def test_a_requirement_that_no_queue_holds_is_an_import_error(dag):
     dag.write(workflow({"align": {"run": tool("true", requirements=TOO_MUCH)}}))
 
     def errors():
-        found = ask(dag.host, "importErrors?limit=100")["import_errors"]
+        found = ask(dag.host, "GET", f"{AIRFLOW}/importErrors?limit=100")["import_errors"]
         return [error["stack_trace"] for error in found if error["filename"] == f"{DAGS}/{dag.dag_id}.py"]
 
     (error,) = wait_for("import error", errors, 90)

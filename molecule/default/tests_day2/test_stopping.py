@@ -38,7 +38,7 @@ def check_gone(dag, seconds):
     assert not dag.host.file(f"{TMP}/{dag.dag_id}/run").exists
     assert rows(dag) == 0
     assert dag.host.file(f"{DAGS}/{dag.dag_id}.py").exists
-    assert dag.dag_id in [each["dag_id"] for each in dag.json("dags list")]
+    dag.known()
 
 
 @pytest.mark.parametrize("hints", [IMAGE, {}], ids=["container", "process"])
@@ -65,7 +65,7 @@ def test_runs_are_stopped_while_every_slot_is_taken(dag):
     dag.write({"class": "Workflow", "inputs": {}, "outputs": {}, "steps": steps})
     dag.trigger({"job": {}})
     wait_for("steps", lambda: running(dag, 7662) == slots, 120)
-    dag.host.check_output(f"airflow dags trigger {dag.dag_id} --run-id second --conf '{{\"job\": {{}}}}'")
+    dag.trigger({"job": {}}, "second")
     query = f"SELECT state FROM airflow.task_instance WHERE dag_id = '{dag.dag_id}' AND run_id = 'second'"
     wait_for("message", lambda: "queued" in dag.host.check_output(f'mysql --execute="{query}"'), 30)
     for run_id in ("second", "run"):

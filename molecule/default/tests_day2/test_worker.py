@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import json
-import time
+from dags import wait_for
 
-DAGS = "/var/lib/airflow/dags"
 TOOL = {
-    "cwlVersion": "v1.0",
     "class": "Workflow",
     "inputs": {},
     "outputs": {"done": {"type": "File", "outputSource": "wait/done"}},
@@ -25,16 +22,6 @@ TOOL = {
         }
     },
 }
-DAG = f'from cwl_airflow.extensions.cwldag import CWLDAG\n\ndag = CWLDAG(workflow="{DAGS}/slow.cwl", dag_id="slow")\n'
-
-
-def wait_for(what, found, seconds):
-    """Wait until `found()` is true, and return how long that took, in seconds."""
-    began = time.monotonic()
-    while not found():
-        assert time.monotonic() - began < seconds, f"{what}: not within {seconds} s"
-        time.sleep(1)
-    return time.monotonic() - began
 
 
 def test_every_task_was_scheduled_once(host):
@@ -46,27 +33,15 @@ def test_every_task_was_scheduled_once(host):
     assert most == 1
 
 
-def test_new_dag_is_usable_soon_and_a_running_step_survives_a_restart(host):
-    host.check_output(f"printf %%s %s > {DAGS}/slow.cwl", json.dumps(TOOL))
-    host.check_output(f"printf %%s %s > {DAGS}/slow.py", DAG)
-    try:
-        wait_for(
-            "new DAG", lambda: host.run("airflow dags trigger slow --run-id restart --conf '{\"job\": {}}'").rc == 0, 30
-        )
-        wait_for("step", lambda: host.run("docker ps --quiet --filter ancestor=debian:bookworm-slim").stdout != "", 60)
-        before = host.check_output("systemctl show --property=MainPID --value airflow-worker")
-        host.check_output("systemctl restart airflow-worker")
-        assert host.check_output("systemctl show --property=MainPID --value airflow-worker") != before
-
-        def state():
-            runs = json.loads(host.check_output("airflow dags list-runs --dag-id slow --output json"))
-            return runs[0]["state"]
-
-        wait_for("run", lambda: state() in ("success", "failed"), 90)
-        assert state() == "success"
-        tasks = json.loads(host.check_output("airflow tasks states-for-dag-run slow restart --output json"))
-        assert {task["state"] for task in tasks} == {"success"}
-        tries = host.check_output("ls '/var/lib/airflow/logs/dag_id=slow/run_id=restart/task_id=wait'").split()
-        assert [name for name in tries if name.endswith(".log")] == ["attempt=1.log"]
-    finally:
-        host.run(f"rm -f {DAGS}/slow.py {DAGS}/slow.cwl; airflow dags delete --yes slow")
+def test_new_dag_is_usable_soon_and_a_running_step_survives_a_restart(dag):
+    host = dag.host
+    dag.write(TOOL)
+    dag.trigger({"job": {}})
+    wait_for("step", lambda: host.run("docker ps --quiet --filter ancestor=debian:bookworm-slim").stdout != "", 60)
+    before = host.check_output("systemctl show --property=MainPID --value airflow-worker")
+    host.check_output("systemctl restart airflow-worker")
+    assert host.check_output("systemctl show --property=MainPID --value airflow-worker") != before
+    assert dag.ended() == "success"
+    assert set(dag.tasks().values()) == {"success"}
+    tries = host.check_output(f"ls '/var/lib/airflow/logs/dag_id={dag.dag_id}/run_id=run/task_id=wait'").split()
+    assert [name for name in tries if name.endswith(".log")] == ["attempt=1.log"]
