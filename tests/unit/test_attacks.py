@@ -10,7 +10,9 @@ import json
 import os
 import re
 import socket
+import sys
 import threading
+import zipfile
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -21,12 +23,14 @@ import pytest
 import yaml
 from cwl_airflow_extras.engine import documents
 from cwl_airflow_extras.engine.executor import Executor, Failure
+from cwl_airflow_extras.engine.jobs import named_folders
 from cwl_airflow_extras.engine.run import Run
 from cwl_airflow_extras.gate import DataPath, Places, Refused
 from cwl_airflow_extras.gate.fetching import check_public
 from cwl_airflow_extras.gate.job import check_folder, check_job
 from cwl_airflow_extras.gate.names import check_name
 from cwl_airflow_extras.gate.objects import LISTS, TEXT, check_names
+from cwl_airflow_extras.gate.places import LOCK, run_below
 from cwltool.errors import WorkflowException
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -259,7 +263,29 @@ READS: dict[str, Callable[[Site], Any]] = {
     "$include over http": lambda _: {"$include": "http://127.0.0.1:9/x"},
     "$import over http": lambda _: {"$import": "http://127.0.0.1:9/x"},
     "ftp": lambda _: located("ftp://127.0.0.1/x"),
+    "another DAG's attachment": lambda site: file(written(site.places.tmp / "@wes/other/x.cwl")),
+    "all attachments": lambda site: {"class": "Directory", "path": str(site.places.tmp / "@wes")},
+    "compiled Python": lambda site: file(written(site.dags / "mine/x.pyc")),
+    "archive of DAGs": lambda site: file(archived(site.dags / "mine/x.zip")),
+    "what Airflow ignores": lambda site: file(written(site.dags / ".airflowignore")),
+    "git's settings": lambda site: file(written(site.dags / ".git/config")),
 }  # fmt: skip
+
+
+def written(path: Path) -> str:
+    """Write the secret into a file, and return its path."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(SECRET)
+    return str(path)
+
+
+def archived(path: Path) -> str:
+    """Write an archive with a DAG file, and return its path."""
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("dag.py", SECRET)
+    return str(path)
+
+
 #: Nothing is to be found at these, whatever the gate says.
 NOWHERE = {
     "capitals", "one slash", "encoded twice", "full-width dots", "other slashes", "backslashes", "other case",
@@ -276,7 +302,8 @@ def imported(site: Site) -> str:
 def refused(site: Site, act: Callable[[], object]) -> str:
     """Return why something was refused, when it has left nothing behind."""
     before = site.snapshot()
-    with pytest.raises(Exception) as error:
+    # Of anything else, nobody meant it.
+    with pytest.raises((Refused, WorkflowException, ValidationException, OSError, ValueError)) as error:
         act()
     assert site.snapshot() == before
     assert SECRET not in site.written()
@@ -493,6 +520,11 @@ OUTPUTS: dict[str, Job] = {
     "evaluated output": finds("true", outputEval=f"${{ return {AT_SECRET}; }}"),
     "evaluated name": finds("touch out", outputEval="${ self[0].basename = '../../x'; return self; }"),
     "value of an input": workflow_with(f"${{ return {AT_SECRET}; }}"),
+    "link that leads nowhere yet": finds("mkdir out; ln -s ../../x out/a", "Directory"),
+    "a part of a folder": says(
+        {"class": "Directory", "path": "out", "listing": [file("out/good")]},
+        "mkdir out; touch out/good; ln -s nothing out/a",
+    ),
 }
 
 
@@ -506,7 +538,7 @@ def test_no_output_is_what_is_not_the_tools_to_give(site: Site, name: str) -> No
     why += "".join(line for failure in site.failures for line in (failure.reason, *failure.lines))
     # In cwltool's words where it refuses by itself.
     words = "leads out|may not be read|the name|neither a file|is also what|no file of the run|within designated output"
-    words += "|missing both|cannot start with|can only start with|must be a relative path|Anonymous file"
+    words += "|leads nowhere|missing both|cannot start with|can only start with|must be a relative path|Anonymous file"
     assert re.search(words, " ".join(why.split())), why
 
 
@@ -518,6 +550,51 @@ def test_outputs_lose_setuid_and_setgid(site: Site, folder: bool) -> None:
     outputs = site.run(tool(script, outputs=FOLDER_OUT if folder else FILE_OUT), {})
     path = Path(outputs["out"]["path"])
     assert (path / "x" if folder else path).stat().st_mode & 0o7777 == 0o755
+
+
+def test_what_is_updated_in_place_loses_setuid(site: Site) -> None:
+    update = tool(
+        "chmod 6755 out",
+        requirements={
+            "InplaceUpdateRequirement": {"inplaceUpdate": True},
+            "InitialWorkDirRequirement": {"listing": [{"entry": "$(inputs.x)", "writable": True}]},
+        },
+        inputs={"x": "File"},
+        outputs=FILE_OUT,
+    )
+    document = {
+        "class": "Workflow",
+        "inputs": {},
+        "outputs": {"out": {"type": "File", "outputSource": "update/out"}},
+        "steps": {
+            "make": {"run": finds("touch out"), "in": {}, "out": ["out"]},
+            "update": {"run": update, "in": {"x": "make/out"}, "out": ["out"]},
+        },
+    }
+    outputs = site.run(document, {})
+    assert Path(outputs["out"]["path"]).stat().st_mode & 0o7777 == 0o755
+
+
+@pytest.mark.parametrize("name", ["x.py", ".ssh"])
+def test_no_part_of_a_folder_gets_through_unlisted(site: Site, name: str) -> None:
+    there = site.top / "results/out"
+    there.mkdir()
+    (there / "x.py").symlink_to(site.dags / "evil.py")
+    document = says(
+        {"class": "Directory", "path": "out", "listing": [file("out/good")]},
+        f"mkdir -p out/.ssh; touch out/good out/{name if name == 'x.py' else '.ssh/authorized_keys'}",
+    )
+    refused(site, lambda: site.run(document, {}, outdir=site.top / "results"))
+    assert sorted(path.name for path in there.rglob("*")) == ["x.py"]
+
+
+def test_a_folder_is_collected_with_all_that_is_in_it(site: Site) -> None:
+    document = says(
+        {"class": "Directory", "path": "out", "listing": [file("out/one")]}, "mkdir out; touch out/one out/two"
+    )
+    outputs = site.run(document, {})
+    assert sorted(each["basename"] for each in outputs["out"]["listing"]) == ["one", "two"]
+    assert all(Path(each["path"]).is_file() for each in outputs["out"]["listing"])
 
 
 #: Folders that a job names for its run.
@@ -887,15 +964,74 @@ def test_outputs_do_not_go_where_a_run_keeps_its_state(site: Site) -> None:
         check_folder("tmp_folder", str(folder), gate)
     with pytest.raises(Refused, match="tmp_folder"):
         check_folder("tmp_folder", str(site.outputs / "mine"), gate)
+    (site.run_folder / LOCK).touch()
+    for folder in (site.run_folder, site.run_folder / "steps"):
+        with pytest.raises(Refused, match=r"'tmp_folder': .* is in the intermediate data of a run"):
+            check_folder("tmp_folder", str(folder), gate)
+    assert run_below(site.run_folder.parent) == site.run_folder
+    assert run_below(site.run_folder) is None
+    # Where others could put a state, which may hold code.
+    check_folder("tmp_folder", str(site.top / "results/x"), gate)
+    (site.top / "results").chmod(0o770)
+    with pytest.raises(Refused, match=r"'tmp_folder': .* others may change"):
+        check_folder("tmp_folder", str(site.top / "results/x"), gate)
+    check_folder("outputs_folder", str(site.top / "results/x"), gate)
     # A run that has its own in a folder of the site's data.
     (site.top / "results/mine/run").mkdir(parents=True)
-    (site.top / "results/mine/run/lock").touch()
+    (site.top / "results/mine/run/.cwl-airflow-run").touch()
     for folder in ("results/mine/run", "results/mine/run/steps/x"):
         with pytest.raises(Refused, match="has its intermediate data there"):
             check_folder("outputs_folder", str(site.top / folder), gate)
     with pytest.raises(Refused, match="has its intermediate data there"):
         gate.write(site.top / "results/mine/run/overrides.json", "Output 'x'")
     check_folder("outputs_folder", str(site.top / "results/mine"), gate)
+    # What is only called so is a file like any other.
+    (site.top / "results/lock").touch()
+    check_folder("outputs_folder", str(site.top / "results/mine"), gate)
+
+
+@pytest.mark.parametrize("of", ["job", "document"])
+@pytest.mark.parametrize("shape", ["job", "job's file"])
+def test_schemas_fetch_nothing(site: Site, serve: Callable[..., Server], of: str, shape: str) -> None:
+    server = serve(b"{}")
+    opened: list[str] = []
+    sys.addaudithook(lambda event, arguments: opened.append(str(arguments[0])) if event == "open" else None)
+    for context in (f"http://{server.host}/context", site.secret.as_uri()):
+        (site.inputs / "a.jsonld").write_text(json.dumps({"@context": context, "@id": "urn:x"}))
+        (site.dags / "mine/a.jsonld").write_text((site.inputs / "a.jsonld").read_text())
+        schemas = {"$schemas": ["a.jsonld"]}
+        document = {"class": "CommandLineTool", "baseCommand": "true", "inputs": {}, "outputs": {}}
+        document |= schemas if of == "document" else {}
+        job: Any = schemas if of == "job" else {"x": 1}
+        assert site.run(document, in_a_file(site, job) if shape == "job's file" else job) == {}
+    assert server.asked == 0
+    assert str(site.secret) not in opened
+
+
+def test_a_refusal_is_one_line(site: Site) -> None:
+    why = refused(site, lambda: site.run(TAKE, {"x": file(f"{site.secret}\n[2026] INFO - forged\x1b[0m")}))
+    assert "\\n[2026]" in why
+    assert not re.search(r"[\n\x1b]", why)
+
+
+def test_the_folders_of_a_job_are_found_however_it_is_named(site: Site) -> None:
+    gate = site.places.gate("mine")
+    name = in_a_file(site, {"outputs_folder": "mine/x"})
+    file_of_job = site.inputs / name
+    for job in (name, str(file_of_job), file_of_job.as_uri(), f"file:{file_of_job}"):
+        assert named_folders(job, str(site.inputs), gate) == {"outputs_folder": "mine/x"}
+
+
+def test_a_job_that_is_fetched_names_no_folder(site: Site, serve: Callable[..., Server]) -> None:
+    server = serve(b"outputs_folder: mine/x")
+    listing(site, server.host)
+    why = refused(site, lambda: site.run(TAKE, f"http://{server.host}/job.yml"))
+    assert "'outputs_folder' in a job that is fetched" in why
+
+
+def test_git_runs_nothing_that_a_run_wrote(site: Site) -> None:
+    with pytest.raises(Refused, match="git runs what is there"):
+        site.places.gate("mine").write(site.top / "results/.git/hooks", "'outputs_folder'")
 
 
 def test_a_link_that_is_put_into_a_folder_in_place_is_not_followed(site: Site) -> None:

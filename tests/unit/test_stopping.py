@@ -105,7 +105,7 @@ def test_a_run_has_the_folders_that_its_job_and_its_dispatcher_name(tmp_path: Pa
     # Nothing of the engine is there: it may be anything.
     (tmp_path / "own").mkdir()
     assert found("r", {}, [str(report)]) == [own]
-    (tmp_path / "own/lock").touch()
+    (tmp_path / "own/.cwl-airflow-run").touch()
     assert found("r", {}, [str(report)]) == [own, "own"]
 
 
@@ -211,7 +211,7 @@ def test_an_engine_that_does_not_answer_is_named_if_it_had_containers(run: host.
 
 def test_data_is_removed_unless_a_task_works_in_it(run: host.Run) -> None:
     folder = run.folders[0]
-    with (folder / "lock").open("w") as lock:
+    with (folder / host.LOCK).open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_SH)
         assert host.remove(run) == [f"a task that works in {folder}"]
     assert host.remove(run) == []

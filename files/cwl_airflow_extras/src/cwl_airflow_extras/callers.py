@@ -90,18 +90,23 @@ def note(_run: Any, _arguments: Any, values: dict[str, Any]) -> None:
     :param values: of its columns, by name.
     """
     conf = values.get("conf")
-    if isinstance(conf, Mapping) and ("job" in conf or KEY in conf):
-        values["conf"] = _current().noted_in(conf)
+    if conf is not None and not isinstance(conf, Mapping):
+        return
+    # Whatever the run is for: a task of it may start others.
+    caller = _current()
+    if caller is None and conf is not None and ("job" in conf or KEY in conf):
+        caller = everything("this host")
+    if caller is not None:
+        values["conf"] = caller.noted_in(conf or {})
 
 
-def _current() -> Caller:
+def _current() -> Caller | None:
+    """Return who starts runs now; nobody on a schedule, or with a shell on the host."""
     from flask import has_request_context
 
     if caller := _acting.get():
         return caller
-    if has_request_context():
-        return _logged_in()
-    return _of_this_task() or everything("this host")
+    return _logged_in() if has_request_context() else _of_this_task()
 
 
 def _of_this_task() -> Caller | None:

@@ -8,8 +8,8 @@ from collections.abc import Callable, Iterable, Mapping, MutableMapping, Mutable
 from typing import Any
 
 from ..gate import Gate
-from ..gate.job import FOLDERS, read_job
-from ..gate.objects import FILES, check_content, local_path
+from ..gate.job import FOLDERS, absolute, read_job
+from ..gate.objects import FILES, check_content, is_remote, local_path
 
 
 def near(name: str, names: Iterable[str]) -> str | None:
@@ -74,8 +74,8 @@ def named_folders(job: Any, base: str, gate: Gate) -> dict[str, str]:
     :param base: folder to which a relative path refers.
     :raises Refused: the file may not be read.
     """
-    if isinstance(job, str) and os.path.isfile(os.path.join(base, job)):
-        job = read_job(os.path.join(base, job), gate)
+    if isinstance(job, str) and not is_remote(job) and os.path.isfile(path := absolute(job, base)):
+        job = read_job(path, gate)
     return {name: str(job[name]) for name in FOLDERS if job.get(name)} if isinstance(job, Mapping) else {}
 
 

@@ -20,7 +20,8 @@ from airflow.exceptions import AirflowException, AirflowSkipException, AirflowTa
 from airflow.models import BaseOperator
 
 from ..callers import Caller
-from ..gate.places import LOCK
+from ..gate import Refused
+from ..gate.places import ATTACHMENTS, LOCK, run_above, run_below
 from . import jobs, plans
 from .files import replace
 from .folders import FAILED, mark
@@ -99,6 +100,8 @@ class CWLOperator(BaseOperator):  # type: ignore[misc]  # Airflow is only typed 
         settings = self.settings
         gate = self.gate_of(context, folder)
         gate.write(folder, "'tmp_folder'", between_steps=True)
+        if above := run_above(folder):
+            raise Refused(f"'tmp_folder': {folder} is in {above}, which is another run's. Choose another folder.")
         self._run = Run(
             self.dag.source, folder, gate, settings.cwltool, settings.container_command, settings.pickle_folder
         )
@@ -195,6 +198,8 @@ class CWLJobDispatcher(CWLOperator):
         jobs.check_writable("tmp_folder", str(folder))
         jobs.check_writable("outputs_folder", str(outputs_folder))
         prune(settings.tmp_folder, settings.keep_failed_days)
+        if other := run_below(folder):
+            raise Refused(f"'tmp_folder': {folder} has another run in it: {other}. Choose another folder.")
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir(parents=True, exist_ok=True)
         with self.acting(folder):
@@ -346,6 +351,8 @@ def prune(folder: Path, days: float) -> None:
     :param days: for how many days they are kept.
     """
     for note in folder.glob(f"*/*/{FAILED}"):
+        if note.parent.parent.name == ATTACHMENTS or run_below(note.parent):
+            continue
         with contextlib.suppress(OSError):
             # An hour at least: the task may be about to be tried again.
             if time.time() - note.stat().st_mtime < max(days * 86400, 3600):

@@ -7,7 +7,6 @@
 ``steps/``         outputs and status of each step
 ``jobs/``          the same of the jobs of scattered steps
 ``outputs/``       the files of both
-``caller.json``    which outputs of other DAGs it may read
 ``fetched/``       inputs that came over HTTP
 ``scratch/``       what a task needs while it runs
 ``containers/``    identifiers of the containers that it runs, by host
@@ -26,7 +25,7 @@ import os
 import shutil
 import socket
 import time
-from collections.abc import Iterator, Mapping, MutableMapping
+from collections.abc import Callable, Iterator, Mapping, MutableMapping
 from pathlib import Path
 from typing import Any
 
@@ -46,7 +45,8 @@ from schema_salad.sourceline import cmap
 from ..gate import Gate, Refused
 from ..gate.hooks import Access, Context, Destination, fetcher
 from ..gate.job import FOLDERS, check_code, check_job
-from ..gate.objects import check_names, local_path
+from ..gate.objects import check_names, is_remote, local_path
+from ..gate.outputs import strip_tree
 from . import documents, jobs, plans, state
 from .executor import remove_containers, stop
 from .folders import CONTAINERS
@@ -112,16 +112,19 @@ class Run:
 
     def _begin(self, job: Any, base: str, code_allowed: bool) -> dict[str, Any]:
         check_job(job, self._gate, base, code_allowed)
-        loader = Loader(copy.copy(jobloaderctx), fetcher_constructor=fetcher(self._gate, documents=False))
+        # No $schemas: they describe documents.
+        fetches = fetcher(self._gate, documents=False)
+        loader = Loader(copy.copy(jobloaderctx), fetcher_constructor=fetches, skip_schemas=True)
         uri = file_uri(base)
         if isinstance(job, str):
             path = job if "://" in job else os.path.join(base, job)
             if "://" not in path and not os.path.isfile(path):
                 raise FileNotFoundError(f"The job's file {path} is not there.")
             base, uri = os.path.dirname(path), documents.locate(path)
-            resolved, _ = loader.resolve_ref(uri, checklinks=False)
+            resolved = _resolved(functools.partial(loader.resolve_ref, uri))
         elif isinstance(job, Mapping):
-            resolved, _ = loader.resolve_all(cmap(state.as_written(dict(job))), file_uri(base) + "/", checklinks=False)
+            written = cmap(state.as_written(dict(job)))
+            resolved = _resolved(functools.partial(loader.resolve_all, written, file_uri(base) + "/"))
         else:
             raise ValueError(f"'job' must be an object or the path of a file, not {job!r}.")
         if not isinstance(resolved, MutableMapping):
@@ -129,6 +132,8 @@ class Run:
         for name in resolved:
             if not isinstance(name, str):
                 raise ValueError(f"The job gives {name!r}, which is no name of an input: put it in quotes.")
+        if isinstance(job, str) and is_remote(job) and (named := sorted({*FOLDERS} & resolved.keys())):
+            raise Refused(f"'{named[0]}' in a job that is fetched comes too late: give it in a job of this host.")
         for name in (jobloader_id_name, *FOLDERS, TOOL):
             resolved.pop(name, None)
         check_code(resolved, code_allowed)
@@ -266,6 +271,7 @@ class Run:
                 check_names(value, f"Output '{name}'")
             below = Path(os.path.realpath(self.folder))
             scratch = below / "scratch" / plans.LAST
+            visit_class(outputs, ("Directory",), _forget_listing)
             links: dict[str, str] = {}
             for kind in ("Directory", "File"):  # a file may be in one of the folders
                 visit_class(outputs, (kind,), functools.partial(_link, self._gate, below, scratch, links))
@@ -333,6 +339,17 @@ class Run:
         return values
 
 
+def _resolved(resolve: Callable[..., tuple[Any, Any]]) -> Any:
+    """Return a job with what it includes.
+
+    :raises ValueError: schema-salad failed at what it is.
+    """
+    try:
+        return resolve(checklinks=False)[0]
+    except (AttributeError, KeyError, TypeError) as error:
+        raise ValueError(f"The job cannot be read, perhaps for its $include, $import or $mixin: {error}") from error
+
+
 class _Uncounted(JobExecutor):  # type: ignore[misc]  # cwltool is typed in part only
     """Runs nothing: for making jobs only to count them."""
 
@@ -377,10 +394,10 @@ def _link_all(gate: Gate, below: Path, real: Path, target: Path, inside: tuple[P
                 gate.read(entry, f"Output '{entry.name}'")
                 if leads_to in inside:
                     raise Refused(f"Output '{entry.name}': the link {entry} leads back into its own folder.")
-            if leads_to.exists():
-                _link_all(gate, below, leads_to, target / entry.name, (*inside, leads_to))
-            else:
-                (target / entry.name).symlink_to(os.readlink(entry))
+            if not leads_to.exists():
+                # It would lead somewhere where the outputs go.
+                raise Refused(f"Output '{entry.name}': the link {entry} leads nowhere.")
+            _link_all(gate, below, leads_to, target / entry.name, (*inside, leads_to))
         return
     try:
         if below not in real.parents:  # an input that is passed on stays the user's own
@@ -388,16 +405,22 @@ def _link_all(gate: Gate, below: Path, real: Path, target: Path, inside: tuple[P
         os.link(real, target)
     except OSError:  # or of another owner, where the kernel protects hard links
         shutil.copy2(real, target)
+    strip_tree(str(target), f"Output '{target.name}'")
+
+
+def _forget_listing(value: dict[str, Any]) -> None:
+    """Let cwltool list what is in a folder: a tool may have listed a part of it, and all of it becomes output."""
+    path = local_path(value)
+    if path and os.path.isdir(path):
+        value.pop("listing", None)
 
 
 def _rebase(value: Any, old: str, new: str) -> None:
-    """Change the paths of a file or folder, and of what it lists."""
+    """Change the path of a file or folder."""
     path = local_path(value)
     if path and f"{path}/".startswith(f"{old}/"):
         value["location"] = file_uri(new + path[len(old) :])
         value.pop("path", None)
-    for each in value.get("listing") or []:
-        _rebase(each, old, new)
 
 
 def _as_cwltool_prints(value: dict[str, Any]) -> None:

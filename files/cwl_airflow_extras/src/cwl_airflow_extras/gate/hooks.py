@@ -11,6 +11,9 @@ from pathlib import Path
 from typing import IO, Any
 from urllib.parse import unquote, urlsplit
 
+import rdflib.exceptions
+import rdflib.parser
+import rdflib.plugin
 import requests
 import yaml
 from cwltool.context import RuntimeContext
@@ -27,6 +30,21 @@ from .objects import is_remote
 from .outputs import check_outputs, check_path, check_values
 from .places import Gate, open_regular, within
 from .refused import Refused
+
+
+class NoJsonLd(rdflib.parser.Parser):
+    """Reads none: what it names as its context is fetched by rdflib, from wherever it is."""
+
+    def parse(self, *_: Any, **__: Any) -> None:
+        """Refuse it, so that schema-salad says that it cannot read this schema.
+
+        :raises rdflib.exceptions.ParserError: always.
+        """
+        raise rdflib.exceptions.ParserError("JSON-LD is not read: give RDF/XML or Turtle.")
+
+
+for _name in ("json-ld", "application/ld+json"):
+    rdflib.plugin.register(_name, rdflib.parser.Parser, __name__, NoJsonLd.__name__)
 
 #: Folder of a run with what it fetched.
 FETCHED = "fetched"

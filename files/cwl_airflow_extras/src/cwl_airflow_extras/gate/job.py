@@ -16,7 +16,7 @@ import yaml
 from .fetching import check_url
 from .names import check_name
 from .objects import FILES, READS, check_class, check_content, check_fields, is_list, is_remote, scheme
-from .places import Gate
+from .places import LOCK, Gate, run_above
 from .refused import Refused
 
 #: What a job may name as folders of its run.
@@ -98,6 +98,8 @@ def check_folder(name: str, folder: Any, gate: Gate) -> None:
     if name == "tmp_folder" and os.path.realpath(path) == os.path.realpath(site):
         return
     gate.write(path, f"'{name}'", between_steps=name == "tmp_folder")
+    if name == "tmp_folder" and (os.path.exists(os.path.join(path, LOCK)) or run_above(os.path.realpath(path))):
+        raise Refused(f"'{name}': {folder} is in the intermediate data of a run. Choose another folder.")
 
 
 def read_job(path: str, gate: Gate) -> Any:

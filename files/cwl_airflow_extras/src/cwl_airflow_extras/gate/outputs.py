@@ -22,12 +22,15 @@ def check_outputs(outputs: Any, gate: Gate, outdir: str, inputs: Iterable[str]) 
     :raises Refused: names the output, and what is wrong with it.
     """
     own, roots = [os.path.realpath(outdir)], [os.path.realpath(root) for root in (outdir, *inputs)]
+    of_the_run = [os.path.realpath(gate.folder)] if gate.folder else []
     for of, path in _local(outputs):
         real = check_path(path, roots, of)
         if within(real, own):
             check_tree(real, roots, of)
         elif os.path.isdir(real):
             gate.read_tree(real, of, again=True)
+        if within(real, of_the_run) and not within(real, own):  # updated in place
+            strip_tree(real, of)
 
 
 def check_values(outputs: Any, gate: Gate) -> None:
@@ -53,6 +56,16 @@ def check_path(path: str, roots: Iterable[str], of: str) -> str:
         raise Refused(f"{of}: {path} leads out of the output folder and is no input.")
     check_kind(real, f"{of}: {path}")
     return real
+
+
+def strip_tree(real: str, of: str) -> None:
+    """Take setuid and setgid from a file, or from the files of a folder.
+
+    :raises Refused: one belongs to somebody else.
+    """
+    for path in [real] if not os.path.isdir(real) else [entry.path for entry in entries_below(real)]:
+        if stat.S_ISREG(os.lstat(path).st_mode):
+            _strip(path, of)
 
 
 def check_tree(real: str, roots: Iterable[str], of: str) -> None:

@@ -29,7 +29,7 @@ from ..engine.folders import CONTAINERS, folders, mark
 from ..engine.jobs import named_folders
 from ..gate import Places, Refused
 from ..gate.job import check_folder
-from ..gate.places import LOCK
+from ..gate.places import LOCK, run_below
 
 log = logging.getLogger(__name__)
 
@@ -314,6 +314,9 @@ def remove(run: Run, gone: Collection[str] = ()) -> list[str]:
             if (folder / LOCK).exists():
                 with (folder / LOCK).open("w") as lock:
                     fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if other := run_below(folder):
+                left.append(f"another run's data in {other}")
+                continue
             shutil.rmtree(folder)
         except BlockingIOError:
             left.append(f"a task that works in {folder}")
