@@ -7,11 +7,13 @@ host, this network or no network is refused unless the host is listed.
 from __future__ import annotations
 
 import ipaddress
+import re
 import threading
 import time
 from collections.abc import Callable, Collection, Iterator
 from concurrent.futures import Future
 from contextlib import contextmanager
+from email.message import Message
 from typing import IO, Any
 from urllib.parse import urlsplit
 
@@ -30,13 +32,14 @@ TIMEOUT = (10, 60)
 TEXT = (16 * 2**20, 60.0)
 DATA = (64 * 2**30, 4 * 3600.0)
 PIECE = 2**16
+_PORTS = {"http": 80, "https": 443}
 _NAT64 = bytes.fromhex("0064ff9b0000000000000000")
 
 
 def check_url(url: str, hosts: Collection[str], of: str) -> None:
     """Refuse a URL of a host that is not listed.
 
-    :param hosts: names or addresses, perhaps with ``:port``; `ANY` for any.
+    :param hosts: names or addresses, those of IPv6 in brackets, perhaps with ``:port``; `ANY` for any.
     :param of: what names the URL, for the message.
     :raises Refused: names the host and the setting.
     """
@@ -47,18 +50,20 @@ def check_url(url: str, hosts: Collection[str], of: str) -> None:
     if not host:
         raise Refused(f"{of}: {url} names no host.")
     if not (_listed(url, hosts) or ANY in hosts):
-        raise Refused(f"{of}: {url} may not be fetched: add '{host}' to cwl_airflow_fetch_hosts to allow it.")
+        raise Refused(
+            f"{of}: {url} may not be fetched: add '{_in_brackets(host)}' to cwl_airflow_fetch_hosts to allow it."
+        )
 
 
 def fetch_text(url: str, hosts: Collection[str], of: str, headers: dict[str, str] | None = None) -> str:
-    """Return the text that is at a URL.
+    """Return the text that is at a URL: UTF-8, unless its server says what else; what does not decode is replaced.
 
-    :raises Refused: it may not be fetched, is too large or takes too long.
+    :raises Refused: it may not be fetched, is too large, takes too long or is in a charset that is not known.
     :raises requests.RequestException: it could not be fetched.
     """
     with _answer(url, hosts, of, headers) as answer:
         text = b"".join(_pieces(answer, *TEXT, of=f"{of}: {url}"))
-        return text.decode(answer.encoding or "utf-8", "replace")
+        return _decoded(text, answer.headers.get("Content-Type", ""), f"{of}: {url}")
 
 
 def fetch(url: str, hosts: Collection[str], of: str, target: IO[bytes]) -> None:
@@ -141,8 +146,22 @@ def _pieces(answer: requests.Response, most: int, seconds: float, of: str) -> It
         yield piece
 
 
+def _decoded(text: bytes, kind: str, of: str) -> str:
+    """Return text as its ``Content-Type`` says. Not by `Response.encoding`, which takes ``text/*`` for ISO-8859-1.
+
+    :raises Refused: the charset is none that is known, or none of text.
+    """
+    header = Message()
+    header["Content-Type"] = kind
+    charset = header.get_content_charset() or "utf-8"
+    try:
+        return text.decode(charset, "replace")
+    except (LookupError, ValueError) as error:
+        raise Refused(f"{of} is sent in charset '{charset}', which is not known.") from error
+
+
 def _session(hosts: Collection[str], of: str) -> requests.Session:
-    session = requests.Session()
+    session = _Session()
     session.auth = _as_it_is  # and not what a ~/.netrc says
     session.max_redirects = 10
     session.headers["Accept-Encoding"] = "identity"
@@ -155,14 +174,57 @@ def _as_it_is(request: requests.PreparedRequest) -> requests.PreparedRequest:
     return request
 
 
+class _Session(requests.Session):
+    """Adds nobody's credentials to a redirected request."""
+
+    def rebuild_auth(self, prepared_request: requests.PreparedRequest, response: requests.Response) -> None:
+        """Drop the credentials of another host, and take none from a ~/.netrc."""
+        headers = prepared_request.headers
+        if self.should_strip_auth(response.request.url, prepared_request.url):  # type: ignore[no-untyped-call]
+            # IPFilterAdapter leaves a dict that tells letters apart.
+            for name in [each for each in headers if each.lower() == "authorization"]:
+                del headers[name]
+
+
 def _listed(url: str, hosts: Collection[str]) -> bool:
     parts = urlsplit(url)
     host = (parts.hostname or "").rstrip(".")
     try:
-        port = parts.port or (443 if parts.scheme == "https" else 80)
+        port = _port(url)
     except ValueError:
         return False
-    return bool(host) and bool({host, f"{host}:{port}", f"[{host}]:{port}"} & {each.lower() for each in hosts})
+    # Without brackets, a port would read as the end of an address.
+    names = {host, f"[{host}]", f"[{host}]:{port}"} if ":" in host else {host, f"{host}:{port}"}
+    return bool(host) and not names.isdisjoint(_without_dot(each.lower()) for each in hosts)
+
+
+def _without_dot(host: str) -> str:
+    """Return a host, perhaps with ``:port``, without the dot that a full name may end with."""
+    return re.sub(r"\.+(?=(:\d+)?\Z)", "", host)
+
+
+def _port(url: str) -> int:
+    """Return the port of a URL.
+
+    :raises ValueError: it is no number, or too large.
+    """
+    parts = urlsplit(url)
+    return _PORTS.get(parts.scheme, 80) if parts.port is None else parts.port
+
+
+def _in_brackets(host: str) -> str:
+    """Return a host as it stands in a URL and in settings: an address of IPv6 in brackets."""
+    return f"[{host}]" if ":" in host else host
+
+
+def _host_header(url: str) -> str:
+    """Return a URL's host, and its port if it is not the scheme's.
+
+    :raises ValueError: its port is none.
+    """
+    parts = urlsplit(url)
+    host = _in_brackets(parts.hostname or "")
+    return host if _port(url) == _PORTS.get(parts.scheme) else f"{host}:{_port(url)}"
 
 
 class _Adapter(IPFilterAdapter):  # type: ignore[misc]
@@ -173,11 +235,34 @@ class _Adapter(IPFilterAdapter):  # type: ignore[misc]
         self._hosts = hosts
         self._of = of
 
-    def build_connection_pool_key_attributes(self, request: Any, verify: Any, cert: Any = None) -> Any:
+    def get_connection_with_tls_context(self, request: Any, verify: Any, proxies: Any = None, cert: Any = None) -> Any:
+        """Return a connection for a request.
+
+        :raises Refused: its host is not listed, and may not be connected to or would be looked up by a proxy.
+        :raises InvalidIPAddress: its host is not listed, and its address is not public.
+        """
         check_url(request.url, self._hosts, self._of)
+        # A proxy is given the whole URL, and not only a path, where it connects by itself.
+        if not (_listed(request.url, self._hosts) or self.request_url(request, proxies).startswith("/")):
+            # Nor by the address that was checked: a proxy sets Host to what the URL has (RFC 9112, 3.2.2).
+            host = _in_brackets(urlsplit(request.url).hostname or "")
+            raise Refused(
+                f"{self._of}: {request.url} may not be fetched: which address a proxy connects to cannot be checked. "
+                f"Add '{host}' to cwl_airflow_fetch_hosts to allow it, or use https."
+            )
+        return super().get_connection_with_tls_context(request, verify, proxies=proxies, cert=cert)
+
+    def build_connection_pool_key_attributes(self, request: Any, verify: Any, cert: Any = None) -> Any:
+        """Return where to connect to: by name if it is listed, else to an address that was checked.
+
+        :raises InvalidIPAddress: the address is not public.
+        """
+        # A redirected request still has that of the host before.
+        request.headers.pop("Host", None)
         if _listed(request.url, self._hosts):
             return HTTPAdapter.build_connection_pool_key_attributes(self, request, verify, cert)
         host, pool = super().build_connection_pool_key_attributes(request, verify, cert)
+        request.headers["Host"] = _host_header(request.url)
         check_public(host["host"].strip("[]"))
         return host, pool
 
