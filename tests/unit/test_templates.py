@@ -284,6 +284,17 @@ def test_a_sites_own_secrets_are_kept_from_tasks() -> None:
     assert airflow_value("__airflow_worker_environment", **values)["AIRFLOW__SMTP__SMTP_PASSWORD"] == "hush"
 
 
+def test_a_section_with_secrets_alone_stays_in_the_workers_file() -> None:
+    # Airflow reads variables of such a section only if its file has it.
+    section = "celery_broker_transport_options"
+    values = {"airflow_config": {section: {"sentinel_kwargs": '{"password": "hush"}'}}}
+    file = configparser.ConfigParser()
+    file.read_string(airflow_cfg_text("__airflow_worker_config", **values))
+    assert dict(file[section]) == {}
+    variables = airflow_value("__airflow_worker_environment", **values)
+    assert variables["AIRFLOW__CELERY_BROKER_TRANSPORT_OPTIONS__SENTINEL_KWARGS"] == '{"password": "hush"}'
+
+
 def test_only_the_worker_sees_less() -> None:
     for service in SERVICES:
         settings = unit(render("airflow", "unit.service.j2", item=service))

@@ -1,4 +1,4 @@
-"""What a container of a step reaches."""
+"""What a container of a step reaches, and what it may become."""
 
 from __future__ import annotations
 
@@ -67,6 +67,14 @@ def test_what_a_cloud_tells_its_machines_is_not_reached(host):
     before = dropped()
     connect(host, [("169.254.169.254", 80)], "bridge")
     assert dropped() > before
+
+
+def test_a_setuid_program_gives_no_rights(host):
+    status = host.check_output(f"docker run --rm --user=1000 {IMAGE} cat /proc/self/status")
+    assert "NoNewPrivs:\t1" in status
+    script = "cp /usr/bin/id /id && chmod u+s /id && stat -c '%U %a' /id && setpriv --reuid=1000 --clear-groups /id -u"
+    found = host.check_output(f"docker run --rm --network=none {IMAGE} sh -c %s", script)
+    assert found.splitlines() == ["root 4755", "1000"]
 
 
 def test_rules_come_back_with_the_engine(host):

@@ -116,7 +116,7 @@ def test_engine_rotates_logs_and_keeps_containers_through_a_restart(host):
         ("/etc/airflow", "root", "airflow", 0o755),
         ("/etc/airflow/airflow.cfg", "root", "airflow", 0o640),
         ("/etc/airflow/credentials", "root", "root", 0o700),
-        ("/etc/airflow/worker.cfg", "root", "airflow", 0o644),
+        ("/etc/airflow/worker.cfg", "root", "airflow-worker", 0o640),
         ("/etc/airflow/worker.env", "root", "root", 0o600),
         ("/etc/default/airflow", "root", "airflow", 0o640),
         ("/etc/rabbitmq/definitions.json", "root", "rabbitmq", 0o640),

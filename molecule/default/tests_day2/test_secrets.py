@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import shlex
+from pathlib import Path
 
 import pytest
+import yaml
 from dags import IMAGE, tool, wait_for
 
 FILES = [
@@ -19,6 +21,12 @@ FILES = [
 ]
 SECRETS = ["airflow_admin", "fernet_key", "mysql_airflow", "rabbitmq_admin", "rabbitmq_airflow", "webserver_secret_key"]
 WHERE = "/etc /run /tmp /var/lib/airflow /var/tmp /proc/[0-9]*/environ"
+ROLE = Path(__file__).parents[3] / "roles/airflow/vars/main.yml"
+#: What Airflow and its providers call sensitive.
+SENSITIVE = (
+    "from airflow.configuration import conf; from airflow.providers_manager import ProvidersManager as P; "
+    "P().initialize_providers_configuration(); sensitive = sorted(conf.sensitive_config_values); "
+)
 #: Kills the supervisor of a DAG's task as soon as the worker has written something into its /tmp.
 KILL = """
 import os, subprocess, sys, time
@@ -98,12 +106,22 @@ def test_a_killed_supervisor_leaves_no_secret(dag, host, secrets):
     assert found(host, secrets, "/tmp") == set()
 
 
+def airflow(host, program, stdin="/dev/null"):
+    """Return what a program says that runs in Airflow's environment, and gets a file of root's to read."""
+    command = f"runuser -u airflow -- /opt/airflow/bin/python -c {shlex.quote(program)} < {stdin}"
+    return json.loads(host.check_output(f"set -a; . /etc/default/airflow; {command}").splitlines()[-1])
+
+
 def test_the_workers_configuration_has_no_sensitive_option(host):
     program = (
-        "import configparser, json; from airflow.configuration import conf; "
-        "from airflow.providers_manager import ProvidersManager as P; P().initialize_providers_configuration(); "
-        "file = configparser.RawConfigParser(); file.read('/etc/airflow/worker.cfg'); "
-        "print(json.dumps([option for option in conf.sensitive_config_values if file.has_option(*option)]))"
+        f"{SENSITIVE} import configparser, json, sys; "
+        "file = configparser.RawConfigParser(); file.read_file(sys.stdin); assert file.sections(); "
+        "print(json.dumps([option for option in sensitive if file.has_option(*option)]))"
     )
-    command = f"set -a; . /etc/default/airflow; runuser -u airflow -- /opt/airflow/bin/python -c {shlex.quote(program)}"
-    assert json.loads(host.check_output(command).splitlines()[-1]) == []
+    assert airflow(host, program, "/etc/airflow/worker.cfg") == []
+
+
+def test_the_role_knows_what_airflow_calls_sensitive(host):
+    known = yaml.safe_load(ROLE.read_text(encoding="utf-8"))["__airflow_secret_options"]
+    sensitive = airflow(host, f"{SENSITIVE} import json; print(json.dumps(sensitive))")
+    assert sorted([section, name] for section, names in known.items() for name in names) == sensitive
