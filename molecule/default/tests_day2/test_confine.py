@@ -104,21 +104,29 @@ def at_rest(host, job, login):
     return run
 
 
-def at_the_page(host, job, login):
-    """Trigger the DAG with the form of Airflow's web page, and return the run's name."""
-    run = f"confined-{uuid.uuid4()}"
+def all_at_rest(host, jobs, login):
+    """Trigger the DAG with each job at Airflow's own REST API, and return the names of the runs."""
+    return [at_rest(host, job, login) for job in jobs]
+
+
+def all_at_the_page(host, jobs, login):
+    """Trigger the DAG with each job in the form of Airflow's web page, and return the names of the runs."""
     user, _, password = login.partition(":")
-    conf = json.dumps({"job": job, "cwl_airflow_caller": {"reads": "all", "documents": True}})
+    runs = []
     with forwarded(host, 8080) as port, requests.Session() as session:
-        for path, fields in (
-            ("/login/", {"username": user, "password": password}),
-            (f"/dags/{NAME}/trigger", {"run_id": run, "conf": conf, "origin": "/home"}),
-        ):
+
+        def fill_in(path, fields):
             page = session.get(f"http://127.0.0.1:{port}{path}", timeout=60)
             token = re.search('name="csrf_token"[^>]* value="([^"]+)"', page.text)
             answer = session.post(page.url, {**fields, "csrf_token": token[1]}, timeout=60)
             assert answer.ok, answer.text
-    return run
+
+        fill_in("/login/", {"username": user, "password": password})
+        for job in jobs:
+            runs.append(f"confined-{uuid.uuid4()}")
+            conf = json.dumps({"job": job, "cwl_airflow_caller": {"reads": "all", "documents": True}})
+            fill_in(f"/dags/{NAME}/trigger", {"run_id": runs[-1], "conf": conf, "origin": "/home"})
+    return runs
 
 
 def ended(host, run):
@@ -166,13 +174,38 @@ def test_a_token_does_not_help(host, attack):
     assert (status, said in answer) == (403, True), answer
 
 
-@pytest.mark.parametrize("trigger", [at_rest, at_the_page])
+@pytest.mark.parametrize("trigger", [all_at_rest, all_at_the_page])
 def test_the_first_task_refuses_what_comes_past_the_cwl_api(host, logins, trigger):
-    attacks = ATTACKS | LIMITED
-    runs = {name: trigger(host, job, logins["Narrow"]) for name, (job, _) in attacks.items()}
-    for name, run in runs.items():
-        assert ended(host, run) == "failed", name
-        assert attacks[name][1] in why(host, run), name
+    attacks = (ATTACKS | LIMITED).values()
+    runs = trigger(host, [job for job, _ in attacks], logins["Narrow"])
+    for (job, said), run in zip(attacks, runs, strict=True):
+        assert ended(host, run) == "failed", job
+        assert said in why(host, run), job
+
+
+OUTER = """
+from airflow import DAG
+from airflow.operators.trigger_dagrun import TriggerDagRunOperator
+
+with DAG("confined-outer", schedule=None, is_paused_upon_creation=False):
+    TriggerDagRunOperator(task_id="inner", trigger_dag_id={name!r}, trigger_run_id="confined-inner", conf={conf!r})
+"""
+
+
+def test_a_run_that_another_one_starts_may_do_no_more(host, logins):
+    """Also where the other run is of no CWL document, and came without a job."""
+    outer = Dag(host, "confined-outer")
+    dag = OUTER.format(name=NAME, conf={"job": LIMITED["code"][0]})
+    host.check_output(f"printf %s {shlex.quote(dag)} > {DAGS}/confined-outer.py")
+    try:
+        outer.known()
+        body = json.dumps({"dag_run_id": "run"})
+        assert curl(host, f"{outer.url}/dagRuns", user=logins["User"], body=body)[0] == 200
+        assert outer.ended() == "success"
+        assert ended(host, "confined-inner") == "failed"
+        assert LIMITED["code"][1] in why(host, "confined-inner")
+    finally:
+        outer.remove()
 
 
 def test_who_may_do_more_does_it(host, logins):

@@ -69,7 +69,7 @@ def found(host, secrets, where):
 
 def test_a_tool_on_the_host_reads_no_secret(dag, host):
     processes = host.check_output("systemctl show --property=MainPID --value 'airflow-*.service'").split()
-    assert len(processes) == 6
+    assert len(processes) >= 6  # or more with JavaScript's
     files = " ".join(FILES + [f"/proc/{process}/{name}" for process in processes for name in ("environ", "mem")])
     script = f"echo tried; for file in {files}; do head -c 100 $file; done; env | grep AIRFLOW; true"
     dag.write(tool(script, outputs={"out": {"type": "stdout"}}))
