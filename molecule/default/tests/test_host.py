@@ -191,11 +191,19 @@ def test_command_says_what_to_do_without_rights(host):
 
 
 def test_upstreams_clean_dag_run_is_not_installed(host):
-    assert host.check_output(f"grep -rl clean_dag_run --include='*.py' {HOME}/dags | wc -l") == "0"
+    files = host.check_output(f"find {HOME}/dags -name '*.py'").split()
+    assert files
+    assert host.run(f"grep -l clean_dag_run {' '.join(files)}").rc == 1
 
 
 def test_upstream_deletes_no_dag_files(host):
-    program = "import airflow, cwl_airflow.utilities.cwl as m; print(m.remove_outdated_dags.__name__)"
-    assert "keep_dags" in host.check_output(
+    """It would delete those whose name has that of a document in it."""
+    folder = host.check_output("runuser -u airflow -- mktemp -d")
+    for name in ("a.cwl", "a.py", "my-a.cwl", "my-a.py"):
+        host.check_output(f"echo '# airflow dag' > {folder}/{name}")
+    program = f'import airflow, cwl_airflow.utilities.cwl as m; m.remove_outdated_dags("a", "{folder}")'
+    host.check_output(
         f"cd {HOME} && set -a && . /etc/default/airflow && runuser -u airflow -- /opt/airflow/bin/python -c '{program}'"
     )
+    assert host.check_output(f"ls {folder}").split() == ["a.cwl", "a.py", "my-a.cwl", "my-a.py"]
+    host.check_output(f"rm -r {folder}")
