@@ -99,13 +99,13 @@ def test_a_run_has_the_folders_that_its_job_and_its_dispatcher_name(tmp_path: Pa
 
     own = "site/cwl/tmp/d/r"
     assert found("r", {}, []) == [own]
-    assert found("r", {"tmp_folder": "d/sub"}, []) == ["site/cwl/tmp/d/sub/d/r"]
-    assert found("r", "job.yml", []) == ["else/d/r"]
+    assert found("r", {"tmp_folder": "d/sub"}, []) == [own]
+    assert found("r", "job.yml", []) == ["else/.cwl-airflow-runs/d/r"]
     assert found("..", "no.yml", [str(tmp_path / "none.json")])[0].startswith("site/cwl/tmp/d/__-")
     # Nothing of the engine is there: it may be anything.
     (tmp_path / "own").mkdir()
     assert found("r", {}, [str(report)]) == [own]
-    (tmp_path / "own/.cwl-airflow-run").touch()
+    (tmp_path / "own/lock").touch()
     assert found("r", {}, [str(report)]) == [own, "own"]
 
 

@@ -187,19 +187,23 @@ OUTER = """
 from airflow import DAG
 from airflow.operators.trigger_dagrun import TriggerDagRunOperator
 
-with DAG("confined-outer", schedule=None, is_paused_upon_creation=False):
-    TriggerDagRunOperator(task_id="inner", trigger_dag_id={name!r}, trigger_run_id="confined-inner", conf={conf!r})
+with DAG("confined-outer", schedule=None, is_paused_upon_creation=False, render_template_as_native_obj=True):
+    TriggerDagRunOperator(
+        task_id="inner",
+        trigger_dag_id="confined",
+        trigger_run_id="confined-inner",
+        conf={"job": "{{ dag_run.conf['given'] }}"},
+    )
 """
 
 
 def test_a_run_that_another_one_starts_may_do_no_more(host, logins):
-    """Also where the other run is of no CWL document, and came without a job."""
+    """Also where the other run is of no CWL document."""
     outer = Dag(host, "confined-outer")
-    dag = OUTER.format(name=NAME, conf={"job": LIMITED["code"][0]})
-    host.check_output(f"printf %s {shlex.quote(dag)} > {DAGS}/confined-outer.py")
+    host.check_output(f"printf %s {shlex.quote(OUTER)} > {DAGS}/confined-outer.py")
     try:
         outer.known()
-        body = json.dumps({"dag_run_id": "run"})
+        body = json.dumps({"dag_run_id": "run", "conf": {"given": LIMITED["code"][0]}})
         assert curl(host, f"{outer.url}/dagRuns", user=logins["User"], body=body)[0] == 200
         assert outer.ended() == "success"
         assert ended(host, "confined-inner") == "failed"

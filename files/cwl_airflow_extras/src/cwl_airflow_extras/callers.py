@@ -90,14 +90,12 @@ def note(_run: Any, _arguments: Any, values: dict[str, Any]) -> None:
     :param values: of its columns, by name.
     """
     conf = values.get("conf")
-    if conf is not None and not isinstance(conf, Mapping):
-        return
-    # Whatever the run is for: a task of it may start others.
-    caller = _current()
-    if caller is None and conf is not None and ("job" in conf or KEY in conf):
-        caller = everything("this host")
-    if caller is not None:
-        values["conf"] = caller.noted_in(conf or {})
+    if not conf or not isinstance(conf, Mapping):
+        return  # there is nothing of the caller's in it
+    caller = _current() or everything("this host")
+    # Of a run of something else as well, as its tasks may give on what it got; as little as possible.
+    if "job" in conf or KEY in conf or caller.reads is not None or not caller.documents:
+        values["conf"] = caller.noted_in(conf)
 
 
 def _current() -> Caller | None:

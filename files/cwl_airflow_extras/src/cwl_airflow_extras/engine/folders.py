@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import re
 from collections.abc import Mapping
 from pathlib import Path
+
+from ..gate.places import RUNS, within
 
 #: Marks the folder of a run with a failed task.
 FAILED = "failed"
@@ -18,15 +21,19 @@ def folders(tmp: Path, outputs: Path, dag_id: str, run_id: str, given: Mapping[s
 
     :param tmp: where the intermediate data of all runs is.
     :param outputs: where the outputs of all runs are.
-    :param given: what the job names as ``tmp_folder`` and ``outputs_folder``, absolute or relative to these.
+    :param given: what the job names as ``tmp_folder`` and ``outputs_folder``, absolute or relative to these; a
+        ``tmp_folder`` in `tmp` makes no difference.
     """
     name = re.sub(r"[:+/]", "_", run_id)
     if set(name) <= {"."}:
         name = name.replace(".", "_")
     # Always a folder of this run alone, as it is removed.
     own = name if name == run_id else f"{name}-{hashlib.sha256(run_id.encode()).hexdigest()[:8]}"
+    named = tmp / given.get("tmp_folder", "")
+    # In a folder for them alone, so that none is in another's. In the site's own folder each has its place.
+    base = tmp if within(os.path.realpath(named), [os.path.realpath(tmp)]) else named / RUNS
     return (
-        tmp / given.get("tmp_folder", "") / dag_id / own,
+        base / dag_id / own,
         outputs / (given.get("outputs_folder") or Path(dag_id, name)),
     )
 

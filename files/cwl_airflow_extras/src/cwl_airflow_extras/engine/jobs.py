@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import difflib
 import os
-from collections.abc import Callable, Iterable, Mapping, MutableMapping, MutableSequence
+from collections.abc import Callable, Iterable, Mapping, MutableMapping, MutableSequence, Sequence
 from typing import Any
 
 from ..gate import Gate
 from ..gate.job import FOLDERS, absolute, read_job
-from ..gate.objects import FILES, check_content, is_remote, local_path
+from ..gate.objects import FILES, check_content, has_odd_class, is_remote, local_path
 
 
 def near(name: str, names: Iterable[str]) -> str | None:
@@ -37,7 +37,7 @@ def job_of(conf: Mapping[str, Any] | None, inputs: Callable[[], Iterable[str]]) 
     raise ValueError(f'{what} It must be {{"job": {{…}}}} with the inputs: {", ".join(sorted(inputs())) or "none"}.')
 
 
-def check_names(job: Mapping[str, Any], parameters: Iterable[Mapping[str, Any]]) -> None:
+def check_names(job: Mapping[str, Any], parameters: Sequence[Mapping[str, Any]]) -> None:
     """Refuse a job that lacks an input or misspells one.
 
     CWL allows a job to hold more than a document takes, so only a name that is close to an input's
@@ -48,6 +48,9 @@ def check_names(job: Mapping[str, Any], parameters: Iterable[Mapping[str, Any]])
         ``default``.
     :raises ValueError: names the input, and the nearest name.
     """
+    for parameter in parameters:
+        if has_odd_class(job.get(parameter["id"])) and "Any" not in str(parameter["type"]):
+            raise ValueError(f"Input '{parameter['id']}': a 'class' must be File or Directory.")
     missing = [parameter for parameter in parameters if job.get(parameter["id"]) is None]
     unknown = [name for name in job if name not in {p["id"] for p in parameters} | set(FOLDERS) and ":" not in name]
     for name in unknown:

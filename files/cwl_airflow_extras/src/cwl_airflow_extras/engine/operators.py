@@ -20,8 +20,7 @@ from airflow.exceptions import AirflowException, AirflowSkipException, AirflowTa
 from airflow.models import BaseOperator
 
 from ..callers import Caller
-from ..gate import Refused
-from ..gate.places import ATTACHMENTS, LOCK, run_above, run_below
+from ..gate.places import ATTACHMENTS, LOCK
 from . import jobs, plans
 from .files import replace
 from .folders import FAILED, mark
@@ -100,8 +99,6 @@ class CWLOperator(BaseOperator):  # type: ignore[misc]  # Airflow is only typed 
         settings = self.settings
         gate = self.gate_of(context, folder)
         gate.write(folder, "'tmp_folder'", between_steps=True)
-        if above := run_above(folder):
-            raise Refused(f"'tmp_folder': {folder} is in {above}, which is another run's. Choose another folder.")
         self._run = Run(
             self.dag.source, folder, gate, settings.cwltool, settings.container_command, settings.pickle_folder
         )
@@ -198,8 +195,6 @@ class CWLJobDispatcher(CWLOperator):
         jobs.check_writable("tmp_folder", str(folder))
         jobs.check_writable("outputs_folder", str(outputs_folder))
         prune(settings.tmp_folder, settings.keep_failed_days)
-        if other := run_below(folder):
-            raise Refused(f"'tmp_folder': {folder} has another run in it: {other}. Choose another folder.")
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir(parents=True, exist_ok=True)
         with self.acting(folder):
@@ -351,7 +346,7 @@ def prune(folder: Path, days: float) -> None:
     :param days: for how many days they are kept.
     """
     for note in folder.glob(f"*/*/{FAILED}"):
-        if note.parent.parent.name == ATTACHMENTS or run_below(note.parent):
+        if note.parent.parent.name == ATTACHMENTS:
             continue
         with contextlib.suppress(OSError):
             # An hour at least: the task may be about to be tried again.

@@ -45,7 +45,7 @@ from schema_salad.sourceline import cmap
 from ..gate import Gate, Refused
 from ..gate.hooks import Access, Context, Destination, fetcher
 from ..gate.job import FOLDERS, check_code, check_job
-from ..gate.objects import check_names, is_remote, local_path
+from ..gate.objects import check_names, drop_null, files, is_remote, local_path
 from ..gate.outputs import strip_tree
 from . import documents, jobs, plans, state
 from .executor import remove_containers, stop
@@ -123,7 +123,9 @@ class Run:
             base, uri = os.path.dirname(path), documents.locate(path)
             resolved = _resolved(functools.partial(loader.resolve_ref, uri))
         elif isinstance(job, Mapping):
-            written = cmap(state.as_written(dict(job)))
+            job = copy.deepcopy(dict(job))
+            drop_null(job)
+            written = cmap(state.as_written(job))
             resolved = _resolved(functools.partial(loader.resolve_all, written, file_uri(base) + "/"))
         else:
             raise ValueError(f"'job' must be an object or the path of a file, not {job!r}.")
@@ -280,6 +282,9 @@ class Run:
                 outputs, os.path.realpath(outdir), [str(scratch)], "move", context.make_fs_access(""), True,
                 path_mapper=functools.partial(Destination, self._gate),
             )  # fmt: skip
+        for name, value in outputs.items():
+            for file in files(value):
+                strip_tree(local_path(file) or "", f"Output '{name}'")
         visit_class(outputs, ("File", "Directory"), _as_cwltool_prints)
         return dict(outputs)
 
@@ -347,7 +352,7 @@ def _resolved(resolve: Callable[..., tuple[Any, Any]]) -> Any:
     try:
         return resolve(checklinks=False)[0]
     except (AttributeError, KeyError, TypeError) as error:
-        raise ValueError(f"The job cannot be read, perhaps for its $include, $import or $mixin: {error}") from error
+        raise ValueError(f"The job cannot be read: {error}") from error
 
 
 class _Uncounted(JobExecutor):  # type: ignore[misc]  # cwltool is typed in part only
@@ -366,8 +371,8 @@ def _link(gate: Gate, below: Path, scratch: Path, links: dict[str, str], value: 
     """
     path = local_path(value)
     real = Path(os.path.realpath(path)) if path else None
-    if not path or not real or below not in real.parents or scratch in real.parents:
-        return  # relocateOutputs copies what is not the run's
+    if not path or not real or scratch in real.parents or (below not in real.parents and not real.is_dir()):
+        return  # relocateOutputs copies what is not the run's; but with a folder it replaces one that is there
     for known, link in links.items():
         if f"{real}/".startswith(f"{known}/"):
             _rebase(value, path, link + str(real)[len(known) :])
@@ -405,7 +410,6 @@ def _link_all(gate: Gate, below: Path, real: Path, target: Path, inside: tuple[P
         os.link(real, target)
     except OSError:  # or of another owner, where the kernel protects hard links
         shutil.copy2(real, target)
-    strip_tree(str(target), f"Output '{target.name}'")
 
 
 def _forget_listing(value: dict[str, Any]) -> None:

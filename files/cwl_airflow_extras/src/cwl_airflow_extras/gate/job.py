@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
@@ -15,8 +16,8 @@ import yaml
 
 from .fetching import check_url
 from .names import check_name
-from .objects import FILES, READS, check_class, check_content, check_fields, is_list, is_remote, scheme
-from .places import LOCK, Gate, run_above
+from .objects import FILES, READS, check_content, check_fields, is_list, is_remote, scheme
+from .places import RUNS, Gate, within
 from .refused import Refused
 
 #: What a job may name as folders of its run.
@@ -97,9 +98,12 @@ def check_folder(name: str, folder: Any, gate: Gate) -> None:
     # The run's own folder is made below a tmp_folder, so that the site's is one too.
     if name == "tmp_folder" and os.path.realpath(path) == os.path.realpath(site):
         return
-    gate.write(path, f"'{name}'", between_steps=name == "tmp_folder")
-    if name == "tmp_folder" and (os.path.exists(os.path.join(path, LOCK)) or run_above(os.path.realpath(path))):
-        raise Refused(f"'{name}': {folder} is in the intermediate data of a run. Choose another folder.")
+    real = gate.write(path, f"'{name}'", between_steps=name == "tmp_folder")
+    if name == "tmp_folder" and not within(real, [os.path.realpath(site)]):
+        gate.check_safe(path, f"'{name}'")
+        # A dispatcher of the user's own reports the run's folder itself.
+        if RUNS in Path(real).parts and not (gate.folder and real == os.path.realpath(gate.folder)):
+            raise Refused(f"'{name}': {folder} is in the intermediate data of a run. Choose another folder.")
 
 
 def read_job(path: str, gate: Gate) -> Any:
@@ -174,12 +178,11 @@ def _paths(value: Any, of: str) -> Iterator[tuple[str, str]]:
         if not isinstance(each, Mapping):
             continue
         waiting += each.values()
-        check_class(each, of)
         if each.get("class") in FILES:
-            # schema-salad fails at some that are null, and takes others as left out.
-            check_fields({k: v for k, v in each.items() if v is not None or k in ("format", "location", "path")}, of)
-            check_content(each, of)
-            if "basename" in each:
+            check_fields({name: field for name, field in each.items() if field not in NULL}, of)
+            if MERGE not in each:
+                check_content(each, of)
+            if each.get("basename") is not None:
                 check_name(each["basename"], of)
         for key in (*(("location", "path") if each.get("class") in FILES else ()), *READS):
             named = each.get(key)
@@ -190,5 +193,8 @@ def _paths(value: Any, of: str) -> Iterator[tuple[str, str]]:
                 yield from ((each, of) for each in {named, unquote(named)})
 
 
+#: As which a file may have what is left out; a mapping may be merged with others, which is seen only later.
+NULL = (None, "", "~", "null", "Null", "NULL")
+MERGE = "<<"
 # Scalars stay text, and what is not plain YAML is an error: nothing is made of a job but mappings, lists and text.
 _LOADER = getattr(yaml, "CBaseLoader", yaml.BaseLoader)

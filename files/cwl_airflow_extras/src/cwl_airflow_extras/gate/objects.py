@@ -65,13 +65,9 @@ def check_names(value: Any, of: str) -> None:
     :param of: what has the value, for the message.
     :raises Refused: a name is none.
     """
-    for each in _mappings(value):
-        check_class(each, of)
+    drop_null(value)
     for file in files(value):
         file.pop("dirname", None)
-        for key in (*TEXT, *LISTS):
-            if file.get(key, "") is None:
-                del file[key]
         check_fields(file, of)
         for key in ("basename", "nameroot", "nameext"):
             # nameroot and nameext follow from basename, and may be empty.
@@ -79,13 +75,17 @@ def check_names(value: Any, of: str) -> None:
                 check_name(file[key], of)
 
 
-def check_class(value: Mapping[str, Any], of: str) -> None:
-    """Refuse a value whose class is no text.
+def drop_null(value: Any) -> None:
+    """Drop the fields of files and folders that are null, at which schema-salad and cwltool fail."""
+    for file in files(value):
+        for key in (*TEXT, *LISTS):
+            if file.get(key, "") is None:
+                del file[key]
 
-    :raises Refused: it says what is wrong.
-    """
-    if not isinstance(value.get("class", ""), str):
-        raise Refused(f"{of}: 'class' must be File or Directory, not {shown(value['class'])}.")
+
+def has_odd_class(value: Any) -> bool:
+    """Tell whether something in a value has a ``class`` that is no text, at which schema-salad fails."""
+    return any(not isinstance(each.get("class", ""), str) for each in _mappings(value))
 
 
 def check_content(file: Mapping[str, Any], of: str) -> None:

@@ -63,8 +63,8 @@ def strip_tree(real: str, of: str) -> None:
 
     :raises Refused: one belongs to somebody else.
     """
-    for path in [real] if not os.path.isdir(real) else [entry.path for entry in entries_below(real)]:
-        if stat.S_ISREG(os.lstat(path).st_mode):
+    for path in (real, *(entry.path for entry in entries_below(real))):
+        if os.path.isfile(path) and not os.path.islink(path):
             _strip(path, of)
 
 

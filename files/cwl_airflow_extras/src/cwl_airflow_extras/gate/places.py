@@ -46,8 +46,10 @@ AIRFLOW = frozenset(
 EMBEDDED = "embedded"
 #: Where documents are that come as attachments, by DAG, in the folder for intermediate data. No DAG can have this name.
 ATTACHMENTS = "@wes"
-#: Held by the tasks that work in the folder of a run: by it, such a folder is known.
-LOCK = ".cwl-airflow-run"
+#: Held by the tasks that work in the folder of a run.
+LOCK = "lock"
+#: Folder with those of runs, in one of the site's data that jobs name as ``tmp_folder``. Nothing else is called so.
+RUNS = ".cwl-airflow-runs"
 #: Bytes of a Python file in which it shows whether it is a DAG file.
 HEAD = 2**20
 
@@ -179,25 +181,31 @@ class Gate:
                 "cwl_airflow_data_paths with writable: true. Leave it out to use the site's own folder."
             )
         if ".git" in Path(real).parts:
-            raise Refused(f"{of}: {path} may not be written: git runs what is there.")
-        if between_steps:
-            self._check_safe(real, f"{of}: {path}")
-        elif os.path.exists(os.path.join(real, LOCK)) or run_above(real):
+            raise Refused(
+                f"{of}: {path} may not be written: git runs what is there. In the site's own folder of outputs it may."
+            )
+        if not between_steps and RUNS in Path(real).parts:
             raise Refused(
                 f"{of}: {path} may not be written: a run has its intermediate data there. Choose another folder."
             )
         return real
 
-    def _check_safe(self, real: str, of: str) -> None:
-        """Refuse a folder for intermediate data where others could put a run's state, which may hold code."""
+    def check_safe(self, path: str, of: str) -> None:
+        """Refuse a folder for intermediate data where others could put a run's state, which may hold code.
+
+        :param path: absolute.
+        :param of: what names it, for the message.
+        :raises Refused: others than the services' user may write there.
+        """
+        real = os.path.realpath(path)
         for folder in (real, *map(str, Path(real).parents)):
             with suppress(FileNotFoundError):
                 found = os.stat(folder)
                 shared = found.st_mode & (stat.S_IWGRP | stat.S_IWOTH) and not found.st_mode & stat.S_ISVTX
                 if shared or found.st_uid not in (0, os.geteuid()):
                     raise Refused(
-                        f"{of} may not be written: others may change what is in {folder}, and a run's state is not "
-                        "for them. Leave it out to use the site's own folder."
+                        f"{of}: {path} may not be written: others may change what is in {folder}, and a run's state is "
+                        "not for them. Leave it out to use the site's own folder."
                     )
 
     def open(self, path: str | Path, of: str) -> IO[bytes]:
@@ -310,20 +318,6 @@ def within(real: str, roots: Iterable[str]) -> bool:
 
 #: By their real paths: ``/bin`` is a link to ``/usr/bin``.
 _SYSTEM = sorted({os.path.realpath(path) for path in SYSTEM} | {str(path) for path in SYSTEM})
-
-
-def run_above(folder: str | Path) -> Path | None:
-    """Return the folder of a run's intermediate data that a folder is in, if there is one."""
-    return next((each for each in Path(folder).parents if os.path.lexists(each / LOCK)), None)
-
-
-def run_below(folder: str | Path) -> Path | None:
-    """Return a folder of a run's intermediate data that is in a folder, if there is one."""
-    for place, folders, _ in os.walk(folder):
-        for each in folders:
-            if os.path.lexists(os.path.join(place, each, LOCK)):
-                return Path(place, each)
-    return None
 
 
 def entries_below(folder: str) -> Iterator[os.DirEntry[str]]:

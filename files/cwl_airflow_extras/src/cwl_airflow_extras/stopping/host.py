@@ -28,8 +28,7 @@ import psutil
 from ..engine.folders import CONTAINERS, folders, mark
 from ..engine.jobs import named_folders
 from ..gate import Places, Refused
-from ..gate.job import check_folder
-from ..gate.places import LOCK, run_below
+from ..gate.places import LOCK
 
 log = logging.getLogger(__name__)
 
@@ -63,7 +62,8 @@ class Run:
         given: Mapping[str, str] = {}
         with contextlib.suppress(Exception):  # a job that cannot be read did not get as far as having a folder
             named = named_folders(job, str(places.inputs), gate)
-            check_folder("tmp_folder", named.get("tmp_folder", ""), gate)
+            if named.get("tmp_folder"):
+                gate.write(places.tmp / named["tmp_folder"], "'tmp_folder'", between_steps=True)
             given = named
         found = [folders(places.tmp, Path(), dag_id, run_id, given)[0]]
         for report in reports:
@@ -314,9 +314,6 @@ def remove(run: Run, gone: Collection[str] = ()) -> list[str]:
             if (folder / LOCK).exists():
                 with (folder / LOCK).open("w") as lock:
                     fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            if other := run_below(folder):
-                left.append(f"another run's data in {other}")
-                continue
             shutil.rmtree(folder)
         except BlockingIOError:
             left.append(f"a task that works in {folder}")
