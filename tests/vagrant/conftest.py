@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 from collections.abc import Callable, Iterator
@@ -23,6 +24,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--libvirt-driver", default="kvm", choices=["kvm", "qemu"], help="qemu emulates the machine")
 
 
+def what_failed(output: str) -> str:
+    """Return the tasks that failed on one host while others went on, whose error is far above the end."""
+    tasks = [task for task in output.split("\nTASK ") if re.search(r"^(fatal|failed): ", task, re.MULTILINE)]
+    return "\n".join(task[-3000:] for task in tasks) + "\n...\n"
+
+
 def runner(folder: Path, environment: dict[str, str]) -> Run:
     """Return a function that runs vagrant in a folder and returns what it prints."""
 
@@ -36,7 +43,7 @@ def runner(folder: Path, environment: dict[str, str]) -> Run:
             check=False,
             timeout=1800,
         )
-        assert succeeds in (None, done.returncode == 0), done.stdout[-5000:] + done.stderr[-5000:]
+        assert succeeds in (None, done.returncode == 0), what_failed(done.stdout) + done.stdout[-3000:] + done.stderr[-5000:]
         return done.stdout + done.stderr if succeeds is False else done.stdout
 
     run.environment = environment  # type: ignore[attr-defined]
