@@ -21,7 +21,7 @@ lint: tools ## check the code, with nothing skipped
 	bin/lint
 
 unit: tools ## test our Python and templates
-	pytest tests/unit
+	pytest tests/unit cwl_airflow/tests/unit
 
 molecule: standin ## one host from nothing to reboot and no network
 	molecule test

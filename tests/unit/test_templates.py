@@ -19,7 +19,7 @@ import pytest
 from ansible.parsing.dataloader import DataLoader
 from ansible.plugins.loader import filter_loader, init_plugin_loader
 from ansible.template import Templar, trust_as_template
-from cwl_airflow_extras.checks import setting
+from cwl_airflow.commands.check import setting
 from hypothesis import example, given
 from hypothesis import strategies as st
 from rabbitmq_password_hash import rabbitmq_password_hash
@@ -478,7 +478,7 @@ def test_the_unit_of_javascript_runs_the_script_of_the_release() -> None:
     settings = unit(render("cwl_airflow", "javascript@.service.j2"))
     paths = words(" ".join(settings["BindReadOnlyPaths"]))
     script = paths[-1].removeprefix("/opt/airflow/lib/python3.11/site-packages/").removesuffix(":/javascript.js")
-    assert (REPOSITORY / "files/cwl_airflow_extras/src" / script).is_file()
+    assert (REPOSITORY / "cwl_airflow/src" / script).is_file()
     command = words(settings["ExecStart"][0])
     assert (command[0], command[-1]) == ("/usr/bin/node", "/javascript.js")
     assert not any(path.startswith(("/etc", "/var", "/run")) for path in paths)

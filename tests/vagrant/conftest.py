@@ -43,7 +43,9 @@ def runner(folder: Path, environment: dict[str, str]) -> Run:
             check=False,
             timeout=1800,
         )
-        assert succeeds in (None, done.returncode == 0), what_failed(done.stdout) + done.stdout[-3000:] + done.stderr[-5000:]
+        assert succeeds in (None, done.returncode == 0), (
+            what_failed(done.stdout) + done.stdout[-3000:] + done.stderr[-5000:]
+        )
         return done.stdout + done.stderr if succeeds is False else done.stdout
 
     run.environment = environment  # type: ignore[attr-defined]

@@ -10,7 +10,7 @@ from typing import Any
 
 import sqlalchemy
 from cryptography.fernet import Fernet, InvalidToken, MultiFernet
-from cwl_airflow_extras.checks import setting
+from cwl_airflow.commands.check import setting
 
 MARK = "Set by Ansible."
 # The parts of a connection that are compared; what is not given must be empty.

@@ -1,0 +1,1 @@
+"""Runs documents of the Common Workflow Language as DAGs of Apache Airflow."""

@@ -1,0 +1,1 @@
+"""The CWL API: routes to add documents, run and stop them, behind Airflow's users or tokens."""

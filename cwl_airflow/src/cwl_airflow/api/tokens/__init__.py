@@ -1,0 +1,1 @@
+"""JSON Web Tokens in place of a login: for one run, or for one request."""

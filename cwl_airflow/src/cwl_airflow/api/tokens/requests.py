@@ -1,0 +1,95 @@
+"""Requests that carry a JSON Web Token, for the CWL API and for Airflow's REST API."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+from airflow.configuration import conf
+from airflow.models import Variable
+
+from ..names import check_run_id
+from . import claims as tokens
+from .claims import Key, Misconfigured, Refused
+from .used import LAST_DATE, Acceptance, NotAccepted, accept
+
+log = logging.getLogger(__name__)
+
+PUBLIC_KEY = "jwt_backend_public_key"
+ALGORITHM = "jwt_backend_algorithm"
+
+
+def is_configured() -> bool:
+    """Tell whether tokens are checked at all."""
+    return bool(Variable.get(PUBLIC_KEY, default_var=None))
+
+
+def configured_key() -> Key:
+    """Return the key that Airflow's Variables hold.
+
+    :raises Refused: there is none, or it cannot check anything. Why is told in the log only.
+    """
+    text = Variable.get(PUBLIC_KEY, default_var=None)
+    if not text:
+        raise Refused("this site accepts no tokens")
+    try:
+        return Key(text, Variable.get(ALGORITHM, default_var="RS256"))
+    except Misconfigured as error:
+        log.error("No token can be checked: %s", error)
+        raise Refused("no token can be checked: the log of the service says why") from error
+
+
+def required_claims() -> list[str]:
+    """Return the claims that a trigger token must have, by ``[cwl] jwt_required_claims``."""
+    return (conf.get("cwl", "jwt_required_claims", fallback="") or "").replace(",", " ").split()
+
+
+def accept_trigger(body: dict[str, Any], dag_id: str) -> tuple[str, Acceptance]:
+    """Check the token of a request that triggers a DAG, and use it up.
+
+    :param body: of the request, with ``token``.
+    :returns: who asks, for the log, and what was used up.
+    :raises Refused: it is not accepted.
+    """
+    token = body["token"]
+    claims = tokens.claims_of(token, configured_key(), required_claims())
+    unsigned = {name: value for name, value in body.items() if name != "token"}
+    tokens.check_trigger(claims, unsigned, dag_id)
+    if not isinstance(unsigned["run_id"], str):
+        raise Refused("run_id is no text")
+    try:
+        check_run_id(unsigned["run_id"])
+    except ValueError as error:
+        raise Refused(f"{error}".rstrip(".")) from error
+    used = _accept(token, claims, (dag_id, unsigned["run_id"]))
+    return f"token of {claims.get('sub', 'the key')}", used
+
+
+def accept_request(token: str, request: Any) -> tuple[str, Acceptance | None]:
+    """Check the token of a request, and use it up if the request changes something.
+
+    :param token: from the header ``Authorization``.
+    :param request: Flask's.
+    :returns: who asks, for the log, and what was used up.
+    :raises Refused: it is not accepted.
+    """
+    claims = tokens.claims_of(token, configured_key(), tokens.REQUEST_CLAIMS)
+    path, query = request.root_path + request.path, request.query_string.decode("latin-1")
+    body = request.get_data() if "sha256" in claims or request.mimetype != "multipart/form-data" else b""
+    tokens.check_request(claims, request.method, path, query, request.mimetype, body)
+    used = None if request.method in tokens.SAFE_METHODS else _accept(token, claims)
+    return f"token of {claims['sub']}", used
+
+
+def _accept(token: str, claims: dict[str, Any], run: tuple[str, str] | None = None) -> Acceptance:
+    expires = None if claims.get("exp") is None else min(int(claims["exp"]), LAST_DATE)
+    try:
+        return accept(tokens.digest(token), expires, run)
+    except NotAccepted as error:
+        raise Refused(str(error)) from error
+
+
+def bearer(request: Any) -> str | None:
+    """Return the token of the header ``Authorization``: empty if it is malformed, none if it holds no token."""
+    scheme, _, token = request.headers.get("Authorization", "").partition(" ")
+    return token.strip() if scheme.lower() == "bearer" else None

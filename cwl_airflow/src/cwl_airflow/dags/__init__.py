@@ -1,0 +1,1 @@
+"""What Airflow sees of a CWL document: a DAG with a task for each step, and their queues."""

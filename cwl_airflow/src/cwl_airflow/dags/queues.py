@@ -1,0 +1,107 @@
+"""Which queue a step goes to: the smallest one that holds what its jobs need."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from ..documents.plan import Need, Task
+
+
+@dataclass(frozen=True, order=True)
+class Queue:
+    """What a task in a queue may use: memory in MiB, and cores.
+
+    Smaller is which has less memory, then which has fewer cores: too little memory ends a tool, too few cores only
+    slow it down.
+    """
+
+    ram: float
+    cpus: float
+
+    def __str__(self) -> str:
+        """Return it in words."""
+        return amount(self.cpus, self.ram)
+
+
+def amount(cores: float, ram: float) -> str:
+    """Return cores and memory in words."""
+    return f"{cores:.10g} core{'' if cores == 1 else 's'} and {ram:.10g} MiB"
+
+
+def read(file: Path) -> dict[str, Queue]:
+    """Read the queues of a site.
+
+    :raises ValueError: names the file, the entry and what it must be.
+    """
+    try:
+        entries = yaml.safe_load(file.read_text(encoding="utf-8"))
+    except yaml.YAMLError as error:
+        raise ValueError(f"{file} is not YAML: {error}") from error
+    if not isinstance(entries, dict) or not entries:
+        raise ValueError(f"{file} has {entries!r}; it must have name: {{cpus: cores, ram: MiB}} for each queue")
+    queues = {}
+    for name, entry in entries.items():
+        numbers: list[Any] = [entry.get("cpus"), entry.get("ram")] if isinstance(entry, dict) else [None]
+        if not all(type(number) in (int, float) and number > 0 for number in numbers):
+            raise ValueError(f"{file} has {name}: {entry!r}; it must be {{cpus: cores, ram: MiB}}, numbers above 0")
+        queues[str(name)] = Queue(cpus=entry["cpus"], ram=entry["ram"])
+    return queues
+
+
+def choose(step: str, need: Need, queues: Mapping[str, Queue]) -> str:
+    """Return the name of the queue for a step.
+
+    It is the smallest one that holds the need, the largest of these if the need is not known. What the document only
+    hints at and no queue holds is not waited for: the step goes to the largest one.
+
+    :param step: its name, for messages.
+    :param queues: at least one.
+    :raises ValueError: no queue holds what the document requires.
+    """
+    by_size = sorted(queues, key=lambda name: (queues[name], name))
+
+    def holding(cores: float, ram: float) -> list[str]:
+        return [name for name in by_size if queues[name].cpus >= cores and queues[name].ram >= ram]
+
+    largest = f"the largest is '{by_size[-1]}' with {queues[by_size[-1]]}"
+    enough = holding(need.required_cores, need.required_ram)
+    if not enough:
+        raise ValueError(
+            f"Step '{step}' requires {amount(need.required_cores, need.required_ram)}, and no queue has as much: "
+            f"{largest}. Change the site's cwl_airflow_queues or the document's ResourceRequirement."
+        )
+    if held := holding(need.cores, need.ram):
+        return held[0] if need.known else held[-1]
+    logging.getLogger(__name__).warning(
+        "Step '%s' asks for %s in a hint, and no queue has as much: %s. It goes to '%s'.",
+        step, amount(need.cores, need.ram), largest, enough[-1],
+    )  # fmt: skip
+    return enough[-1]
+
+
+def of_tasks(
+    tasks: Mapping[str, Task], queues: Mapping[str, Queue], named: Mapping[str, str], for_all: str | None = None
+) -> dict[str, str]:
+    """Return the queues of the tasks of steps.
+
+    :param queues: those of the site; where nothing is known of them, only what is named is returned.
+    :param named: what the DAG file names for tasks.
+    :param for_all: what it names for all others.
+    :raises ValueError: it names a task or a queue that is not there, or no queue holds what a step requires.
+    """
+    for name in named:
+        if name not in tasks:
+            raise ValueError(f"'queues' has '{name}', which is no task of a step: there are {', '.join(tasks)}")
+    chosen = {**(dict.fromkeys(tasks, for_all) if for_all else {}), **named}
+    if not queues:
+        return chosen
+    for queue in chosen.values():
+        if queue not in queues:  # its tasks would wait for ever
+            raise ValueError(f"Queue '{queue}' is not one of the site's cwl_airflow_queues: {', '.join(queues)}")
+    return {name: chosen.get(name) or choose(task.step or name, task.need, queues) for name, task in tasks.items()}

@@ -1,0 +1,1 @@
+"""CWL documents: read, checked, kept, and what they need: tasks, resources, container images."""

@@ -1,0 +1,5 @@
+"""The task of a step."""
+
+from ...dags.operators import CWLStepOperator
+
+__all__ = ["CWLStepOperator"]

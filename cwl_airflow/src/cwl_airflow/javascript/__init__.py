@@ -1,0 +1,1 @@
+"""JavaScript of documents, evaluated in processes of Node.js that a service of their own starts."""

@@ -1,0 +1,55 @@
+"""What dispatchers and gatherers of a user's own need of a run."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+
+def collect_reports(context: Any, task_ids: list[str] | None = None) -> dict[str, Any]:
+    """Return the job, the run's folders, and the outputs of steps as ``<step>_<output>``.
+
+    :param context: the context of the task.
+    :param task_ids: the tasks whose reports to read; all of the DAG by default.
+    """
+    from ..runs import cwl_json as state
+
+    dag = context["dag"]
+    data: dict[str, Any] = {}
+    for task_id in dag.task_ids if task_ids is None else task_ids:
+        report = context["ti"].xcom_pull(task_ids=task_id)
+        if not isinstance(report, str) or not Path(report).is_file():
+            continue
+        content = state.load(Path(report))
+        task = dag.plan.tasks.get(task_id)
+        if task is None:
+            data |= content
+        else:
+            data |= {f"{task.step or task_id}_{name}": value for name, value in content["outputs"].items()}
+    return data
+
+
+def relocate_outputs(workflow: str, job_data: dict[str, Any], cwl_args: Any = None) -> tuple[dict[str, Any], str]:
+    """Move the outputs of a run to its folder.
+
+    :param workflow: the DAG's ``workflow``.
+    :param job_data: what `collect_reports` returned.
+    :param cwl_args: ``default_args["cwl"]`` of the DAG.
+    :returns: the outputs, and the path of the file that reports them.
+    :raises Refused: the run may not write there.
+    """
+    from airflow.operators.python import get_current_context
+
+    from ..callers import Caller
+    from ..dags.dag import source_of
+    from ..dags.operators import gather
+    from ..dags.settings import Settings
+    from ..runs.run import Run
+
+    settings = Settings.of(cwl_args or {})
+    source = source_of(workflow, settings.pickle_folder)
+    folder = Path(job_data["tmp_folder"])
+    context = get_current_context()
+    gate = settings.places.gate(context["dag"].dag_id, folder, Caller.of(context["dag_run"].conf).reads)
+    run = Run(source, folder, gate, settings.cwltool, settings.container_command, settings.pickle_folder)
+    return gather(run, Path(job_data["outputs_folder"]), own=False)

@@ -1,0 +1,266 @@
+"""Tokens: what is signed is accepted, every attack on it is not. The keys are real and made here."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import hmac
+import json
+import time
+from functools import cache
+from typing import Any
+
+import jwt
+import pytest
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
+from cwl_airflow.api.tokens import claims as tokens
+from cwl_airflow.api.tokens.claims import Key, Misconfigured, Refused
+from hypothesis import given
+from hypothesis import strategies as st
+
+BODY = {"run_id": "one", "conf": '{"job": {"count": 1}}'}
+SECRET = "a secret that is long enough for SHA-256"
+
+
+@cache
+def _pair(kind: str, number: int) -> tuple[str, str]:
+    key: Any
+    if kind == "rsa":
+        key = rsa.generate_private_key(65537, 2048)
+    elif kind == "ec":
+        key = ec.generate_private_key(ec.SECP256R1())
+    else:
+        key = ed25519.Ed25519PrivateKey.generate()
+    private = key.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )
+    public = key.public_key().public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo)
+    return private.decode(), public.decode()
+
+
+def pair(kind: str, number: int = 0) -> tuple[str, str]:
+    """Return a private and a public key in PEM; another number is another key."""
+    return _pair(kind, number)
+
+
+def sign(claims: dict[str, Any], kind: str = "rsa", algorithm: str = "RS256", number: int = 0) -> str:
+    return jwt.encode(claims, pair(kind, number)[0], algorithm=algorithm)
+
+
+def by_hand(header: dict[str, Any], claims: dict[str, Any], secret: bytes | None) -> str:
+    """Make a token that no library would: unsigned, or signed with HMAC and any secret."""
+    parts = [base64.urlsafe_b64encode(json.dumps(part).encode()).rstrip(b"=") for part in (header, claims)]
+    signed = b".".join(parts)
+    signature = b"" if secret is None else hmac.digest(secret, signed, "sha256")
+    return b".".join([signed, base64.urlsafe_b64encode(signature).rstrip(b"=")]).decode()
+
+
+@pytest.fixture
+def key() -> Key:
+    return Key(pair("rsa")[1], "RS256")
+
+
+def trigger(token: Any, key: Key, body: dict[str, Any] = BODY, dag_id: str = "dag", required: Any = ()) -> None:
+    tokens.check_trigger(tokens.claims_of(token, key, required), body, dag_id)
+
+
+@pytest.mark.parametrize(
+    ("kind", "algorithm"),
+    [("rsa", "RS256"), ("rsa", "RS512"), ("rsa", "PS256"), ("ec", "ES256"), ("ed25519", "EdDSA")],
+)
+def test_what_is_signed_with_the_key_is_accepted(kind: str, algorithm: str) -> None:
+    trigger(sign(BODY, kind, algorithm), Key(pair(kind)[1], algorithm))
+
+
+def test_a_shared_secret_is_possible() -> None:
+    trigger(jwt.encode(BODY, SECRET, algorithm="HS256"), Key(SECRET, "HS256"))
+
+
+@pytest.mark.parametrize("token", [None, 1, "", "a", "a.b.c", [], {"a": 1}, ".."])
+def test_no_token(key: Key, token: Any) -> None:
+    with pytest.raises(Refused):
+        trigger(token, key)
+
+
+@pytest.mark.parametrize("name", ["none", "None", "NONE", "nOnE", "", None])
+def test_unsigned(key: Key, name: Any) -> None:
+    header = {"typ": "JWT"} if name is None else {"typ": "JWT", "alg": name}
+    with pytest.raises(Refused):
+        trigger(by_hand(header, BODY, None), key)
+    header, claims, _ = sign(BODY).split(".")  # type: ignore[assignment]
+    with pytest.raises(Refused):
+        trigger(f"{header}.{claims}.", key)
+
+
+def test_another_key(key: Key) -> None:
+    with pytest.raises(Refused, match="Signature verification failed"):
+        trigger(sign(BODY, number=1), key)
+
+
+def test_the_public_key_as_a_shared_secret(key: Key) -> None:
+    public = pair("rsa")[1]
+    for secret in (public, public.strip(), public + "\n"):
+        with pytest.raises(Refused):
+            trigger(by_hand({"typ": "JWT", "alg": "HS256"}, BODY, secret.encode()), key)
+
+
+def test_a_public_key_with_an_algorithm_for_secrets_checks_nothing() -> None:
+    for public in (pair("rsa")[1], pair("ec")[1]):
+        with pytest.raises(Misconfigured, match="no key for HS256"):
+            Key(public, "HS256")
+
+
+@pytest.mark.parametrize(
+    ("text", "algorithm", "message"),
+    [
+        ("short", "HS256", "give 32 bytes or more"),
+        (SECRET, "RS256", "no key for RS256"),
+        (SECRET, "none", "jwt_backend_algorithm is 'none': it may be one of"),
+        (SECRET, "rs256", "jwt_backend_algorithm is 'rs256'"),
+        ("", "RS256", "no key for RS256"),
+    ],
+)
+def test_a_key_that_checks_nothing(text: str, algorithm: str, message: str) -> None:
+    with pytest.raises(Misconfigured, match=message):
+        Key(text, algorithm)
+
+
+def test_keys_of_another_kind_and_private_ones_are_none() -> None:
+    with pytest.raises(Misconfigured, match="no key for ES256"):
+        Key(pair("rsa")[1], "ES256")
+    with pytest.raises(Misconfigured, match="is a private key"):
+        Key(pair("rsa")[0], "RS256")
+
+
+def test_another_algorithm_of_the_same_key(key: Key) -> None:
+    with pytest.raises(Refused):
+        trigger(sign(BODY, algorithm="RS512"), key)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {**BODY, "conf": '{"job": {"count": 2}}'},
+        {**BODY, "run_id": "two"},
+        {"run_id": "one"},
+        {**BODY, "more": 1},
+        {},
+    ],
+)
+def test_changed_body(key: Key, body: dict[str, Any]) -> None:
+    with pytest.raises(Refused, match="not equal to the body"):
+        trigger(sign(BODY), key, body)
+
+
+@pytest.mark.parametrize("value", [True, 1.0, "1", [1], None])
+def test_values_that_python_takes_for_equal_are_not(key: Key, value: Any) -> None:
+    with pytest.raises(Refused, match="not equal to the body"):
+        trigger(sign({"run_id": "one", "conf": {"n": 1}}), key, {"run_id": "one", "conf": {"n": value}})
+
+
+def test_claims_are_run_id_and_conf(key: Key) -> None:
+    for body in ({"run_id": "one"}, {**BODY, "state": "success"}, {}):
+        with pytest.raises(Refused, match="must be run_id and conf"):
+            trigger(sign(body), key, body)
+
+
+def test_dag_is_honoured_and_may_be_required(key: Key) -> None:
+    trigger(sign({**BODY, "dag_id": "dag"}), key, required=["dag_id"])
+    trigger(sign({**BODY, "dag_id": "dag"}), key, {**BODY, "dag_id": "dag"})
+    with pytest.raises(Refused, match="another DAG"):
+        trigger(sign({**BODY, "dag_id": "dag"}), key, dag_id="other")
+    with pytest.raises(Refused, match='missing the "dag_id" claim'):
+        trigger(sign(BODY), key, required=["dag_id"])
+
+
+def test_end_is_honoured_and_may_be_required(key: Key) -> None:
+    now = int(time.time())
+    trigger(sign({**BODY, "exp": now + 60, "iat": now + 5}), key, required=["exp"])
+    with pytest.raises(Refused, match="expired"):
+        trigger(sign({**BODY, "exp": now - 1}), key)
+    with pytest.raises(Refused, match="not yet valid"):
+        trigger(sign({**BODY, "nbf": now + 60}), key)
+    with pytest.raises(Refused, match='missing the "exp" claim'):
+        trigger(sign(BODY), key, required=["exp"])
+
+
+def test_another_audience(key: Key) -> None:
+    with pytest.raises(Refused):
+        trigger(sign({**BODY, "aud": "another"}), key)
+
+
+@given(st.recursive(st.none() | st.booleans() | st.integers() | st.text(), st.lists, max_leaves=5), st.text())
+def test_any_body_that_is_signed_is_accepted(conf: Any, run_id: str) -> None:
+    body = {"run_id": run_id, "conf": conf}
+    trigger(jwt.encode(body, SECRET, algorithm="HS256"), Key(SECRET, "HS256"), json.loads(json.dumps(body)))
+
+
+SAID = {"exp": 4102444800, "sub": "alice", "method": "GET", "path": "/api/x"}
+ASKED = {"method": "GET", "path": "/api/x", "query": "", "content_type": "", "body": b""}
+
+
+def request(key: Key, said: dict[str, Any] | None = None, **asked: Any) -> None:
+    """Check a request token that says `said`, for a request as `asked`."""
+    claims = tokens.claims_of(sign(SAID | (said or {})), key, tokens.REQUEST_CLAIMS)
+    tokens.check_request(claims, **(ASKED | asked))
+
+
+def test_request_that_is_signed_is_accepted(key: Key) -> None:
+    request(key)
+    request(key, {"path": "/api/%78?a=%31&b=+"}, query="a=1&b=%20")
+    request(key, {"method": "POST"}, method="POST")
+    request(key, {"method": "POST"}, method="POST", content_type="multipart/form-data", body=b"upload")
+    body = b'{"conf": {}}'
+    digest = hashlib.sha256(body).hexdigest()
+    for said in (digest, digest.upper()):
+        request(key, {"method": "POST", "sha256": said}, method="POST", content_type="application/json", body=body)
+
+
+@pytest.mark.parametrize("claim", tokens.REQUEST_CLAIMS)
+def test_request_token_needs_its_claims(key: Key, claim: str) -> None:
+    token = sign({name: value for name, value in SAID.items() if name != claim})
+    with pytest.raises(Refused, match=f'missing the "{claim}" claim'):
+        tokens.claims_of(token, key, tokens.REQUEST_CLAIMS)
+
+
+@pytest.mark.parametrize(
+    ("asked", "message"),
+    [
+        ({"method": "DELETE"}, "another method"),
+        ({"path": "/api/y"}, "another path"),
+        ({"path": "/api/x/"}, "another path"),
+        ({"query": "a=1"}, "another path"),
+        ({"body": b"{}", "content_type": "application/json"}, "lacks the claim sha256"),
+        ({"body": b"{}"}, "lacks the claim sha256"),
+    ],
+)
+def test_request_token_for_another_request(key: Key, asked: dict[str, Any], message: str) -> None:
+    with pytest.raises(Refused, match=message):
+        request(key, **asked)
+
+
+def test_request_token_for_another_body(key: Key) -> None:
+    for content_type in ("application/json", "multipart/form-data"):
+        with pytest.raises(Refused, match="another body"):
+            request(key, {"sha256": hashlib.sha256(b"a").hexdigest()}, content_type=content_type, body=b"b")
+
+
+def test_request_token_with_another_query(key: Key) -> None:
+    for query in ("", "a=2", "a=1&a=2", "b=1", "a=1&b="):
+        with pytest.raises(Refused, match="another path"):
+            request(key, {"path": "/api/x?a=1"}, query=query)
+
+
+def test_neither_kind_of_token_passes_for_the_other(key: Key) -> None:
+    with pytest.raises(Refused):
+        tokens.claims_of(sign(BODY), key, tokens.REQUEST_CLAIMS)
+    with pytest.raises(Refused):
+        trigger(sign(SAID), key, SAID)
+
+
+def test_tokens_are_told_apart_by_what_is_signed() -> None:
+    one, two = sign(BODY, "ec", "ES256"), sign(BODY, "ec", "ES256")
+    assert one != two
+    assert tokens.digest(one) == tokens.digest(two)
+    assert tokens.digest(sign({**BODY, "jti": "2"})) != tokens.digest(sign(BODY))

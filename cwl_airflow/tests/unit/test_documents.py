@@ -1,0 +1,165 @@
+"""Documents that are kept as they are after they were read and resolved."""
+
+from __future__ import annotations
+
+import json
+import multiprocessing
+import os
+import re
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+from cwl_airflow.documents import cache
+from cwl_airflow.documents import load as documents
+from cwltool.load_tool import resolve_and_validate_document
+from cwltool.process import Process
+from gates import GATE
+from schema_salad.exceptions import ValidationException
+
+SUITE = Path(__file__).parents[3] / "tests/conformance/documents"
+WORKFLOW = """\
+cwlVersion: {version}
+class: Workflow
+requirements: {{ScatterFeatureRequirement: {{}}}}
+inputs: {{words: "string[]"}}
+outputs: {{said: {{type: "File[]", outputSource: each/said}}}}
+steps:
+  each: {{run: tool.cwl, scatter: word, in: {{word: words}}, out: [said]}}
+"""
+TOOL = """\
+cwlVersion: {version}
+class: CommandLineTool
+baseCommand: echo
+inputs: {{word: {{type: string?, default: {word}, inputBinding: {{}}}}}}
+outputs: {{said: stdout}}
+"""
+
+
+@pytest.fixture
+def workflow(tmp_path: Path) -> Path:
+    """Return the path of a workflow that refers to a tool."""
+    (tmp_path / "tool.cwl").write_text(TOOL.format(version="v1.0", word="a"), encoding="utf-8")
+    (tmp_path / "workflow.cwl").write_text(WORKFLOW.format(version="v1.0"), encoding="utf-8")
+    return tmp_path / "workflow.cwl"
+
+
+def _load(source: Path | str, folder: Path) -> Process:
+    return documents.load(str(source), GATE, validate=False, folder=folder).process
+
+
+def _described(process: Process) -> str:
+    # cwltool shuffles them.
+    made = sorted(getattr(process, "steps", []), key=lambda step: str(step.id))
+    steps = [[step.tool, _described(step.embedded_tool)] for step in made]
+    parts = [process.tool, process.requirements, process.hints, process.metadata, process.inputs_record_schema, steps]
+    # What has no name gets a random one.
+    return re.sub(
+        r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", "random", json.dumps(parts, sort_keys=True, default=str)
+    )
+
+
+#: Of these, what is wrong is found without checking them.
+INVALID = {"requirement-unknown.cwl"}
+VALID = sorted({path.name for path in SUITE.glob("*.cwl")} - INVALID)
+
+
+def source_of(name: str) -> str:
+    """Return how a document of the suite is named, one of several by the one that is to run."""
+    text = (SUITE / name).read_text(encoding="utf-8")
+    return f"{SUITE / name}#main" if "$graph" in text else str(SUITE / name)
+
+
+@pytest.mark.parametrize("name", sorted(INVALID))
+def test_an_invalid_document_is_not_kept(tmp_path: Path, name: str) -> None:
+    for _ in range(2):
+        with pytest.raises(ValidationException, match="requirements"):
+            _load(source_of(name), tmp_path)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("name", VALID)
+def test_what_was_kept_is_what_is_read(tmp_path: Path, name: str) -> None:
+    source = source_of(name)
+    read = documents.load(source, GATE, validate=False).process
+    _load(source, tmp_path)
+    assert len(list(tmp_path.iterdir())) == 1
+    again = _load(source, tmp_path)
+    assert _described(again) == _described(read)
+
+
+def test_a_document_is_resolved_once(workflow: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    resolved = []
+
+    def resolve(context: Any, document: Any, uri: str) -> Any:
+        resolved.append(uri)
+        return resolve_and_validate_document(context, document, uri)
+
+    monkeypatch.setattr(documents, "resolve_and_validate_document", resolve)
+    for _ in range(3):
+        _load(workflow, workflow.parent / "kept")
+    assert len(resolved) == 1
+
+
+def test_a_document_that_was_checked_is_kept(workflow: Path) -> None:
+    folder = workflow.parent / "kept"
+    documents.load(str(workflow), GATE, folder=folder)
+    (entry,) = folder.iterdir()
+    before = entry.stat().st_mtime_ns
+    _load(workflow, folder)
+    assert [each.stat().st_mtime_ns for each in folder.iterdir()] == [before]
+
+
+def test_one_that_is_to_be_checked_is_read(workflow: Path) -> None:
+    workflow.write_text(WORKFLOW.format(version="v1.0") + "unknown: x\n", encoding="utf-8")
+    _load(workflow, workflow.parent / "kept")
+    with pytest.raises(Exception, match="unknown"):
+        documents.load(str(workflow), GATE, folder=workflow.parent / "kept")
+
+
+def test_changes_are_seen(workflow: Path) -> None:
+    folder = workflow.parent / "kept"
+    assert _load(workflow, folder).steps[0].embedded_tool.tool["inputs"][0]["default"] == "a"
+    (workflow.parent / "tool.cwl").write_text(TOOL.format(version="v1.0", word="b"), encoding="utf-8")
+    assert _load(workflow, folder).steps[0].embedded_tool.tool["inputs"][0]["default"] == "b"
+    workflow.write_text(WORKFLOW.format(version="v1.2").replace("each", "every"), encoding="utf-8")
+    assert [step.tool["id"].rpartition("#")[2] for step in _load(workflow, folder).steps] == ["every"]
+
+
+@pytest.mark.parametrize("length", [0, 10, -1, -20])
+def test_a_spoilt_entry_counts_as_missing(workflow: Path, length: int) -> None:
+    folder = workflow.parent / "kept"
+    first = _load(workflow, folder)
+    (entry,) = folder.iterdir()
+    whole = entry.read_bytes()
+    entry.write_bytes(whole[:length])
+    assert _described(_load(workflow, folder)) == _described(first)
+    mended = entry.stat().st_mtime_ns
+    _load(workflow, folder)
+    assert entry.stat().st_mtime_ns == mended
+
+
+def test_many_processes_share_the_entries(workflow: Path) -> None:
+    with multiprocessing.get_context("fork").Pool(4) as pool:
+        assert all(pool.map(_load_some, [workflow] * 8))
+    assert len(list((workflow.parent / "kept").iterdir())) == 1
+
+
+def _load_some(workflow: Path) -> bool:
+    folder = workflow.parent / "kept"
+    for _ in range(5):
+        for entry in folder.glob("*.kept"):
+            entry.unlink(missing_ok=True)
+        if len(_load(workflow, folder).steps) != 1:
+            return False
+    return True
+
+
+def test_old_entries_are_removed(workflow: Path) -> None:
+    folder = workflow.parent / "kept"
+    _load(workflow, folder)
+    (entry,) = folder.iterdir()
+    os.utime(entry, (0, time.time() - cache.OLD - 60))
+    _load(workflow.parent / "tool.cwl", folder)
+    assert entry not in list(folder.iterdir())

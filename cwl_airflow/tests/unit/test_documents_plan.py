@@ -1,0 +1,181 @@
+"""Which tasks a document has, what they are called, and when a plan that was kept still holds."""
+
+from __future__ import annotations
+
+import json
+import multiprocessing
+import re
+import string
+from pathlib import Path
+from typing import Any
+
+import pytest
+from cwl_airflow.documents import cache
+from cwl_airflow.documents import load as documents
+from cwl_airflow.documents import plan as plans
+from gates import GATE
+from hypothesis import given
+from hypothesis import strategies as st
+
+PLAIN = st.text(string.ascii_letters + string.digits + "_-.", min_size=1, max_size=12)
+#: What CWL says where a document says nothing.
+NEED = plans.Need(1, 256)
+NAMES = st.lists(st.one_of(PLAIN, st.text(min_size=1), st.just("CWLJobGatherer")), unique=True, max_size=12)
+
+TOOL = """\
+cwlVersion: v1.2
+class: CommandLineTool
+baseCommand: 'true'
+inputs: {word: string?}
+outputs: []
+"""
+WORKFLOW = """\
+cwlVersion: v1.2
+class: Workflow
+requirements: {ScatterFeatureRequirement: {}, SubworkflowFeatureRequirement: {}}
+inputs: {words: "string[]"}
+outputs: []
+steps:
+  each: {run: tool.cwl, scatter: word, in: {word: words}, out: []}
+"""
+
+
+@given(NAMES)
+def test_ids_are_unique_and_such_as_airflow_takes(names: list[str]) -> None:
+    ids = plans.task_ids(names)
+    assert list(ids) == names
+    assert len({each.lower() for each in ids.values()} | {"cwljobdispatcher", "cwljobgatherer"}) == len(names) + 2
+    assert all(re.fullmatch(r"[A-Za-z0-9_.-]{1,250}", each) for each in ids.values())
+
+
+@given(NAMES, st.randoms())
+def test_ids_do_not_depend_on_the_order_of_the_steps(names: list[str], random: Any) -> None:
+    ids = plans.task_ids(names)
+    random.shuffle(names)
+    assert plans.task_ids(names) == ids
+
+
+@given(st.lists(st.text(string.ascii_lowercase + string.digits + "_-", min_size=1, max_size=12), unique=True))
+def test_an_id_is_the_name_where_airflow_takes_that(names: list[str]) -> None:
+    assert plans.task_ids(names) == {name: name for name in names}
+
+
+def test_edges_come_from_sources(tmp_path: Path) -> None:
+    (tmp_path / "tool.cwl").write_text(TOOL.replace("outputs: []", "outputs: {said: {type: stdout}}"), encoding="utf-8")
+    text = """\
+cwlVersion: v1.2
+class: Workflow
+requirements: {MultipleInputFeatureRequirement: {}, StepInputExpressionRequirement: {}}
+inputs: {word: string}
+outputs:
+  said: {type: File, outputSource: "third step/said"}
+steps:
+  first: {run: tool.cwl, in: {word: word}, out: [said]}
+  second: {run: tool.cwl, in: {word: word}, out: [said]}
+  third step:
+    run: tool.cwl
+    in: {word: {source: [first/said, second/said, word], valueFrom: x}}
+    out: [said]
+"""
+    (tmp_path / "workflow.cwl").write_text(text, encoding="utf-8")
+    plan = documents.plan(documents.load(str(tmp_path / "workflow.cwl"), GATE).process, "workflow")
+    assert plan.tasks == {
+        "first": plans.Task("first", need=NEED),
+        "second": plans.Task("second", need=NEED),
+        "third_step": plans.Task("third step", ("first", "second"), need=NEED),
+    }
+    assert plan.last == ("third_step",)
+
+
+def test_a_tool_is_one_task(tmp_path: Path) -> None:
+    (tmp_path / "tool.cwl").write_text(TOOL, encoding="utf-8")
+    plan = documents.plan(documents.load(str(tmp_path / "tool.cwl"), GATE).process, "my tool")
+    assert plan == plans.Plan({"my_tool": plans.Task(None, need=NEED)}, ("my_tool",))
+
+
+@pytest.fixture
+def workflow(tmp_path: Path) -> Path:
+    """Return the path of a workflow that refers to a tool."""
+    (tmp_path / "tool.cwl").write_text(TOOL, encoding="utf-8")
+    (tmp_path / "workflow.cwl").write_text(WORKFLOW, encoding="utf-8")
+    return tmp_path / "workflow.cwl"
+
+
+def _plan(workflow: Path, made: list[int] | None = None) -> plans.Plan:
+    def make() -> Any:
+        if made is not None:
+            made.append(1)
+        loaded = documents.load(str(workflow), GATE)
+        return documents.plan(loaded.process, "x"), loaded.texts
+
+    return plans.kept(workflow.parent / "kept", str(workflow), make)
+
+
+def test_a_plan_is_made_once(workflow: Path) -> None:
+    made: list[int] = []
+    first = _plan(workflow, made)
+    assert first == plans.Plan({"each": plans.Task("each", (), True, NEED)}, ())
+    assert _plan(workflow, made) == first
+    assert made == [1]
+
+
+def test_a_changed_file_that_the_document_refers_to_makes_it_again(workflow: Path) -> None:
+    made: list[int] = []
+    _plan(workflow, made)
+    tool = workflow.parent / "tool.cwl"
+    tool.write_text(TOOL + "doc: changed\n", encoding="utf-8")
+    _plan(workflow, made)
+    assert made == [1, 1]
+    tool.unlink()
+    with pytest.raises(Exception, match=r"tool\.cwl"):
+        _plan(workflow)
+
+
+@pytest.mark.parametrize(
+    "content", ["", "{", "[]", "null", '{"texts": {}}', '{"texts": {}, "time": 0}\n{"tasks": 1, "last": []}', "\0"]
+)
+def test_a_spoilt_entry_counts_as_missing(workflow: Path, content: str) -> None:
+    first = _plan(workflow)
+    (entry,) = (workflow.parent / "kept").glob("*.kept")
+    entry.write_text(content, encoding="utf-8")
+    assert _plan(workflow) == first
+    assert json.loads(entry.read_text(encoding="utf-8").splitlines()[1])["tasks"]
+
+
+def test_many_processes_share_the_entries(workflow: Path) -> None:
+    with multiprocessing.get_context("fork").Pool(4) as pool:
+        results = [pool.apply_async(_plan_twice, (workflow,)) for _ in range(8)]
+        assert all(result.get(timeout=120) for result in results)
+    assert len(list((workflow.parent / "kept").iterdir())) == 1
+
+
+def _plan_twice(workflow: Path) -> bool:
+    tasks = set()
+    for _ in range(5):
+        for entry in (workflow.parent / "kept").glob("*.kept"):
+            entry.unlink(missing_ok=True)
+        tasks.add(tuple(_plan(workflow).tasks))
+    return tasks == {("each",)}
+
+
+def test_a_document_from_the_network_holds_while_the_network_is_away(tmp_path: Path) -> None:
+    plan = plans.Plan({"x": plans.Task(None, need=NEED)}, ("x",))
+    made = []
+
+    def make() -> Any:
+        made.append(1)
+        if len(made) > 1:
+            raise OSError("no network")
+        return plan, {"https://example.org/x.cwl": "0"}
+
+    assert plans.kept(tmp_path, "x", make) == plan
+    (entry,) = tmp_path.glob("*.kept")
+    head, made_of = entry.read_text(encoding="utf-8").splitlines()
+    about = json.loads(head)
+    about["time"] -= cache.REMOTE + 1
+    entry.write_text(f"{json.dumps(about)}\n{made_of}", encoding="utf-8")
+    assert plans.kept(tmp_path, "x", make) == plan
+    assert made == [1, 1]
+    entry.unlink()
+    with pytest.raises(OSError, match="no network"):
+        plans.kept(tmp_path, "x", make)

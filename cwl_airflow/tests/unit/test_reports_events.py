@@ -1,0 +1,181 @@
+"""Which events the rows of a run give."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import datetime, timedelta, timezone
+from typing import Any
+
+import pytest
+from cwl_airflow.reports.events import Event, Run, Try, error_of, events, progress, removed
+from hypothesis import given
+from hypothesis import strategies as st
+
+BEGAN = datetime(2026, 1, 2, tzinfo=timezone.utc)
+RUN = Run(7, "align", "first", "2026-01-02T00:00:00+00:00", "running", 0, BEGAN)
+
+
+def at(seconds: float) -> datetime:
+    return BEGAN + timedelta(seconds=seconds)
+
+
+def task(name: str, state: str | None = None, start: float | None = None, end: float | None = None, **more: Any) -> Try:
+    dates = (None if seconds is None else at(seconds) for seconds in (start, end))
+    fields = {"map_index": -1, "try_number": int(state is not None), **more}
+    return Try(name, fields.pop("map_index"), fields.pop("try_number"), state, *dates, **fields)
+
+
+def found(run: Run, tasks: list[Try], history: tuple[Try, ...] = (), **more: Any) -> list[Event]:
+    return events(run, tasks, history, more.get("errors", {}), more.get("results", {}))
+
+
+def said(all_events: list[Event]) -> list[str]:
+    """Return events as text: what a receiver gets, but for dag and run, which are the same in all."""
+    lines = []
+    for event in all_events:
+        payload = dict(event.payload)
+        assert (payload.pop("dag_id"), payload.pop("run_id")) == ("align", "first")
+        lines.append(" ".join([event.route, *(str(value) for value in payload.values() if value != "")]))
+    return lines
+
+
+def test_a_run_that_succeeds() -> None:
+    tasks = [task("a", "success", 1, 2), task("b", "success", 3, 4)]
+    run = replace(RUN, state="success", end_date=at(5))
+    assert said(found(run, tasks, results={"out": 1})) == [
+        "status running a",
+        "status success a",
+        "progress running 50",
+        "status running b",
+        "status success b",
+        "progress running 100",
+        "progress success 100",
+        "results {'out': 1}",
+    ]
+    first = found(run, tasks)
+    assert first[2].payload == {
+        "state": "running", "dag_id": "align", "run_id": "first", "progress": 50, "error": ""}  # fmt: skip
+    assert first[0].payload == {"state": "running", "dag_id": "align", "run_id": "first", "task_id": "a"}
+
+
+def test_a_run_that_fails() -> None:
+    tasks = [task("a", "success", 1, 2), task("b", "failed", 3, 4), task("c", "upstream_failed", 5, 5, try_number=0)]
+    run = replace(RUN, state="failed", end_date=at(6))
+    assert said(found(run, tasks, errors={("b", -1): "b: 'false' exit status 1"}))[3:] == [
+        "status running b",
+        "status failed b",
+        "status upstream_failed c",
+        "progress failed 33 b: 'false' exit status 1",
+    ]
+
+
+def test_what_has_not_begun_is_no_event() -> None:
+    tasks = [task("a"), task("b", "scheduled"), task("c", "queued"), task("d", "removed", 1, 1)]
+    assert found(replace(RUN, state="queued"), tasks) == []
+
+
+def test_a_skipped_task_is_reported_if_its_start_was() -> None:
+    tasks = [task("condition", "skipped", 1, 2), task("shares", "skipped", 3, 3, try_number=0)]
+    assert said(found(RUN, tasks)) == ["status running condition", "status skipped condition"]
+
+
+def test_tries() -> None:
+    """Airflow's history says failed of a try that was tried again."""
+    waits = task("a", "up_for_retry", 1, 2, max_tries=1)
+    past = replace(waits, state="failed")
+    first = found(RUN, [waits], (past,))
+    assert said(first) == ["status running a", "status up_for_retry a"]
+    # The dates are still those of the first try.
+    assert found(RUN, [replace(waits, try_number=2, state="queued")], (past,)) == first_of_history(first)
+    second = found(RUN, [task("a", "failed", 5, 6, try_number=2, max_tries=1)], (past,))
+    assert said(second) == ["status running a", "status up_for_retry a", "status running a", "status failed a"]
+    assert [event.key for event in second[:2]] == [event.key for event in first]
+
+
+def first_of_history(all_events: list[Event]) -> list[Event]:
+    """Return events as the history gives them: with the keys of which one says the same."""
+    again = found(RUN, [task("a", "queued", try_number=2)], (task("a", "failed", 1, 2, max_tries=1),))
+    assert [event.key for event in again] == [event.key for event in all_events]
+    return again
+
+
+def test_what_was_reported_of_a_try_is_not_reported_otherwise() -> None:
+    """A task was marked as failed although it had tries left, and cleared: the history cannot tell."""
+    marked = task("a", "failed", 1, 2, max_tries=3)
+    reported = {event.key for event in found(RUN, [marked])}
+    cleared = found(RUN, [replace(marked, state=None)], (marked,))
+    assert all(reported & {event.key, *event.same} for event in cleared)
+
+
+def test_a_task_that_fails_in_the_queue_did_not_start_again() -> None:
+    """Its dates are those of the first try, until Airflow sets the one of the end."""
+    past = task("a", "failed", 1, 2)
+    tasks = [task("a", "failed", 1, 9, try_number=2)]
+    assert said(found(RUN, tasks, (past,))) == ["status running a", "status failed a", "status failed a"]
+
+
+def test_a_run_that_was_cleared_gives_new_events() -> None:
+    failed = replace(RUN, state="failed", end_date=at(9))
+    tasks = [task("a", "failed", 1, 2), task("b", "upstream_failed", 3, 3, try_number=0)]
+    again = replace(RUN, clear_number=1, state="failed", end_date=at(20), queued_at=at(10))
+    # Airflow keeps the date of the end of a task that is set to a state a second time.
+    tasks_again = [task("a", "failed", 11, 12, try_number=2), tasks[1]]
+    before = {event.key for event in found(failed, tasks)}
+    new = [event for event in found(again, tasks_again, (tasks[0],)) if event.key not in before]
+    assert said(new)[:3] == ["status upstream_failed b", "status running a", "status failed a"]
+    assert said(new)[3].startswith("progress failed 0 a: ")
+    assert new[0].when == at(10)
+
+
+def test_another_run_of_the_same_name_gives_new_events() -> None:
+    tasks = [task("a", "success", 1, 2)]
+    other = replace(RUN, logical_date="2026-01-03T00:00:00+00:00")
+    assert not {event.key for event in found(RUN, tasks)} & {event.key for event in found(other, tasks)}
+
+
+def test_the_end_comes_last_whatever_the_clocks_say() -> None:
+    tasks = [task("a", "success", 100, 101)]
+    assert said(found(replace(RUN, state="success", end_date=at(3)), tasks))[-2] == "progress success 100"
+
+
+def test_a_run_that_was_removed() -> None:
+    assert said([removed(RUN, 40, at(3))]) == ["progress failed 40 The run was removed before it had ended."]
+
+
+def test_shares_of_a_task_count_as_parts_of_it() -> None:
+    shares = [task("s", "success", 1, 2, map_index=0), task("s", "running", 1, map_index=1)]
+    assert progress([task("a", "success", 1, 1), *shares], None) == 75
+    assert progress([], None) == 0
+
+
+@pytest.mark.parametrize(
+    ("states", "errors", "error"),
+    [
+        ([], {}, "The run was marked as failed."),
+        (["failed"], {}, "t0: was stopped, or killed, or left no message: see its log"),
+        (["failed", "success", "failed"], {0: "x: 1", 1: "no", 2: "y: 2"}, "y: 2; x: 1"),
+        (["failed"] * 7, dict.fromkeys(range(7), "same"), "same"),
+        (["failed"] * 7, {n: f"e{n}" for n in range(7)}, "e6; e5; e4; e3; e2; and 2 more"),
+    ],
+)
+def test_the_error_of_a_run(states: list[str], errors: dict[int, str], error: str) -> None:
+    tasks = [task(f"t{number}", state, 1, 50 - number) for number, state in enumerate(states)]
+    assert error_of(tasks, {(f"t{number}", -1): text for number, text in errors.items()}) == error
+
+
+STATES = st.sampled_from([None, "scheduled", "queued", "running", "success", "failed", "skipped", "upstream_failed"])
+
+
+@given(st.lists(st.tuples(STATES, st.integers(0, 50), st.integers(0, 50)), max_size=8))
+def test_order_and_keys(rows: list[tuple[str | None, int, int]]) -> None:
+    """Each event has a key of its own, a start comes before its end, and progress never falls."""
+    tasks = [task(f"t{n}", state, start, start + length) for n, (state, start, length) in enumerate(rows)]
+    events_found = found(replace(RUN, state="success", end_date=at(99)), tasks)
+    assert len({event.key for event in events_found}) == len(events_found)
+    assert found(replace(RUN, state="success", end_date=at(99)), tasks) == events_found
+    for each in tasks:
+        states = [event.payload["state"] for event in events_found if event.payload.get("task_id") == each.task_id]
+        assert states in ([], ["running"], ["running", each.state], [each.state])
+    done = [event.payload["progress"] for event in events_found if event.route == "progress"]
+    assert done == sorted(done)
+    assert done[-1] == 100

@@ -1,0 +1,116 @@
+"""The outbox: written once, read in order, pruned."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime, timedelta, timezone
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+from cwl_airflow.reports import outbox
+from cwl_airflow.reports.events import Event, Run
+from sqlalchemy.dialects import mysql
+from sqlalchemy.orm import Session
+
+NOW = datetime(2026, 1, 2, 12, tzinfo=timezone.utc)
+LONG_AGO = datetime(1970, 1, 1)
+
+
+@pytest.fixture
+def session() -> Iterator[Any]:
+    engine = sa.create_engine("sqlite://")
+    outbox.create(engine)
+    outbox.create(engine)  # no harm
+    with Session(engine) as session:
+        yield session
+
+
+def run(number: int = 1) -> Run:
+    return Run(number, "align", f"run-{number}", "2026-01-02", "running", 0)
+
+
+def event(key: str, when: datetime = NOW, same: str = "") -> Event:
+    return Event(key, "status", when, {"state": "é" * 3}, frozenset(same))
+
+
+def test_an_event_is_written_once(session: Any) -> None:
+    assert outbox.write(session, run(), [event("a"), event("b")], LONG_AGO) == ["status", "status"]
+    assert outbox.write(session, run(), [event("a"), event("c"), event("c"), event("b")], LONG_AGO) == ["status"]
+    assert [report.key for report in outbox.pending(session, ())] == ["a", "b", "c"]
+    assert outbox.pending(session, ())[0].payload == {"state": "ééé"}
+
+
+def test_the_database_refuses_a_second_one(session: Any) -> None:
+    outbox.write(session, run(), [event("a")], LONG_AGO)
+    row = dict(session.execute(sa.select(outbox.REPORTS)).mappings().one())
+    with pytest.raises(sa.exc.IntegrityError):
+        session.execute(sa.insert(outbox.REPORTS).values(**{**row, "id": 2}))
+
+
+def test_one_that_says_the_same_is_not_written(session: Any) -> None:
+    outbox.write(session, run(), [event("a")], LONG_AGO)
+    assert outbox.write(session, run(), [event("b", same="abc")], LONG_AGO) == []
+
+
+def test_what_happened_before_there_was_a_receiver_is_not_written(session: Any) -> None:
+    local = NOW.astimezone(timezone(timedelta(hours=9)))
+    since = outbox.naive(NOW)
+    outbox.write(session, run(), [event("a", local - timedelta(seconds=1)), event("b", local)], since)
+    assert [report.key for report in outbox.pending(session, ())] == ["b"]
+
+
+def test_what_is_delivered_is_not_pending(session: Any) -> None:
+    for number in (1, 2, 3):
+        outbox.write(session, run(number), [event(str(number))], LONG_AGO)
+    outbox.mark_delivered(session, [1], NOW)
+    assert [report.dag_run_id for report in outbox.pending(session, ())] == [2, 3]
+    assert [report.dag_run_id for report in outbox.pending(session, {2})] == [3]
+    assert [report.dag_run_id for report in outbox.pending(session, (), limit=1)] == [2]
+
+
+@pytest.mark.parametrize("looked", [None, timedelta(0), outbox.KEPT - outbox.SLACK])
+def test_a_week_is_kept(looked: timedelta | None) -> None:
+    assert outbox.horizon(NOW, None if looked is None else NOW - looked) == NOW - outbox.KEPT
+
+
+@pytest.mark.parametrize(("undelivered", "left"), [(False, ["b", "c"]), (True, ["b"])])
+def test_pruning(session: Any, undelivered: bool, left: list[str]) -> None:
+    """What was not delivered is kept as long as somebody waits for it."""
+    old = NOW - timedelta(days=9)
+    outbox.write(session, run(), [event("a", old), event("b"), event("c", old)], LONG_AGO)
+    outbox.mark_delivered(session, [1], old)
+    outbox.mark_delivered(session, [2], NOW)
+    outbox.prune(session, NOW - timedelta(days=8), undelivered)
+    assert list(session.scalars(sa.select(outbox.REPORTS.c.event).order_by(outbox.REPORTS.c.id))) == left
+
+
+def test_what_happened_while_nobody_looked_is_written_however_long_that_was(session: Any) -> None:
+    """And what was delivered before is still known."""
+    looked = NOW - timedelta(days=30)
+    before, after = event("a", looked - timedelta(minutes=1)), event("b", looked + timedelta(minutes=1))
+    outbox.write(session, run(), [before], LONG_AGO)
+    outbox.mark_delivered(session, [1], looked)
+    horizon = outbox.horizon(outbox.naive(NOW), outbox.naive(looked))
+    outbox.prune(session, horizon, undelivered=False)
+    outbox.write(session, run(), [before, after], horizon)
+    assert [report.key for report in outbox.pending(session, ())] == ["b"]
+
+
+def test_more_events_than_a_query_may_name(session: Any) -> None:
+    many = [event(str(number)) for number in range(3 * outbox.CHUNK)]
+    assert len(outbox.write(session, run(), many, LONG_AGO)) == len(many)
+    assert outbox.write(session, run(), many, LONG_AGO) == []
+    outbox.mark_delivered(session, range(1, len(many) + 1), NOW)
+    assert outbox.pending(session, ()) == []
+
+
+def test_indexes_fit_into_mysql() -> None:
+    """767 bytes is what the oldest row formats allow, at 4 bytes a character."""
+    for table in outbox.metadata.tables.values():
+        text = str(sa.schema.CreateTable(table).compile(dialect=mysql.dialect()))
+        assert "CHARSET=utf8mb4" in text
+        columns = [set(index.columns) for index in table.indexes] + [set(table.primary_key.columns)]
+        columns += [{column} for column in table.columns if column.unique]
+        for each in columns:
+            assert sum(getattr(column.type, "length", None) or 2 for column in each) * 4 <= 767

@@ -1,0 +1,47 @@
+"""The state of a run comes back as it was, numbers in the form in which they were written."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from cwl_airflow.runs import cwl_json as state
+from hypothesis import given
+from hypothesis import strategies as st
+from schema_salad.utils import yaml_no_ts
+
+VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(st.characters(codec="utf-8")),
+    lambda children: st.lists(children) | st.dictionaries(st.text(st.characters(codec="utf-8")), children),
+    max_leaves=20,
+)
+
+
+@pytest.fixture(scope="module")
+def file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the path of a file in a folder that is not there yet."""
+    return tmp_path_factory.mktemp("state") / "new" / "state.json"
+
+
+@given(VALUES)
+def test_what_is_kept_comes_back(file: Path, value: Any) -> None:
+    state.dump(value, file)
+    assert state.load(file) == value
+    assert [other.name for other in file.parent.iterdir()] == ["state.json"]
+
+
+@pytest.mark.parametrize("text", ["1.50", "1e3", "1.0e+10", "-0.10", "0.00001", "123456789012345678901234567890"])
+def test_numbers_keep_their_form(file: Path, text: str) -> None:
+    yaml = yaml_no_ts()
+    state.dump({"number": yaml.load(text)}, file)
+    again = state.load(file)["number"]
+    written = yaml.representer.represent_data(again).value
+    assert written == yaml.representer.represent_data(yaml.load(text)).value
+
+
+def test_a_value_that_cannot_be_kept_leaves_what_was_there(file: Path) -> None:
+    state.dump({"a": 1}, file)
+    with pytest.raises(TypeError):
+        state.dump({"a": object()}, file)
+    assert state.load(file) == {"a": 1}

@@ -1,0 +1,413 @@
+"""A run a task at a time: what is between the tasks, what a retry finds, how it fails."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+from cwl_airflow.runs import run
+from cwl_airflow.runs.executor import Executor, remove_containers
+from cwltool.errors import WorkflowException
+from gates import open_gate
+
+SAY = {"class": "CommandLineTool", "baseCommand": "echo", "inputs": {"word": {"type": "string", "inputBinding": {}}},
+       "stdout": "said.txt", "outputs": {"said": {"type": "File", "outputBinding": {"glob": "said.txt"}}}}  # fmt: skip
+
+
+def shell(script: str, **more: Any) -> dict[str, Any]:
+    """Return a tool that runs a script."""
+    return {"class": "CommandLineTool", "arguments": ["sh", "-c", script], "inputs": {}, "outputs": {}, **more}
+
+
+@pytest.fixture
+def make(tmp_path: Path) -> Any:
+    """Return a function that makes a run of a document that was begun."""
+
+    def made(document: dict[str, Any], job: dict[str, Any] | None = None) -> run.Run:
+        file = tmp_path / "document.cwl"
+        file.write_text(json.dumps({"cwlVersion": "v1.2", **document}), encoding="utf-8")
+        begun = run.Run(str(file), tmp_path / "run", open_gate(tmp_path), {})
+        begun.begin(job or {}, str(tmp_path), code_allowed=True)
+        return run.Run(str(file), tmp_path / "run", open_gate(tmp_path), {})
+
+    return made
+
+
+def scattered(method: str, **words: str) -> dict[str, Any]:
+    """Return a workflow with a scattered step, and a job with its words."""
+    names = list(words)
+    tool = {
+        "class": "CommandLineTool",
+        "baseCommand": "echo",
+        "inputs": {name: {"type": "string", "inputBinding": {}} for name in names},
+        "stdout": "said.txt",
+        "outputs": {"said": {"type": "string", "outputBinding": {
+            "glob": "said.txt", "loadContents": True, "outputEval": "$(self[0].contents)"}}},
+    }  # fmt: skip
+    kind: Any = "string"
+    for _ in names if method == "nested_crossproduct" else names[:1]:
+        kind = {"type": "array", "items": kind}
+    return {
+        "class": "Workflow",
+        "requirements": {"ScatterFeatureRequirement": {}, "InlineJavascriptRequirement": {}},
+        "inputs": dict.fromkeys(names, "string[]"),
+        "outputs": {"said": {"type": kind, "outputSource": "say/said"}},
+        "steps": {"say": {"run": tool, "scatter": names, "scatterMethod": method,
+                          "in": dict(zip(names, names, strict=True)), "out": ["said"]}},
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("method", "expected"),
+    [
+        ("dotproduct", ["a x\n", "b y\n", "c z\n"]),
+        ("flat_crossproduct", [f"{one} {two}\n" for one in "abc" for two in "xyz"]),
+        ("nested_crossproduct", [[f"{one} {two}\n" for two in "xyz"] for one in "abc"]),
+    ],
+)
+@pytest.mark.parametrize("in_task", [1, 100])
+def test_the_jobs_of_a_scattered_step_in_tasks_of_their_own(
+    make: Any, method: str, expected: Any, in_task: int
+) -> None:
+    made = make(scattered(method, one="abc", two="xyz"), {"one": list("abc"), "two": list("xyz")})
+    shares = made.share_out("say", "say", in_task, 2)
+    jobs = 3 if method == "dotproduct" else 9
+    assert shares == ([] if in_task == 100 else [[0, -(-jobs // 2)], [-(-jobs // 2), jobs]])
+    for share in reversed(shares):
+        made.share("say", "say", share, Executor(2, 1024))
+    made.step("say", "say", Executor(2, 1024))
+    assert made.end(made.folder.parent / "out") == {"said": expected}
+
+
+def test_the_last_step_of_a_chain_knows_the_one_before(make: Any, tmp_path: Path) -> None:
+    add = {
+        "class": "ExpressionTool",
+        "inputs": {"number": "int"},
+        "outputs": {"sum": "int"},
+        "expression": "${ return {sum: inputs.number + 1}; }",
+    }
+    steps = {
+        f"s{n}": {"run": add, "in": {"number": f"s{n - 1}/sum" if n else "number"}, "out": ["sum"]} for n in range(4)
+    }
+    document = {
+        "class": "Workflow",
+        "requirements": {"InlineJavascriptRequirement": {}},
+        "inputs": {"number": "int"},
+        "outputs": {"sum": {"type": "int", "outputSource": "s3/sum"}},
+        "steps": steps,
+    }
+    made = make(document, {"number": 1})
+    for name in steps:
+        assert made.step(name, name, Executor(1, 1024)) == "success"
+    assert made.end(tmp_path / "out") == {"sum": 5}
+
+
+def test_what_is_updated_in_place_stays_one_file(tmp_path: Path) -> None:
+    document = Path(__file__).parents[3] / "tests/conformance/documents/inplace-update.cwl"
+    made = run.Run(str(document), tmp_path / "run", open_gate(tmp_path), {})
+    made.begin({}, str(tmp_path))
+    for name in ("make", "add", "list"):
+        assert made.step(name, name, Executor(1, 1024)) == "success"
+    outputs = made.end(tmp_path / "out")
+    assert outputs["before"] == outputs["after"]
+    assert [file["path"] for file in outputs["before"]] == [str(tmp_path / "out/added.txt")]
+    assert [file.name for file in (tmp_path / "out").iterdir()] == ["added.txt"]
+
+
+def test_numbers_reach_the_tool_as_with_cwltool(make: Any, tmp_path: Path) -> None:
+    tool = {**SAY, "inputs": {"number": {"type": "float", "inputBinding": {}}}}
+    made = make(tool, {"number": 0.00001})
+    made.step(None, "say", Executor(1, 1024))
+    assert "0.00001\n" in Path(made.end(tmp_path / "out")["said"]["path"]).read_text(encoding="utf-8")
+
+
+def test_an_input_may_be_called_id(make: Any, tmp_path: Path) -> None:
+    made = make({**SAY, "inputs": {"id": {"type": "string", "inputBinding": {}}}}, {"id": "mine"})
+    made.step(None, "say", Executor(1, 1024))
+    assert Path(made.end(tmp_path / "out")["said"]["path"]).read_text(encoding="utf-8") == "mine\n"
+
+
+def test_overrides_of_a_job_hold(make: Any, tmp_path: Path) -> None:
+    tool = shell("echo $WORD", stdout="said.txt", outputs={"said": {"type": "stdout"}})
+    requirement = {"EnvVarRequirement": {"envDef": {"WORD": "over"}}}
+    made = make(tool, {"cwltool:overrides": {"document.cwl": {"requirements": requirement}}})
+    made.step(None, "say", Executor(1, 1024))
+    assert Path(made.end(tmp_path / "out")["said"]["path"]).read_text(encoding="utf-8") == "over\n"
+
+
+def test_secondary_files_of_an_input_are_found(make: Any, tmp_path: Path) -> None:
+    for name in ("a.bam", "a.bam.bai"):
+        (tmp_path / name).touch()
+    document = {
+        "class": "Workflow",
+        "inputs": {"reads": {"type": "File", "secondaryFiles": [".bai"]}},
+        "outputs": {"same": {"type": "File", "outputSource": "reads"}},
+        "steps": {},
+    }
+    made = make(document, {"reads": {"class": "File", "path": "a.bam"}})
+    found = made.end(tmp_path / "out")["same"]
+    assert [file["basename"] for file in found["secondaryFiles"]] == ["a.bam.bai"]
+
+
+def test_a_file_in_a_folder_that_is_an_output_stays_one(make: Any, tmp_path: Path) -> None:
+    outputs = {
+        "folder": {"type": "Directory", "outputBinding": {"glob": "d"}},
+        "file": {"type": "File", "outputBinding": {"glob": "d/a"}},
+    }
+    made = make(shell("mkdir d; echo a > d/a; ln -s a d/b", outputs=outputs))
+    made.step(None, "tool", Executor(1, 1024))
+    made.end(tmp_path / "out")
+    assert sorted(str(file.relative_to(tmp_path / "out")) for file in (tmp_path / "out").rglob("*")) == [
+        "d",
+        "d/a",
+        "d/b",
+    ]
+    assert (tmp_path / "out/d/b").read_text(encoding="utf-8") == "a\n"
+
+
+def test_after_a_failure_no_more_jobs_start(make: Any, tmp_path: Path) -> None:
+    document = scattered("dotproduct", word="")
+    document["steps"]["say"]["run"]["baseCommand"] = ["sh", "-c", f'echo "$0" >> {tmp_path}/ran; exit 1']
+    made = make(document, {"word": list("abcdef")})
+    with pytest.raises(WorkflowException):
+        made.step("say", "say", Executor(1, 1024))
+    assert (tmp_path / "ran").read_text(encoding="utf-8") == "a\n"
+
+
+@pytest.mark.parametrize(("words", "status"), [("aba", "success"), ("bb", "skipped")])
+def test_a_step_is_skipped_if_all_its_jobs_are(make: Any, tmp_path: Path, words: str, status: str) -> None:
+    document = scattered("dotproduct", word="")
+    document["steps"]["say"]["when"] = "$(inputs.word != 'b')"
+    document["outputs"] = {}
+    assert make(document, {"word": list(words)}).step("say", "say", Executor(1, 1024)) == status
+
+
+def test_the_containers_of_another_task_are_left_alone(make: Any, tmp_path: Path) -> None:
+    """With a stand-in for the engine that notes what it is to remove: the real one is for the tests of the host."""
+    engine = tmp_path / "engine"
+    engine.write_text(f'#!/bin/sh\necho "$@" >> {tmp_path}/asked\n', encoding="utf-8")
+    engine.chmod(0o755)
+    made = make(shell("exit 1"))
+    mine = run.Run(made.source, made.folder, open_gate(made.folder.parent), {}, str(engine))
+    noted = made.folder / "containers" / socket.gethostname()
+    for folder in (noted / "step-mine", noted / "step-other", made.folder / "containers/elsewhere/step-mine"):
+        folder.mkdir(parents=True)
+        (folder / "1.cid").write_text(f"{folder.name}-1", encoding="utf-8")
+    with pytest.raises(WorkflowException):
+        mine.step(None, "mine", Executor(1, 1024))
+    assert (tmp_path / "asked").read_text(encoding="utf-8") == "rm --force step-mine-1\n"
+    (noted / "step-mine").mkdir(exist_ok=True)
+    (noted / "step-mine/2.cid").write_text("mine-2", encoding="utf-8")
+    mine.stop()
+    assert (tmp_path / "asked").read_text(encoding="utf-8").splitlines()[1:] == ["rm --force mine-2"]
+    assert [folder.name for folder in noted.iterdir()] == ["step-other"]
+    assert (made.folder / "containers/elsewhere/step-mine/1.cid").exists()
+
+
+def test_a_container_that_could_not_be_removed_stays_noted(tmp_path: Path) -> None:
+    engine = tmp_path / "engine"
+    for said, left in (("Cannot connect to the daemon", ["1.cid"]), ("Error: No such container: one", [])):
+        engine.write_text(f"#!/bin/sh\necho '{said}' >&2\nexit 1\n", encoding="utf-8")
+        engine.chmod(0o755)
+        (tmp_path / "noted").mkdir(exist_ok=True)
+        (tmp_path / "noted/1.cid").write_text("one", encoding="utf-8")
+        remove_containers(tmp_path / "noted", str(engine))
+        assert [file.name for file in (tmp_path / "noted").glob("*")] == left
+
+
+def test_jobs_that_ran_do_not_run_again(make: Any, tmp_path: Path) -> None:
+    document = scattered("dotproduct", word="")
+    document["steps"]["say"]["run"]["baseCommand"] = ["sh", "-c", f'echo "$0" >> {tmp_path}/ran; echo "$0"']
+    made = make(document, {"word": list("abcd")})
+    for share in made.share_out("say", "say", 1, 4):
+        made.share("say", "say", share, Executor(1, 1024))
+    made.step("say", "say", Executor(1, 1024))
+    assert (tmp_path / "ran").read_text(encoding="utf-8").split() == list("abcd")
+    assert made.share_out("say", "say", 1, 1) == [[0, 4]]  # cleared: they do
+    made.step("say", "say", Executor(1, 1024))
+    assert sorted((tmp_path / "ran").read_text(encoding="utf-8").split()) == sorted(2 * "abcd")
+
+
+def test_collecting_may_be_tried_again(make: Any, tmp_path: Path) -> None:
+    made = make({**SAY, "requirements": {}}, {"word": "hello"})
+    made.step(None, "say", Executor(1, 1024))
+    for place in ("first", "second"):
+        outputs = made.end(tmp_path / place)
+        assert outputs["said"]["location"] == (tmp_path / place / "said.txt").as_uri()
+        assert (tmp_path / place / "said.txt").read_text(encoding="utf-8") == "hello\n"
+    assert made.statistics()["steps"]["say"]["disk"] == len("hello\n")
+
+
+def test_a_file_that_is_two_outputs_stays_one(make: Any, tmp_path: Path) -> None:
+    steps = {"say": {"run": SAY, "in": {"word": "word"}, "out": ["said"]}}
+    outputs = {name: {"type": "File", "outputSource": "say/said"} for name in ("one", "two")}
+    made = make({"class": "Workflow", "inputs": {"word": "string"}, "outputs": outputs, "steps": steps}, {"word": "a"})
+    made.step("say", "say", Executor(1, 1024))
+    found = made.end(tmp_path / "out")
+    assert found["one"]["location"] == found["two"]["location"] == (tmp_path / "out/said.txt").as_uri()
+    assert [file.name for file in (tmp_path / "out").iterdir()] == ["said.txt"]
+
+
+def test_a_folder_keeps_what_it_lists(make: Any, tmp_path: Path) -> None:
+    document = shell("mkdir -p d/e; echo a > d/a; echo b > d/e/b", outputs={
+        "found": {"type": "Directory", "outputBinding": {"glob": "d", "loadListing": "deep_listing"}}})  # fmt: skip
+    made = make(document)
+    made.step(None, "tool", Executor(1, 1024))
+    found = made.end(tmp_path / "out")["found"]
+    assert found["location"] == (tmp_path / "out/d").as_uri()
+    assert (tmp_path / "out/d/e/b").read_text(encoding="utf-8") == "b\n"
+    for entry in found.get("listing", []):
+        assert entry["location"].startswith(found["location"])
+
+
+def test_an_input_that_is_an_output_is_copied(make: Any, tmp_path: Path) -> None:
+    (tmp_path / "in.txt").write_text("x", encoding="utf-8")
+    document = {
+        "class": "Workflow",
+        "inputs": {"file": "File"},
+        "outputs": {"same": {"type": "File", "outputSource": "file"}},
+        "steps": {},
+    }
+    made = make(document, {"file": {"class": "File", "path": "in.txt"}})
+    made.end(tmp_path / "out")
+    (tmp_path / "out/in.txt").write_text("changed", encoding="utf-8")
+    assert (tmp_path / "in.txt").read_text(encoding="utf-8") == "x"
+
+
+def test_a_retry_starts_clean(make: Any, tmp_path: Path) -> None:
+    (tmp_path / "wrong").touch()
+    script = f"ls -A; echo half > half.txt; [ ! -e {tmp_path}/wrong ]"
+    made = make(shell(script, stdout="listed", outputs={"listed": {"type": "stdout"}}))
+    with pytest.raises(WorkflowException):
+        made.step(None, "tool", Executor(1, 1024))
+    assert not made.report("tool").exists()
+    (tmp_path / "wrong").unlink()
+    made.step(None, "tool", Executor(1, 1024))
+    outputs = made.end(tmp_path / "out")
+    assert Path(outputs["listed"]["location"].removeprefix("file://")).read_text(encoding="utf-8") == "listed\n"
+    assert not list((tmp_path / "run/scratch").iterdir())
+
+
+def test_a_failure_has_the_command_and_the_last_lines(make: Any) -> None:
+    made = make(shell("seq 100; echo wrong >&2; exit 3"))
+    jobs = Executor(1, 1024)
+    with pytest.raises(WorkflowException):
+        made.step(None, "tool", jobs)
+    (failure,) = jobs.failures
+    assert failure.command.startswith("sh -c ")
+    assert failure.reason == "exit status 3"
+    assert failure.lines[-1] == "wrong"
+    assert failure.lines[0] == "82"
+
+
+def test_a_failure_shows_a_stream_that_the_document_catches(make: Any) -> None:
+    made = make(shell("echo wrong >&2; exit 1", stderr="log.txt", outputs={"log": {"type": "stderr"}}))
+    jobs = Executor(1, 1024)
+    with pytest.raises(WorkflowException):
+        made.step(None, "tool", jobs)
+    assert jobs.failures[0].lines == ["wrong"]
+
+
+def test_a_missing_output_is_the_reason(make: Any) -> None:
+    made = make(shell("true", outputs={"file": {"type": "File", "outputBinding": {"glob": "nothing.txt"}}}))
+    jobs = Executor(1, 1024)
+    with pytest.raises(WorkflowException):
+        made.step(None, "tool", jobs)
+    assert "nothing.txt" in jobs.failures[0].reason
+
+
+def measured(made: run.Run, granted: Executor, folder: Path) -> int:
+    """Run the step of a workflow and return how many of its jobs ran at a time at most."""
+    made.step("say", "say", granted)
+    times = [line.split() for file in folder.iterdir() for line in file.read_text(encoding="utf-8").splitlines()]
+    running = most = 0
+    for _, change in sorted((float(when), int(change)) for when, change in times):
+        running += change
+        most = max(most, running)
+    return most
+
+
+@pytest.mark.parametrize(("cores", "ram", "most"), [(2, 4096, 2), (8, 2 * 256, 2), (0.5, 64, 1), (4, 4096, 4)])
+def test_jobs_stay_within_what_is_granted(make: Any, tmp_path: Path, cores: float, ram: float, most: int) -> None:
+    (tmp_path / "times").mkdir()
+    document = scattered("dotproduct", word="")
+    script = f'exec > {tmp_path}/times/"$0"; echo $(date +%s.%N) 1; sleep 0.4; echo $(date +%s.%N) -1'
+    document["steps"]["say"]["run"] |= {
+        "baseCommand": ["sh", "-c", script],
+        "requirements": {"ResourceRequirement": {"coresMin": 1, "ramMin": 256}},
+        "outputs": {},
+    }
+    document["steps"]["say"]["out"] = []
+    document["outputs"] = {}
+    made = make(document, {"word": list("abcdef")})
+    assert measured(made, Executor(cores, ram), tmp_path / "times") == most
+
+
+STUBBORN = """\
+trap '' TERM INT HUP
+(trap '' TERM INT HUP; setsid sh -c 'trap "" TERM; echo $$ > {folder}/far; sleep 1000' & )
+echo $$ > {folder}/near
+sleep 1000; sleep 1000
+"""
+
+
+def test_stopping_leaves_nothing_whatever_it_traps(make: Any, tmp_path: Path) -> None:
+    made = make(shell(STUBBORN.format(folder=tmp_path)))
+    script = f"""\
+import os, signal, sys
+from pathlib import Path
+from cwl_airflow.runs import executor, run
+from gates import open_gate
+def end(*_):
+    executor.stop(Path({str(made.folder / "scratch")!r}), "docker")
+    raise SystemExit(7)
+signal.signal(signal.SIGTERM, end)
+folder = Path({str(made.folder)!r})
+run.Run({made.source!r}, folder, open_gate(folder.parent), {{}}).step(None, "tool", executor.Executor(1, 1024))
+"""
+    task = subprocess.Popen([sys.executable, "-c", script], env={**os.environ, "PYTHONPATH": ":".join(sys.path)})
+    deadline = time.monotonic() + 60
+    while not ((tmp_path / "near").exists() and (tmp_path / "far").exists()) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    time.sleep(0.2)
+    pids = [int((tmp_path / name).read_text(encoding="utf-8")) for name in ("near", "far")]
+    task.send_signal(signal.SIGTERM)
+    began = time.monotonic()
+    assert task.wait(timeout=30) == 7
+    assert time.monotonic() - began < 10
+    for pid in pids:
+        with pytest.raises(ProcessLookupError):
+            os.kill(pid, 0)
+
+
+def test_orphans_are_adopted() -> None:
+    script = """\
+import subprocess, time, psutil
+from cwl_airflow.runs import executor
+executor.adopt_orphans()
+subprocess.run(["sh", "-c", "sleep 1000 > /dev/null & "])
+deadline = time.monotonic() + 10  # it is called sh until it has become sleep
+while (names := [child.name() for child in psutil.Process().children(recursive=True)]) == ["sh"]:
+    assert time.monotonic() < deadline
+    time.sleep(0.01)
+print(names)
+from pathlib import Path
+executor.stop(Path("/nonexistent"), "docker")
+print(psutil.Process().children(recursive=True))
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", script],
+        env={**os.environ, "PYTHONPATH": ":".join(sys.path)},
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+    assert done.stdout.splitlines() == ["['sleep']", "[]"]

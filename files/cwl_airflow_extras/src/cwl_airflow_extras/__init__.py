@@ -1,1 +1,0 @@
-"""What a production host adds to CWL-Airflow."""

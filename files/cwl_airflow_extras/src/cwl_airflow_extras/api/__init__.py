@@ -1,1 +1,0 @@
-"""The CWL API: upstream's routes behind authentication, as a WSGI application."""

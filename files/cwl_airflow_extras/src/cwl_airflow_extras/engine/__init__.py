@@ -1,1 +1,0 @@
-"""Runs CWL documents as DAGs: cwltool decides what a step means, Airflow when and where it runs."""
