@@ -9,20 +9,21 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from cwl_airflow.dags.queues import Queue, choose, of_tasks, read
+from cwl_airflow.dags.queues import Queue, choose_queue, queues_of_tasks, read_queues
 from cwl_airflow.documents import load as documents
 from cwl_airflow.documents import plan as plans
-from cwl_airflow.documents.plan import Need, Task
+from cwl_airflow.documents.plan import ResourceNeed, StepTask
+from cwl_airflow.documents.planning import make_plan
 from cwltool.context import RuntimeContext
 from gates import GATE
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 Document = dict[str, Any]
-Plan = Callable[..., plans.Plan]
+Plan = Callable[..., plans.DocumentPlan]
 
 NUMBERS = st.integers(1, 1000) | st.sampled_from([0.5, 1.25])
-NEEDS = st.builds(lambda a, b, c, d: Need(a, b, min(a, c), min(b, d)), *[st.integers(0, 40)] * 4)
+NEEDS = st.builds(lambda a, b, c, d: ResourceNeed(a, b, min(a, c), min(b, d)), *[st.integers(0, 40)] * 4)
 QUEUES = st.dictionaries(
     st.text("abcd", min_size=1, max_size=3), st.builds(Queue, st.integers(1, 30), st.integers(1, 30)), min_size=1
 )
@@ -59,14 +60,14 @@ def plan(tmp_path: Path) -> Plan:
     return lambda document, version="v1.2": planned(tmp_path, document, version)
 
 
-def planned(folder: Path, document: Document, version: str = "v1.2") -> plans.Plan:
+def planned(folder: Path, document: Document, version: str = "v1.2") -> plans.DocumentPlan:
     """Write, read and plan a document."""
     file = folder / "document.cwl"
     file.write_text(json.dumps({"cwlVersion": version, **document}), encoding="utf-8")
-    return documents.plan(documents.load(str(file), GATE).process, "document")
+    return make_plan(documents.load_document(str(file), GATE).process, "document")
 
 
-def need_of(made: plans.Plan) -> Need:
+def need_of(made: plans.DocumentPlan) -> ResourceNeed:
     """Return the need of the only task."""
     (task,) = made.tasks.values()
     return task.need
@@ -89,23 +90,23 @@ def need_of(made: plans.Plan) -> Need:
 def test_a_tool_needs_what_it_says_or_what_cwl_says(
     plan: Plan, version: str, resources: Document, expected: tuple[float, float]
 ) -> None:
-    assert need_of(plan(tool(requirements=asks(**resources)), version)) == Need(*expected, *expected)
-    assert need_of(plan(tool(hints=asks(**resources)), version)) == Need(*expected)
+    assert need_of(plan(tool(requirements=asks(**resources)), version)) == ResourceNeed(*expected, *expected)
+    assert need_of(plan(tool(hints=asks(**resources)), version)) == ResourceNeed(*expected)
 
 
 @pytest.mark.parametrize(
     ("of_workflow", "of_step", "of_tool", "expected"),
     [
-        ({"requirements": 3}, {}, {}, Need(3, 256, 3, 256)),
-        ({"hints": 3}, {}, {}, Need(3, 256)),
-        ({"requirements": 3}, {"requirements": 2}, {}, Need(2, 256, 2, 256)),
-        ({"hints": 3}, {"hints": 2}, {}, Need(2, 256)),
-        ({}, {"requirements": 2}, {"hints": 4}, Need(2, 256, 2, 256)),
-        ({"requirements": 3}, {}, {"hints": 4}, Need(3, 256, 3, 256)),
-        ({"requirements": 3}, {"hints": 2}, {"hints": 4}, Need(3, 256, 3, 256)),
+        ({"requirements": 3}, {}, {}, ResourceNeed(3, 256, 3, 256)),
+        ({"hints": 3}, {}, {}, ResourceNeed(3, 256)),
+        ({"requirements": 3}, {"requirements": 2}, {}, ResourceNeed(2, 256, 2, 256)),
+        ({"hints": 3}, {"hints": 2}, {}, ResourceNeed(2, 256)),
+        ({}, {"requirements": 2}, {"hints": 4}, ResourceNeed(2, 256, 2, 256)),
+        ({"requirements": 3}, {}, {"hints": 4}, ResourceNeed(3, 256, 3, 256)),
+        ({"requirements": 3}, {"hints": 2}, {"hints": 4}, ResourceNeed(3, 256, 3, 256)),
         # The most specific one: https://www.commonwl.org/v1.2/Workflow.html#Requirements_and_hints
-        ({"requirements": 3}, {"requirements": 2}, {"requirements": 4}, Need(4, 256, 4, 256)),
-        ({"hints": 3}, {"hints": 2}, {"hints": 4}, Need(4, 256)),
+        ({"requirements": 3}, {"requirements": 2}, {"requirements": 4}, ResourceNeed(4, 256, 4, 256)),
+        ({"hints": 3}, {"hints": 2}, {"hints": 4}, ResourceNeed(4, 256)),
     ],
 )
 @pytest.mark.parametrize("referenced", [False, True], ids=["embedded", "referenced"])
@@ -115,7 +116,7 @@ def test_precedence(
     of_workflow: dict[str, int],
     of_step: dict[str, int],
     of_tool: dict[str, int],
-    expected: Need,
+    expected: ResourceNeed,
     referenced: bool,
 ) -> None:
     def given_as(entries: dict[str, int]) -> Document:
@@ -150,7 +151,7 @@ def test_a_need_is_what_cwltool_will_reckon_with(
     folder = tmp_path_factory.mktemp("need")
     document = workflow({"step": {"run": tool(**given_at("tool")), **given_at("step")}}, **given_at("workflow"))
     need = need_of(planned(folder, document, version))
-    (step,) = documents.load(str(folder / "document.cwl"), GATE).process.steps
+    (step,) = documents.load_document(str(folder / "document.cwl"), GATE).process.steps
     resources = step.embedded_tool._init_job({}, RuntimeContext()).resources
     assert (need.cores, need.ram, need.known) == (resources["cores"], resources["ram"], True)
     assert (need.required_cores, need.required_ram) in ((0, 0), (need.cores, need.ram))
@@ -166,14 +167,14 @@ def test_a_subworkflow_needs_the_largest_of_what_is_in_it(plan: Plan) -> None:
     )
     middle = workflow({"inner": {"run": inner}, "some": {"run": tool(requirements=asks(coresMin=2, ramMin=500))}})
     made = plan(workflow({"deep": {"run": middle}, "light": {"run": tool()}}))
-    assert made.tasks["deep"].need == Need(8, 9000, 8, 500)
-    assert made.tasks["light"].need == Need(1, 256)
+    assert made.tasks["deep"].need == ResourceNeed(8, 9000, 8, 500)
+    assert made.tasks["light"].need == ResourceNeed(1, 256)
 
 
 def test_a_scattered_step_needs_what_one_job_needs(plan: Plan) -> None:
     runs = tool(inputs={"word": "string"}, requirements=asks(coresMin=2))
     made = plan(workflow({"each": {"run": runs, "scatter": "word", "in": {"word": "words"}}}))
-    assert made.tasks["each"] == Task("each", (), True, Need(2, 256, 2, 256))
+    assert made.tasks["each"] == StepTask("each", (), True, ResourceNeed(2, 256, 2, 256))
 
 
 @pytest.mark.parametrize("nested", [False, True])
@@ -182,27 +183,27 @@ def test_an_expression_is_not_known(plan: Plan, nested: bool) -> None:
     if nested:
         runs = workflow({"inner": {"run": runs}, "other": {"run": tool(hints=asks(ramMin=700))}})
     need = need_of(plan(workflow({"step": {"run": runs}})))
-    assert need == Need(2, 700 if nested else 0, 2, 0, known=False)
+    assert need == ResourceNeed(2, 700 if nested else 0, 2, 0, known=False)
 
 
 def test_a_need_stays_with_a_plan_that_is_kept(tmp_path: Path) -> None:
     document = workflow({"one": {"run": tool(requirements=asks(coresMin=2, ramMin="$(9)"))}, "two": {"run": tool()}})
     made = planned(tmp_path, document)
-    assert plans.kept(tmp_path / "kept", "key", lambda: (made, {})) == made
-    assert plans.kept(tmp_path / "kept", "key", lambda: pytest.fail("made again")) == made
+    assert plans.cached_plan(tmp_path / "kept", "key", lambda: (made, {})) == made
+    assert plans.cached_plan(tmp_path / "kept", "key", lambda: pytest.fail("made again")) == made
 
 
 @given(NEEDS, QUEUES)
-def test_the_queue_holds_the_need_and_no_smaller_one_does(need: Need, queues: dict[str, Queue]) -> None:
+def test_the_queue_holds_the_need_and_no_smaller_one_does(need: ResourceNeed, queues: dict[str, Queue]) -> None:
     def holding(cores: float, ram: float) -> set[str]:
         return {name for name, queue in queues.items() if queue.cpus >= cores and queue.ram >= ram}
 
     held, enough = holding(need.cores, need.ram), holding(need.required_cores, need.required_ram)
     if not enough:
         with pytest.raises(ValueError, match=r"Step 'align' requires .* and no queue has as much"):
-            choose("align", need, queues)
+            choose_queue("align", need, queues)
         return
-    chosen = choose("align", need, queues)
+    chosen = choose_queue("align", need, queues)
     assert chosen in (held or enough)
     for other in held or enough:
         smaller, larger = (queues[other], queues[chosen]) if held else (queues[chosen], queues[other])
@@ -210,10 +211,10 @@ def test_the_queue_holds_the_need_and_no_smaller_one_does(need: Need, queues: di
 
 
 @given(NEEDS, QUEUES)
-def test_the_choice_does_not_depend_on_the_order_of_the_queues(need: Need, queues: dict[str, Queue]) -> None:
+def test_the_choice_does_not_depend_on_the_order_of_the_queues(need: ResourceNeed, queues: dict[str, Queue]) -> None:
     def chosen(among: dict[str, Queue]) -> str:
         try:
-            return choose("align", need, among)
+            return choose_queue("align", need, among)
         except ValueError as error:
             return str(error)
 
@@ -226,23 +227,23 @@ SITE = {"default": Queue(cpus=1, ram=1024), "cores": Queue(cpus=16, ram=8000), "
 @pytest.mark.parametrize(
     ("need", "queue"),
     [
-        (Need(), "default"),
-        (Need(1, 1024, 1, 1024), "default"),
-        (Need(1, 1025), "cores"),
-        (Need(1.5, 100), "cores"),
-        (Need(4, 8001, 4, 8001), "advanced"),
+        (ResourceNeed(), "default"),
+        (ResourceNeed(1, 1024, 1, 1024), "default"),
+        (ResourceNeed(1, 1025), "cores"),
+        (ResourceNeed(1.5, 100), "cores"),
+        (ResourceNeed(4, 8001, 4, 8001), "advanced"),
         # Not known: the largest one, but one that holds what is known.
-        (Need(1, 256, known=False), "advanced"),
-        (Need(16, 0, 16, 0, known=False), "cores"),
+        (ResourceNeed(1, 256, known=False), "advanced"),
+        (ResourceNeed(16, 0, 16, 0, known=False), "cores"),
     ],
 )
-def test_choice(need: Need, queue: str) -> None:
-    assert choose("align", need, SITE) == queue
+def test_choice(need: ResourceNeed, queue: str) -> None:
+    assert choose_queue("align", need, SITE) == queue
 
 
 def test_a_requirement_that_no_queue_holds_is_refused() -> None:
     with pytest.raises(ValueError) as caught:
-        choose("align", Need(64, 256, 64, 256), SITE)
+        choose_queue("align", ResourceNeed(64, 256, 64, 256), SITE)
     assert str(caught.value) == (
         "Step 'align' requires 64 cores and 256 MiB, and no queue has as much: the largest is 'advanced' with 4 cores "
         "and 30000 MiB. Change the site's cwl_airflow_queues or the document's ResourceRequirement."
@@ -251,30 +252,30 @@ def test_a_requirement_that_no_queue_holds_is_refused() -> None:
 
 def test_large_numbers_are_readable() -> None:
     with pytest.raises(ValueError, match="requires 1 core and 2000000 MiB, and no queue"):
-        choose("align", Need(1, 2_000_000, 1, 2_000_000), SITE)
+        choose_queue("align", ResourceNeed(1, 2_000_000, 1, 2_000_000), SITE)
 
 
 def test_a_hint_that_no_queue_holds_goes_to_the_largest(caplog: pytest.LogCaptureFixture) -> None:
-    assert choose("align", Need(64, 256), SITE) == "advanced"
+    assert choose_queue("align", ResourceNeed(64, 256), SITE) == "advanced"
     (record,) = caplog.records
     assert record.levelno == logging.WARNING
     assert record.getMessage().startswith("Step 'align' asks for 64 cores and 256 MiB in a hint, and no queue has")
     # Beside a requirement the largest of those that hold that.
-    assert choose("align", Need(16, 90000, 16, 0), SITE) == "cores"
+    assert choose_queue("align", ResourceNeed(16, 90000, 16, 0), SITE) == "cores"
 
 
-TASKS = {"align": Task("align", need=Need(64, 1, 64, 1)), "sort": Task("sort", need=Need(2, 1))}
+TASKS = {"align": StepTask("align", need=ResourceNeed(64, 1, 64, 1)), "sort": StepTask("sort", need=ResourceNeed(2, 1))}
 
 
 def test_what_the_dag_file_names_wins() -> None:
-    assert of_tasks(TASKS, SITE, {"align": "cores"}) == {"align": "cores", "sort": "cores"}
-    assert of_tasks(TASKS, SITE, {}, "default") == {"align": "default", "sort": "default"}
-    assert of_tasks(TASKS, SITE, {"align": "cores"}, "default") == {"align": "cores", "sort": "default"}
+    assert queues_of_tasks(TASKS, SITE, {"align": "cores"}) == {"align": "cores", "sort": "cores"}
+    assert queues_of_tasks(TASKS, SITE, {}, "default") == {"align": "default", "sort": "default"}
+    assert queues_of_tasks(TASKS, SITE, {"align": "cores"}, "default") == {"align": "cores", "sort": "default"}
 
 
 def test_where_nothing_is_known_of_queues_airflow_decides() -> None:
-    assert of_tasks(TASKS, {}, {}) == {}
-    assert of_tasks(TASKS, {}, {"align": "any"}) == {"align": "any"}
+    assert queues_of_tasks(TASKS, {}, {}) == {}
+    assert queues_of_tasks(TASKS, {}, {"align": "any"}) == {"align": "any"}
 
 
 @pytest.mark.parametrize(
@@ -287,14 +288,14 @@ def test_where_nothing_is_known_of_queues_airflow_decides() -> None:
 )
 def test_a_name_that_is_not_there_is_refused(named: dict[str, str], for_all: str | None, message: str) -> None:
     with pytest.raises(ValueError) as caught:
-        of_tasks(TASKS, SITE, named, for_all)
+        queues_of_tasks(TASKS, SITE, named, for_all)
     assert str(caught.value) == message
 
 
 def test_a_file_of_queues(tmp_path: Path) -> None:
     file = tmp_path / "queues.yaml"
     file.write_text("# c\ndefault: {cpus: 1, ram: 1024}\nbig:\n  cpus: 2.5\n  ram: 4000\n", encoding="utf-8")
-    assert read(file) == {"default": Queue(1024, 1), "big": Queue(4000, 2.5)}
+    assert read_queues(file) == {"default": Queue(1024, 1), "big": Queue(4000, 2.5)}
 
 
 @pytest.mark.parametrize(
@@ -306,4 +307,4 @@ def test_a_file_that_is_malformed_is_refused(tmp_path: Path, text: str) -> None:
     file = tmp_path / "queues.yaml"
     file.write_text(text, encoding="utf-8")
     with pytest.raises(ValueError, match=f"{file} (has|is not YAML)"):
-        read(file)
+        read_queues(file)

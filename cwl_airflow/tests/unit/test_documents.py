@@ -46,7 +46,7 @@ def workflow(tmp_path: Path) -> Path:
 
 
 def _load(source: Path | str, folder: Path) -> Process:
-    return documents.load(str(source), GATE, validate=False, folder=folder).process
+    return documents.load_document(str(source), GATE, validate=False, folder=folder).process
 
 
 def _described(process: Process) -> str:
@@ -82,7 +82,7 @@ def test_an_invalid_document_is_not_kept(tmp_path: Path, name: str) -> None:
 @pytest.mark.parametrize("name", VALID)
 def test_what_was_kept_is_what_is_read(tmp_path: Path, name: str) -> None:
     source = source_of(name)
-    read = documents.load(source, GATE, validate=False).process
+    read = documents.load_document(source, GATE, validate=False).process
     _load(source, tmp_path)
     assert len(list(tmp_path.iterdir())) == 1
     again = _load(source, tmp_path)
@@ -104,7 +104,7 @@ def test_a_document_is_resolved_once(workflow: Path, monkeypatch: pytest.MonkeyP
 
 def test_a_document_that_was_checked_is_kept(workflow: Path) -> None:
     folder = workflow.parent / "kept"
-    documents.load(str(workflow), GATE, folder=folder)
+    documents.load_document(str(workflow), GATE, folder=folder)
     (entry,) = folder.iterdir()
     before = entry.stat().st_mtime_ns
     _load(workflow, folder)
@@ -115,7 +115,7 @@ def test_one_that_is_to_be_checked_is_read(workflow: Path) -> None:
     workflow.write_text(WORKFLOW.format(version="v1.0") + "unknown: x\n", encoding="utf-8")
     _load(workflow, workflow.parent / "kept")
     with pytest.raises(Exception, match="unknown"):
-        documents.load(str(workflow), GATE, folder=workflow.parent / "kept")
+        documents.load_document(str(workflow), GATE, folder=workflow.parent / "kept")
 
 
 def test_changes_are_seen(workflow: Path) -> None:
@@ -160,6 +160,6 @@ def test_old_entries_are_removed(workflow: Path) -> None:
     folder = workflow.parent / "kept"
     _load(workflow, folder)
     (entry,) = folder.iterdir()
-    os.utime(entry, (0, time.time() - cache.OLD - 60))
+    os.utime(entry, (0, time.time() - cache.ENTRY_LIFETIME - 60))
     _load(workflow.parent / "tool.cwl", folder)
     assert entry not in list(folder.iterdir())

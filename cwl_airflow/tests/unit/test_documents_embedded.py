@@ -8,7 +8,7 @@ import tracemalloc
 import zlib
 
 import pytest
-from cwl_airflow.documents.embedded import LARGEST, text_of
+from cwl_airflow.documents.embedded import LARGEST_TEXT, embedded_text
 
 
 def _given(packed: bytes) -> str:
@@ -18,8 +18,8 @@ def _given(packed: bytes) -> str:
 @pytest.mark.parametrize("compress", [gzip.compress, zlib.compress])
 def test_a_compressed_document_is_unpacked(compress: object) -> None:
     text = "cwlVersion: v1.2  # größe 😀\n"
-    assert text_of(_given(compress(text.encode()))) == text  # type: ignore[operator]
-    assert len(text_of(_given(compress(b"#" * LARGEST))) or "") == LARGEST  # type: ignore[operator]
+    assert embedded_text(_given(compress(text.encode()))) == text  # type: ignore[operator]
+    assert len(embedded_text(_given(compress(b"#" * LARGEST_TEXT))) or "") == LARGEST_TEXT  # type: ignore[operator]
 
 
 @pytest.mark.parametrize(
@@ -27,7 +27,7 @@ def test_a_compressed_document_is_unpacked(compress: object) -> None:
     ["", "abcd", "/a/b.cwl", "http://example.org/a", "a.cwl", "ä", _given(b"text"), _given(zlib.compress(b"cut")[:-4])],
 )
 def test_anything_else_is_a_path_or_url(workflow: str) -> None:
-    assert text_of(workflow) is None
+    assert embedded_text(workflow) is None
 
 
 def test_more_than_a_document_has_is_refused_before_it_takes_memory() -> None:
@@ -35,12 +35,12 @@ def test_more_than_a_document_has_is_refused_before_it_takes_memory() -> None:
     tracemalloc.start()
     try:
         with pytest.raises(ValueError, match="more than 16 MiB"):
-            text_of(small)
-        assert tracemalloc.get_traced_memory()[1] < 3 * LARGEST
+            embedded_text(small)
+        assert tracemalloc.get_traced_memory()[1] < 3 * LARGEST_TEXT
     finally:
         tracemalloc.stop()
 
 
 def test_what_is_no_text_is_refused() -> None:
     with pytest.raises(ValueError, match="UTF-8"):
-        text_of(_given(zlib.compress(b"\xff")))
+        embedded_text(_given(zlib.compress(b"\xff")))

@@ -13,13 +13,14 @@ import pytest
 from cwl_airflow.documents import cache
 from cwl_airflow.documents import load as documents
 from cwl_airflow.documents import plan as plans
+from cwl_airflow.documents.planning import make_plan
 from gates import GATE
 from hypothesis import given
 from hypothesis import strategies as st
 
 PLAIN = st.text(string.ascii_letters + string.digits + "_-.", min_size=1, max_size=12)
 #: What CWL says where a document says nothing.
-NEED = plans.Need(1, 256)
+NEED = plans.ResourceNeed(1, 256)
 NAMES = st.lists(st.one_of(PLAIN, st.text(min_size=1), st.just("CWLJobGatherer")), unique=True, max_size=12)
 
 TOOL = """\
@@ -78,19 +79,19 @@ steps:
     out: [said]
 """
     (tmp_path / "workflow.cwl").write_text(text, encoding="utf-8")
-    plan = documents.plan(documents.load(str(tmp_path / "workflow.cwl"), GATE).process, "workflow")
+    plan = make_plan(documents.load_document(str(tmp_path / "workflow.cwl"), GATE).process, "workflow")
     assert plan.tasks == {
-        "first": plans.Task("first", need=NEED),
-        "second": plans.Task("second", need=NEED),
-        "third_step": plans.Task("third step", ("first", "second"), need=NEED),
+        "first": plans.StepTask("first", need=NEED),
+        "second": plans.StepTask("second", need=NEED),
+        "third_step": plans.StepTask("third step", ("first", "second"), need=NEED),
     }
     assert plan.last == ("third_step",)
 
 
 def test_a_tool_is_one_task(tmp_path: Path) -> None:
     (tmp_path / "tool.cwl").write_text(TOOL, encoding="utf-8")
-    plan = documents.plan(documents.load(str(tmp_path / "tool.cwl"), GATE).process, "my tool")
-    assert plan == plans.Plan({"my_tool": plans.Task(None, need=NEED)}, ("my_tool",))
+    plan = make_plan(documents.load_document(str(tmp_path / "tool.cwl"), GATE).process, "my tool")
+    assert plan == plans.DocumentPlan({"my_tool": plans.StepTask(None, need=NEED)}, ("my_tool",))
 
 
 @pytest.fixture
@@ -101,20 +102,20 @@ def workflow(tmp_path: Path) -> Path:
     return tmp_path / "workflow.cwl"
 
 
-def _plan(workflow: Path, made: list[int] | None = None) -> plans.Plan:
+def _plan(workflow: Path, made: list[int] | None = None) -> plans.DocumentPlan:
     def make() -> Any:
         if made is not None:
             made.append(1)
-        loaded = documents.load(str(workflow), GATE)
-        return documents.plan(loaded.process, "x"), loaded.texts
+        loaded = documents.load_document(str(workflow), GATE)
+        return make_plan(loaded.process, "x"), loaded.texts
 
-    return plans.kept(workflow.parent / "kept", str(workflow), make)
+    return plans.cached_plan(workflow.parent / "kept", str(workflow), make)
 
 
 def test_a_plan_is_made_once(workflow: Path) -> None:
     made: list[int] = []
     first = _plan(workflow, made)
-    assert first == plans.Plan({"each": plans.Task("each", (), True, NEED)}, ())
+    assert first == plans.DocumentPlan({"each": plans.StepTask("each", (), True, NEED)}, ())
     assert _plan(workflow, made) == first
     assert made == [1]
 
@@ -159,7 +160,7 @@ def _plan_twice(workflow: Path) -> bool:
 
 
 def test_a_document_from_the_network_holds_while_the_network_is_away(tmp_path: Path) -> None:
-    plan = plans.Plan({"x": plans.Task(None, need=NEED)}, ("x",))
+    plan = plans.DocumentPlan({"x": plans.StepTask(None, need=NEED)}, ("x",))
     made = []
 
     def make() -> Any:
@@ -168,14 +169,14 @@ def test_a_document_from_the_network_holds_while_the_network_is_away(tmp_path: P
             raise OSError("no network")
         return plan, {"https://example.org/x.cwl": "0"}
 
-    assert plans.kept(tmp_path, "x", make) == plan
+    assert plans.cached_plan(tmp_path, "x", make) == plan
     (entry,) = tmp_path.glob("*.kept")
     head, made_of = entry.read_text(encoding="utf-8").splitlines()
     about = json.loads(head)
-    about["time"] -= cache.REMOTE + 1
+    about["time"] -= cache.REMOTE_LIFETIME + 1
     entry.write_text(f"{json.dumps(about)}\n{made_of}", encoding="utf-8")
-    assert plans.kept(tmp_path, "x", make) == plan
+    assert plans.cached_plan(tmp_path, "x", make) == plan
     assert made == [1, 1]
     entry.unlink()
     with pytest.raises(OSError, match="no network"):
-        plans.kept(tmp_path, "x", make)
+        plans.cached_plan(tmp_path, "x", make)

@@ -22,16 +22,20 @@ from typing import Any
 import pytest
 import yaml
 from cwl_airflow.documents import load as documents
+from cwl_airflow.documents.planning import make_plan
 from cwl_airflow.gate import DataPath, Places, Refused
 from cwl_airflow.gate.fetching import check_public
 from cwl_airflow.gate.job import check_folder, check_job
 from cwl_airflow.gate.names import check_name
 from cwl_airflow.gate.objects import LISTS, TEXT, check_names
 from cwl_airflow.gate.places import RUNS
-from cwl_airflow.runs.executor import Executor, Failure
-from cwl_airflow.runs.folder import folders
-from cwl_airflow.runs.job_input import named_folders
-from cwl_airflow.runs.run import Run
+from cwl_airflow.runs.executor import JobFailure, StepExecutor
+from cwl_airflow.runs.inputs import begin_run
+from cwl_airflow.runs.job_input import folders_named_by_job
+from cwl_airflow.runs.layout import RunLayout, run_folders
+from cwl_airflow.runs.outputs import collect_outputs
+from cwl_airflow.runs.run import CWLRun
+from cwl_airflow.runs.steps import run_step
 from cwltool.errors import WorkflowException
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -49,7 +53,7 @@ class Site:
     def __init__(self, folder: Path) -> None:
         """Make them."""
         self.top = folder
-        self.failures: list[Failure] = []
+        self.failures: list[JobFailure] = []
         home = folder / "home"
         cwl = home / "cwl"
         self.places = Places(
@@ -123,17 +127,17 @@ class Site:
         file = self.dags / "mine/document.cwl"
         file.write_text(json.dumps({"cwlVersion": "v1.2", **document}))
         gate = self.places.gate("mine", self.run_folder, reads)
-        made = Run(str(file), self.run_folder, gate, {"eval_timeout": 60})
-        made.begin(job, str(self.inputs))
+        made = CWLRun(str(file), RunLayout(self.run_folder), gate, {"eval_timeout": 60})
+        begin_run(made, job, str(self.inputs))
         between()
-        plan = documents.plan(documents.load(str(file), gate).process, "tool")
+        plan = make_plan(documents.load_document(str(file), gate).process, "tool")
         for name, task in plan.tasks.items():
-            executor = Executor(4, 4096)
+            executor = StepExecutor(4, 4096)
             try:
-                made.step(task.step, name, executor)
+                run_step(made, task.step, name, executor)
             finally:
                 self.failures += executor.failures
-        return made.end(outdir or self.outputs / "mine/run")
+        return collect_outputs(made, outdir or self.outputs / "mine/run")
 
 
 @pytest.fixture
@@ -1008,7 +1012,7 @@ def test_outputs_do_not_go_where_a_run_keeps_its_state(site: Site) -> None:
     check_folder("outputs_folder", str(results / "x"), gate)
     results.chmod(0o700)
     # A run that has its own in a folder of the site's data.
-    (folder, _) = folders(site.places.tmp, site.outputs, "mine", "run", {"tmp_folder": str(results)})
+    (folder, _) = run_folders(site.places.tmp, site.outputs, "mine", "run", {"tmp_folder": str(results)})
     assert folder == results / RUNS / "mine/run"
     for each in (folder, folder / "steps/x", results / RUNS):
         with pytest.raises(Refused, match="has its intermediate data there"):
@@ -1029,7 +1033,7 @@ def test_no_run_is_in_anothers_folder(site: Site, run_id: str, other: str, given
     def of(run: str, named: str) -> Path:
         job = {"tmp_folder": named.format(top=site.top)} if named else {}
         check_job(job, site.places.gate("mine"), str(site.inputs), code_allowed=True)
-        return folders(site.places.tmp, site.outputs, "mine", run, job)[0]
+        return run_folders(site.places.tmp, site.outputs, "mine", run, job)[0]
 
     if run_id != other:
         for mine, theirs in ((of(run_id, given), of(other, "")), (of(run_id, ""), of(other, given))):
@@ -1098,7 +1102,7 @@ def test_the_folders_of_a_job_are_found_however_it_is_named(site: Site) -> None:
     name = in_a_file(site, {"outputs_folder": "mine/x"})
     file_of_job = site.inputs / name
     for job in (name, str(file_of_job), file_of_job.as_uri(), f"file:{file_of_job}"):
-        assert named_folders(job, str(site.inputs), gate) == {"outputs_folder": "mine/x"}
+        assert folders_named_by_job(job, str(site.inputs), gate) == {"outputs_folder": "mine/x"}
 
 
 def test_a_job_that_is_fetched_names_no_folder(site: Site, serve: Callable[..., Server]) -> None:

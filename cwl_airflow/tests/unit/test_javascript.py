@@ -17,8 +17,12 @@ from typing import Any
 import pytest
 from cwl_airflow.documents import load as documents
 from cwl_airflow.javascript import client as javascript
-from cwl_airflow.runs import run
-from cwl_airflow.runs.executor import Executor
+from cwl_airflow.runs.executor import StepExecutor
+from cwl_airflow.runs.inputs import begin_run
+from cwl_airflow.runs.layout import RunLayout
+from cwl_airflow.runs.outputs import collect_outputs
+from cwl_airflow.runs.run import CWLRun
+from cwl_airflow.runs.steps import run_step
 from cwl_utils import sandboxjs
 from cwl_utils.errors import JavascriptException
 from cwltool.errors import WorkflowException
@@ -284,10 +288,10 @@ def test_scattered_expressions_take_the_cores_that_there_are(
     service: Service, tmp_path: Path, own_engine: None, cores: int
 ) -> None:
     options = {"javascript_socket": str(tmp_path / "unit.socket")}
-    made = run.Run(written(tmp_path, NUMBERS), tmp_path / "run", open_gate(tmp_path), options)
-    made.begin({"numbers": list(range(40))}, str(tmp_path))
-    made.step("count", "count", Executor(cores, 1024))
-    assert made.end(tmp_path / "outputs") == {"numbers": list(range(1, 41))}
+    made = CWLRun(written(tmp_path, NUMBERS), RunLayout(tmp_path / "run"), open_gate(tmp_path), options)
+    begin_run(made, {"numbers": list(range(40))}, str(tmp_path))
+    run_step(made, "count", "count", StepExecutor(cores, 1024))
+    assert collect_outputs(made, tmp_path / "outputs") == {"numbers": list(range(1, 41))}
     assert 1 <= service.most_at_once <= cores
     assert len(service.processes) <= cores
 
@@ -300,21 +304,21 @@ def test_expressions_in_a_workflow_of_a_workflow(service: Service, tmp_path: Pat
         "outputs": {"numbers": {"type": "int[]", "outputSource": "all/numbers"}},
     }
     options = {"javascript_socket": str(tmp_path / "unit.socket")}
-    made = run.Run(written(tmp_path, outer), tmp_path / "run", open_gate(tmp_path), options)
-    made.begin({"numbers": [1, 2, 3]}, str(tmp_path))
-    made.step("all", "all", Executor(1, 1024))
-    assert made.end(tmp_path / "outputs") == {"numbers": [2, 3, 4]}
+    made = CWLRun(written(tmp_path, outer), RunLayout(tmp_path / "run"), open_gate(tmp_path), options)
+    begin_run(made, {"numbers": [1, 2, 3]}, str(tmp_path))
+    run_step(made, "all", "all", StepExecutor(1, 1024))
+    assert collect_outputs(made, tmp_path / "outputs") == {"numbers": [2, 3, 4]}
     assert service.most_at_once == 1
 
 
-def failed(folder: Path, document: dict[str, Any]) -> Executor:
+def failed(folder: Path, document: dict[str, Any]) -> StepExecutor:
     """Return what ran a document with one expression that failed."""
     options = {"javascript_socket": str(folder / "unit.socket")}
-    made = run.Run(written(folder, document), folder / "run", open_gate(folder), options)
-    made.begin({"number": 1}, str(folder))
-    executor = Executor(1, 1024)
+    made = CWLRun(written(folder, document), RunLayout(folder / "run"), open_gate(folder), options)
+    begin_run(made, {"number": 1}, str(folder))
+    executor = StepExecutor(1, 1024)
     with pytest.raises(WorkflowException):
-        made.step(None, "document", executor)
+        run_step(made, None, "document", executor)
     return executor
 
 
@@ -337,10 +341,10 @@ def test_an_expression_that_fails_says_why(service: Service, tmp_path: Path, own
 def test_without_the_service_a_document_is_not_checked(tmp_path: Path, own_engine: None) -> None:
     options = {"javascript_socket": str(tmp_path / "unit.socket")}
     with pytest.raises((JavascriptException, ValidationException, WorkflowException), match=r"unit\.socket"):
-        documents.load(written(tmp_path, COUNT), open_gate(tmp_path), options)
+        documents.load_document(written(tmp_path, COUNT), open_gate(tmp_path), options)
 
 
 def test_without_the_setting_cwl_utils_has_its_own_engine(tmp_path: Path, own_engine: None) -> None:
     before = sandboxjs.get_js_engine()
-    documents.load(written(tmp_path, COUNT), open_gate(tmp_path))
+    documents.load_document(written(tmp_path, COUNT), open_gate(tmp_path))
     assert sandboxjs.get_js_engine() is before

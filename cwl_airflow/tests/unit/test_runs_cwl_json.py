@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from cwl_airflow.runs import cwl_json as state
+from cwl_airflow.runs.cwl_json import read_cwl_json, write_cwl_json
 from hypothesis import given
 from hypothesis import strategies as st
 from schema_salad.utils import yaml_no_ts
@@ -26,22 +26,22 @@ def file(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @given(VALUES)
 def test_what_is_kept_comes_back(file: Path, value: Any) -> None:
-    state.dump(value, file)
-    assert state.load(file) == value
+    write_cwl_json(value, file)
+    assert read_cwl_json(file) == value
     assert [other.name for other in file.parent.iterdir()] == ["state.json"]
 
 
 @pytest.mark.parametrize("text", ["1.50", "1e3", "1.0e+10", "-0.10", "0.00001", "123456789012345678901234567890"])
 def test_numbers_keep_their_form(file: Path, text: str) -> None:
     yaml = yaml_no_ts()
-    state.dump({"number": yaml.load(text)}, file)
-    again = state.load(file)["number"]
+    write_cwl_json({"number": yaml.load(text)}, file)
+    again = read_cwl_json(file)["number"]
     written = yaml.representer.represent_data(again).value
     assert written == yaml.representer.represent_data(yaml.load(text)).value
 
 
 def test_a_value_that_cannot_be_kept_leaves_what_was_there(file: Path) -> None:
-    state.dump({"a": 1}, file)
+    write_cwl_json({"a": 1}, file)
     with pytest.raises(TypeError):
-        state.dump({"a": object()}, file)
-    assert state.load(file) == {"a": 1}
+        write_cwl_json({"a": object()}, file)
+    assert read_cwl_json(file) == {"a": 1}

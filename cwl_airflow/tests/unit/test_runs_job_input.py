@@ -29,13 +29,13 @@ INPUTS = [
 )
 def test_a_run_without_a_job(conf: Any, message: str) -> None:
     with pytest.raises(ValueError, match=r".") as error:
-        jobs.job_of(conf, lambda: ["reads", "name"])
+        jobs.job_in_configuration(conf, lambda: ["reads", "name"])
     assert message in str(error.value)
 
 
 @pytest.mark.parametrize("job", [{}, {"a": 1}, "/a/job.yml"])
 def test_a_run_with_a_job(job: Any) -> None:
-    assert jobs.job_of({"job": job, "other": 1}, list) == job
+    assert jobs.job_in_configuration({"job": job, "other": 1}, list) == job
 
 
 @pytest.mark.parametrize(
@@ -49,7 +49,7 @@ def test_a_run_with_a_job(job: Any) -> None:
 )
 def test_names(job: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=r".") as error:
-        jobs.check_names(job, INPUTS)
+        jobs.check_input_names(job, INPUTS)
     assert str(error.value).strip() == message
 
 
@@ -70,19 +70,19 @@ def test_names(job: dict[str, Any], message: str) -> None:
     ],
 )
 def test_names_that_may_be(job: dict[str, Any]) -> None:
-    jobs.check_names(job, INPUTS)
+    jobs.check_input_names(job, INPUTS)
 
 
 @given(st.text(min_size=1), st.lists(st.text(min_size=1)))
 def test_the_nearest_name_is_one_of_them(name: str, names: list[str]) -> None:
-    assert jobs.near(name, names) in [None, *names]
+    assert jobs.nearest_name(name, names) in [None, *names]
 
 
 def test_a_file_that_is_not_there(tmp_path: Path) -> None:
     (tmp_path / "reads.fastq").touch()
     job = {"reads": [{"class": "File", "location": (tmp_path / "reads.fasta").as_uri()}]}
     with pytest.raises(FileNotFoundError) as error:
-        jobs.check_locations(job, open_gate(tmp_path))
+        jobs.check_input_files(job, open_gate(tmp_path))
     message = str(error.value)
     assert message.startswith(f"Input 'reads': {tmp_path}/reads.fasta is not there")
     assert f"Did you mean {tmp_path}/reads.fastq?" in message
@@ -90,7 +90,7 @@ def test_a_file_that_is_not_there(tmp_path: Path) -> None:
 
 def test_files_that_are_there_or_elsewhere(tmp_path: Path) -> None:
     (tmp_path / "a b").touch()
-    jobs.check_locations(
+    jobs.check_input_files(
         {
             "here": {"class": "File", "location": (tmp_path / "a b").as_uri()},
             "folder": {"class": "Directory", "path": str(tmp_path)},
@@ -105,5 +105,5 @@ def test_files_that_are_there_or_elsewhere(tmp_path: Path) -> None:
 def test_a_folder_below_a_file_may_not_be_written(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(PermissionError, match="outputs_folder"):
-        jobs.check_writable("outputs_folder", str(tmp_path / "file" / "outputs"))
-    jobs.check_writable("outputs_folder", str(tmp_path / "new" / "outputs"))
+        jobs.check_folder_writable("outputs_folder", str(tmp_path / "file" / "outputs"))
+    jobs.check_folder_writable("outputs_folder", str(tmp_path / "new" / "outputs"))

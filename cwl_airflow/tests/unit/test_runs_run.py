@@ -13,8 +13,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from cwl_airflow.runs import run
-from cwl_airflow.runs.executor import Executor, remove_containers
+from cwl_airflow.containers import ContainerEngine
+from cwl_airflow.runs.executor import StepExecutor
+from cwl_airflow.runs.inputs import begin_run
+from cwl_airflow.runs.layout import RunLayout
+from cwl_airflow.runs.outputs import collect_outputs, statistics
+from cwl_airflow.runs.processes import remove_noted_containers
+from cwl_airflow.runs.run import CWLRun
+from cwl_airflow.runs.steps import run_scatter_share, run_step, share_out_scatter
 from cwltool.errors import WorkflowException
 from gates import open_gate
 
@@ -31,12 +37,12 @@ def shell(script: str, **more: Any) -> dict[str, Any]:
 def make(tmp_path: Path) -> Any:
     """Return a function that makes a run of a document that was begun."""
 
-    def made(document: dict[str, Any], job: dict[str, Any] | None = None) -> run.Run:
+    def made(document: dict[str, Any], job: dict[str, Any] | None = None) -> CWLRun:
         file = tmp_path / "document.cwl"
         file.write_text(json.dumps({"cwlVersion": "v1.2", **document}), encoding="utf-8")
-        begun = run.Run(str(file), tmp_path / "run", open_gate(tmp_path), {})
-        begun.begin(job or {}, str(tmp_path), code_allowed=True)
-        return run.Run(str(file), tmp_path / "run", open_gate(tmp_path), {})
+        begun = CWLRun(str(file), RunLayout(tmp_path / "run"), open_gate(tmp_path), {})
+        begin_run(begun, job or {}, str(tmp_path), code_allowed=True)
+        return CWLRun(str(file), RunLayout(tmp_path / "run"), open_gate(tmp_path), {})
 
     return made
 
@@ -78,13 +84,13 @@ def test_the_jobs_of_a_scattered_step_in_tasks_of_their_own(
     make: Any, method: str, expected: Any, in_task: int
 ) -> None:
     made = make(scattered(method, one="abc", two="xyz"), {"one": list("abc"), "two": list("xyz")})
-    shares = made.share_out("say", "say", in_task, 2)
+    shares = share_out_scatter(made, "say", "say", in_task, 2)
     jobs = 3 if method == "dotproduct" else 9
     assert shares == ([] if in_task == 100 else [[0, -(-jobs // 2)], [-(-jobs // 2), jobs]])
     for share in reversed(shares):
-        made.share("say", "say", share, Executor(2, 1024))
-    made.step("say", "say", Executor(2, 1024))
-    assert made.end(made.folder.parent / "out") == {"said": expected}
+        run_scatter_share(made, "say", "say", share, StepExecutor(2, 1024))
+    run_step(made, "say", "say", StepExecutor(2, 1024))
+    assert collect_outputs(made, made.layout.folder.parent / "out") == {"said": expected}
 
 
 def test_the_last_step_of_a_chain_knows_the_one_before(make: Any, tmp_path: Path) -> None:
@@ -106,17 +112,17 @@ def test_the_last_step_of_a_chain_knows_the_one_before(make: Any, tmp_path: Path
     }
     made = make(document, {"number": 1})
     for name in steps:
-        assert made.step(name, name, Executor(1, 1024)) == "success"
-    assert made.end(tmp_path / "out") == {"sum": 5}
+        assert run_step(made, name, name, StepExecutor(1, 1024)) == "success"
+    assert collect_outputs(made, tmp_path / "out") == {"sum": 5}
 
 
 def test_what_is_updated_in_place_stays_one_file(tmp_path: Path) -> None:
     document = Path(__file__).parents[3] / "tests/conformance/documents/inplace-update.cwl"
-    made = run.Run(str(document), tmp_path / "run", open_gate(tmp_path), {})
-    made.begin({}, str(tmp_path))
+    made = CWLRun(str(document), RunLayout(tmp_path / "run"), open_gate(tmp_path), {})
+    begin_run(made, {}, str(tmp_path))
     for name in ("make", "add", "list"):
-        assert made.step(name, name, Executor(1, 1024)) == "success"
-    outputs = made.end(tmp_path / "out")
+        assert run_step(made, name, name, StepExecutor(1, 1024)) == "success"
+    outputs = collect_outputs(made, tmp_path / "out")
     assert outputs["before"] == outputs["after"]
     assert [file["path"] for file in outputs["before"]] == [str(tmp_path / "out/added.txt")]
     assert [file.name for file in (tmp_path / "out").iterdir()] == ["added.txt"]
@@ -125,22 +131,22 @@ def test_what_is_updated_in_place_stays_one_file(tmp_path: Path) -> None:
 def test_numbers_reach_the_tool_as_with_cwltool(make: Any, tmp_path: Path) -> None:
     tool = {**SAY, "inputs": {"number": {"type": "float", "inputBinding": {}}}}
     made = make(tool, {"number": 0.00001})
-    made.step(None, "say", Executor(1, 1024))
-    assert "0.00001\n" in Path(made.end(tmp_path / "out")["said"]["path"]).read_text(encoding="utf-8")
+    run_step(made, None, "say", StepExecutor(1, 1024))
+    assert "0.00001\n" in Path(collect_outputs(made, tmp_path / "out")["said"]["path"]).read_text(encoding="utf-8")
 
 
 def test_an_input_may_be_called_id(make: Any, tmp_path: Path) -> None:
     made = make({**SAY, "inputs": {"id": {"type": "string", "inputBinding": {}}}}, {"id": "mine"})
-    made.step(None, "say", Executor(1, 1024))
-    assert Path(made.end(tmp_path / "out")["said"]["path"]).read_text(encoding="utf-8") == "mine\n"
+    run_step(made, None, "say", StepExecutor(1, 1024))
+    assert Path(collect_outputs(made, tmp_path / "out")["said"]["path"]).read_text(encoding="utf-8") == "mine\n"
 
 
 def test_overrides_of_a_job_hold(make: Any, tmp_path: Path) -> None:
     tool = shell("echo $WORD", stdout="said.txt", outputs={"said": {"type": "stdout"}})
     requirement = {"EnvVarRequirement": {"envDef": {"WORD": "over"}}}
     made = make(tool, {"cwltool:overrides": {"document.cwl": {"requirements": requirement}}})
-    made.step(None, "say", Executor(1, 1024))
-    assert Path(made.end(tmp_path / "out")["said"]["path"]).read_text(encoding="utf-8") == "over\n"
+    run_step(made, None, "say", StepExecutor(1, 1024))
+    assert Path(collect_outputs(made, tmp_path / "out")["said"]["path"]).read_text(encoding="utf-8") == "over\n"
 
 
 def test_secondary_files_of_an_input_are_found(make: Any, tmp_path: Path) -> None:
@@ -153,7 +159,7 @@ def test_secondary_files_of_an_input_are_found(make: Any, tmp_path: Path) -> Non
         "steps": {},
     }
     made = make(document, {"reads": {"class": "File", "path": "a.bam"}})
-    found = made.end(tmp_path / "out")["same"]
+    found = collect_outputs(made, tmp_path / "out")["same"]
     assert [file["basename"] for file in found["secondaryFiles"]] == ["a.bam.bai"]
 
 
@@ -163,8 +169,8 @@ def test_a_file_in_a_folder_that_is_an_output_stays_one(make: Any, tmp_path: Pat
         "file": {"type": "File", "outputBinding": {"glob": "d/a"}},
     }
     made = make(shell("mkdir d; echo a > d/a; ln -s a d/b", outputs=outputs))
-    made.step(None, "tool", Executor(1, 1024))
-    made.end(tmp_path / "out")
+    run_step(made, None, "tool", StepExecutor(1, 1024))
+    collect_outputs(made, tmp_path / "out")
     assert sorted(str(file.relative_to(tmp_path / "out")) for file in (tmp_path / "out").rglob("*")) == [
         "d",
         "d/a",
@@ -178,7 +184,7 @@ def test_after_a_failure_no_more_jobs_start(make: Any, tmp_path: Path) -> None:
     document["steps"]["say"]["run"]["baseCommand"] = ["sh", "-c", f'echo "$0" >> {tmp_path}/ran; exit 1']
     made = make(document, {"word": list("abcdef")})
     with pytest.raises(WorkflowException):
-        made.step("say", "say", Executor(1, 1024))
+        run_step(made, "say", "say", StepExecutor(1, 1024))
     assert (tmp_path / "ran").read_text(encoding="utf-8") == "a\n"
 
 
@@ -187,7 +193,7 @@ def test_a_step_is_skipped_if_all_its_jobs_are(make: Any, tmp_path: Path, words:
     document = scattered("dotproduct", word="")
     document["steps"]["say"]["when"] = "$(inputs.word != 'b')"
     document["outputs"] = {}
-    assert make(document, {"word": list(words)}).step("say", "say", Executor(1, 1024)) == status
+    assert run_step(make(document, {"word": list(words)}), "say", "say", StepExecutor(1, 1024)) == status
 
 
 def test_the_containers_of_another_task_are_left_alone(make: Any, tmp_path: Path) -> None:
@@ -196,20 +202,26 @@ def test_the_containers_of_another_task_are_left_alone(make: Any, tmp_path: Path
     engine.write_text(f'#!/bin/sh\necho "$@" >> {tmp_path}/asked\n', encoding="utf-8")
     engine.chmod(0o755)
     made = make(shell("exit 1"))
-    mine = run.Run(made.source, made.folder, open_gate(made.folder.parent), {}, str(engine))
-    noted = made.folder / "containers" / socket.gethostname()
-    for folder in (noted / "step-mine", noted / "step-other", made.folder / "containers/elsewhere/step-mine"):
+    mine = CWLRun(
+        made.source,
+        RunLayout(made.layout.folder),
+        open_gate(made.layout.folder.parent),
+        {},
+        ContainerEngine(str(engine)),
+    )
+    noted = made.layout.folder / "containers" / socket.gethostname()
+    for folder in (noted / "step-mine", noted / "step-other", made.layout.folder / "containers/elsewhere/step-mine"):
         folder.mkdir(parents=True)
         (folder / "1.cid").write_text(f"{folder.name}-1", encoding="utf-8")
     with pytest.raises(WorkflowException):
-        mine.step(None, "mine", Executor(1, 1024))
+        run_step(mine, None, "mine", StepExecutor(1, 1024))
     assert (tmp_path / "asked").read_text(encoding="utf-8") == "rm --force step-mine-1\n"
     (noted / "step-mine").mkdir(exist_ok=True)
     (noted / "step-mine/2.cid").write_text("mine-2", encoding="utf-8")
     mine.stop()
     assert (tmp_path / "asked").read_text(encoding="utf-8").splitlines()[1:] == ["rm --force mine-2"]
     assert [folder.name for folder in noted.iterdir()] == ["step-other"]
-    assert (made.folder / "containers/elsewhere/step-mine/1.cid").exists()
+    assert (made.layout.folder / "containers/elsewhere/step-mine/1.cid").exists()
 
 
 def test_a_container_that_could_not_be_removed_stays_noted(tmp_path: Path) -> None:
@@ -219,7 +231,7 @@ def test_a_container_that_could_not_be_removed_stays_noted(tmp_path: Path) -> No
         engine.chmod(0o755)
         (tmp_path / "noted").mkdir(exist_ok=True)
         (tmp_path / "noted/1.cid").write_text("one", encoding="utf-8")
-        remove_containers(tmp_path / "noted", str(engine))
+        remove_noted_containers(tmp_path / "noted", ContainerEngine(str(engine)))
         assert [file.name for file in (tmp_path / "noted").glob("*")] == left
 
 
@@ -227,31 +239,31 @@ def test_jobs_that_ran_do_not_run_again(make: Any, tmp_path: Path) -> None:
     document = scattered("dotproduct", word="")
     document["steps"]["say"]["run"]["baseCommand"] = ["sh", "-c", f'echo "$0" >> {tmp_path}/ran; echo "$0"']
     made = make(document, {"word": list("abcd")})
-    for share in made.share_out("say", "say", 1, 4):
-        made.share("say", "say", share, Executor(1, 1024))
-    made.step("say", "say", Executor(1, 1024))
+    for share in share_out_scatter(made, "say", "say", 1, 4):
+        run_scatter_share(made, "say", "say", share, StepExecutor(1, 1024))
+    run_step(made, "say", "say", StepExecutor(1, 1024))
     assert (tmp_path / "ran").read_text(encoding="utf-8").split() == list("abcd")
-    assert made.share_out("say", "say", 1, 1) == [[0, 4]]  # cleared: they do
-    made.step("say", "say", Executor(1, 1024))
+    assert share_out_scatter(made, "say", "say", 1, 1) == [[0, 4]]  # cleared: they do
+    run_step(made, "say", "say", StepExecutor(1, 1024))
     assert sorted((tmp_path / "ran").read_text(encoding="utf-8").split()) == sorted(2 * "abcd")
 
 
 def test_collecting_may_be_tried_again(make: Any, tmp_path: Path) -> None:
     made = make({**SAY, "requirements": {}}, {"word": "hello"})
-    made.step(None, "say", Executor(1, 1024))
+    run_step(made, None, "say", StepExecutor(1, 1024))
     for place in ("first", "second"):
-        outputs = made.end(tmp_path / place)
+        outputs = collect_outputs(made, tmp_path / place)
         assert outputs["said"]["location"] == (tmp_path / place / "said.txt").as_uri()
         assert (tmp_path / place / "said.txt").read_text(encoding="utf-8") == "hello\n"
-    assert made.statistics()["steps"]["say"]["disk"] == len("hello\n")
+    assert statistics(made)["steps"]["say"]["disk"] == len("hello\n")
 
 
 def test_a_file_that_is_two_outputs_stays_one(make: Any, tmp_path: Path) -> None:
     steps = {"say": {"run": SAY, "in": {"word": "word"}, "out": ["said"]}}
     outputs = {name: {"type": "File", "outputSource": "say/said"} for name in ("one", "two")}
     made = make({"class": "Workflow", "inputs": {"word": "string"}, "outputs": outputs, "steps": steps}, {"word": "a"})
-    made.step("say", "say", Executor(1, 1024))
-    found = made.end(tmp_path / "out")
+    run_step(made, "say", "say", StepExecutor(1, 1024))
+    found = collect_outputs(made, tmp_path / "out")
     assert found["one"]["location"] == found["two"]["location"] == (tmp_path / "out/said.txt").as_uri()
     assert [file.name for file in (tmp_path / "out").iterdir()] == ["said.txt"]
 
@@ -260,8 +272,8 @@ def test_a_folder_keeps_what_it_lists(make: Any, tmp_path: Path) -> None:
     document = shell("mkdir -p d/e; echo a > d/a; echo b > d/e/b", outputs={
         "found": {"type": "Directory", "outputBinding": {"glob": "d", "loadListing": "deep_listing"}}})  # fmt: skip
     made = make(document)
-    made.step(None, "tool", Executor(1, 1024))
-    found = made.end(tmp_path / "out")["found"]
+    run_step(made, None, "tool", StepExecutor(1, 1024))
+    found = collect_outputs(made, tmp_path / "out")["found"]
     assert found["location"] == (tmp_path / "out/d").as_uri()
     assert (tmp_path / "out/d/e/b").read_text(encoding="utf-8") == "b\n"
     for entry in found.get("listing", []):
@@ -277,7 +289,7 @@ def test_an_input_that_is_an_output_is_copied(make: Any, tmp_path: Path) -> None
         "steps": {},
     }
     made = make(document, {"file": {"class": "File", "path": "in.txt"}})
-    made.end(tmp_path / "out")
+    collect_outputs(made, tmp_path / "out")
     (tmp_path / "out/in.txt").write_text("changed", encoding="utf-8")
     assert (tmp_path / "in.txt").read_text(encoding="utf-8") == "x"
 
@@ -287,20 +299,20 @@ def test_a_retry_starts_clean(make: Any, tmp_path: Path) -> None:
     script = f"ls -A; echo half > half.txt; [ ! -e {tmp_path}/wrong ]"
     made = make(shell(script, stdout="listed", outputs={"listed": {"type": "stdout"}}))
     with pytest.raises(WorkflowException):
-        made.step(None, "tool", Executor(1, 1024))
-    assert not made.report("tool").exists()
+        run_step(made, None, "tool", StepExecutor(1, 1024))
+    assert not made.layout.step("tool").exists()
     (tmp_path / "wrong").unlink()
-    made.step(None, "tool", Executor(1, 1024))
-    outputs = made.end(tmp_path / "out")
+    run_step(made, None, "tool", StepExecutor(1, 1024))
+    outputs = collect_outputs(made, tmp_path / "out")
     assert Path(outputs["listed"]["location"].removeprefix("file://")).read_text(encoding="utf-8") == "listed\n"
     assert not list((tmp_path / "run/scratch").iterdir())
 
 
 def test_a_failure_has_the_command_and_the_last_lines(make: Any) -> None:
     made = make(shell("seq 100; echo wrong >&2; exit 3"))
-    jobs = Executor(1, 1024)
+    jobs = StepExecutor(1, 1024)
     with pytest.raises(WorkflowException):
-        made.step(None, "tool", jobs)
+        run_step(made, None, "tool", jobs)
     (failure,) = jobs.failures
     assert failure.command.startswith("sh -c ")
     assert failure.reason == "exit status 3"
@@ -310,23 +322,23 @@ def test_a_failure_has_the_command_and_the_last_lines(make: Any) -> None:
 
 def test_a_failure_shows_a_stream_that_the_document_catches(make: Any) -> None:
     made = make(shell("echo wrong >&2; exit 1", stderr="log.txt", outputs={"log": {"type": "stderr"}}))
-    jobs = Executor(1, 1024)
+    jobs = StepExecutor(1, 1024)
     with pytest.raises(WorkflowException):
-        made.step(None, "tool", jobs)
+        run_step(made, None, "tool", jobs)
     assert jobs.failures[0].lines == ["wrong"]
 
 
 def test_a_missing_output_is_the_reason(make: Any) -> None:
     made = make(shell("true", outputs={"file": {"type": "File", "outputBinding": {"glob": "nothing.txt"}}}))
-    jobs = Executor(1, 1024)
+    jobs = StepExecutor(1, 1024)
     with pytest.raises(WorkflowException):
-        made.step(None, "tool", jobs)
+        run_step(made, None, "tool", jobs)
     assert "nothing.txt" in jobs.failures[0].reason
 
 
-def measured(made: run.Run, granted: Executor, folder: Path) -> int:
+def measured(made: CWLRun, granted: StepExecutor, folder: Path) -> int:
     """Run the step of a workflow and return how many of its jobs ran at a time at most."""
-    made.step("say", "say", granted)
+    run_step(made, "say", "say", granted)
     times = [line.split() for file in folder.iterdir() for line in file.read_text(encoding="utf-8").splitlines()]
     running = most = 0
     for _, change in sorted((float(when), int(change)) for when, change in times):
@@ -348,7 +360,7 @@ def test_jobs_stay_within_what_is_granted(make: Any, tmp_path: Path, cores: floa
     document["steps"]["say"]["out"] = []
     document["outputs"] = {}
     made = make(document, {"word": list("abcdef")})
-    assert measured(made, Executor(cores, ram), tmp_path / "times") == most
+    assert measured(made, StepExecutor(cores, ram), tmp_path / "times") == most
 
 
 STUBBORN = """\
@@ -364,14 +376,19 @@ def test_stopping_leaves_nothing_whatever_it_traps(make: Any, tmp_path: Path) ->
     script = f"""\
 import os, signal, sys
 from pathlib import Path
-from cwl_airflow.runs import executor, run
+from cwl_airflow.runs.executor import StepExecutor
+from cwl_airflow.runs.layout import RunLayout
+from cwl_airflow.runs.processes import end_children
+from cwl_airflow.runs.run import CWLRun
+from cwl_airflow.runs.steps import run_step
 from gates import open_gate
 def end(*_):
-    executor.stop(Path({str(made.folder / "scratch")!r}), "docker")
+    end_children()
     raise SystemExit(7)
 signal.signal(signal.SIGTERM, end)
-folder = Path({str(made.folder)!r})
-run.Run({made.source!r}, folder, open_gate(folder.parent), {{}}).step(None, "tool", executor.Executor(1, 1024))
+folder = Path({str(made.layout.folder)!r})
+run = CWLRun({made.source!r}, RunLayout(folder), open_gate(folder.parent), {{}})
+run_step(run, None, "tool", StepExecutor(1, 1024))
 """
     task = subprocess.Popen([sys.executable, "-c", script], env={**os.environ, "PYTHONPATH": ":".join(sys.path)})
     deadline = time.monotonic() + 60
@@ -391,16 +408,15 @@ run.Run({made.source!r}, folder, open_gate(folder.parent), {{}}).step(None, "too
 def test_orphans_are_adopted() -> None:
     script = """\
 import subprocess, time, psutil
-from cwl_airflow.runs import executor
-executor.adopt_orphans()
+from cwl_airflow.runs.processes import adopt_orphans, end_children
+adopt_orphans()
 subprocess.run(["sh", "-c", "sleep 1000 > /dev/null & "])
 deadline = time.monotonic() + 10  # it is called sh until it has become sleep
 while (names := [child.name() for child in psutil.Process().children(recursive=True)]) == ["sh"]:
     assert time.monotonic() < deadline
     time.sleep(0.01)
 print(names)
-from pathlib import Path
-executor.stop(Path("/nonexistent"), "docker")
+end_children()
 print(psutil.Process().children(recursive=True))
 """
     done = subprocess.run(

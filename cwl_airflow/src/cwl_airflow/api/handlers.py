@@ -29,8 +29,8 @@ from sqlalchemy.exc import DataError, IntegrityError
 from .. import strict_json
 from ..callers import NOBODY, Caller, acting
 from ..dags.dag import CWLDAG
-from ..dags.settings import Settings
-from ..documents.embedded import text_of
+from ..dags.settings import CWLSettings
+from ..documents.embedded import embedded_text
 from ..gate import Refused
 from ..gate.job import check_job
 from ..gate.places import ATTACHMENTS
@@ -129,7 +129,7 @@ class Handlers:
     def wes_run_workflow(self) -> Any:
         """Run a document that comes with its attachments, as a DAG of its own."""
         run_id = uuid.uuid4().hex
-        folder = Settings.of({}).tmp_folder / ATTACHMENTS / run_id
+        folder = CWLSettings.read({}).tmp_folder / ATTACHMENTS / run_id
         uploads = request.files.getlist("workflow_attachment")
         try:
             job = strict_json.loads(_one("workflow_params"))
@@ -258,7 +258,7 @@ class Handlers:
 
 def _check_job(dag_id: str, conf: dict[str, Any], caller: Caller) -> None:
     """Refuse a job that its run would refuse, as far as can be seen from here."""
-    settings = Settings.of({})
+    settings = CWLSettings.read({})
     try:
         gate = settings.places.gate(dag_id, reads=caller.reads)
         check_job(conf.get("job"), gate, str(settings.inputs_folder), caller.documents)
@@ -341,7 +341,7 @@ def _document() -> bytes:
     if files:
         return bytes(files[0].read())
     try:
-        text = text_of(str(texts[0]))
+        text = embedded_text(str(texts[0]))
     except ValueError as error:
         raise Problem(400, str(error)) from error
     if text is None:

@@ -20,7 +20,7 @@ from typing import Any
 
 import requests
 
-from ..documents.plan import REPORT, STATISTICS
+from ..documents.plan import OUTPUTS_REPORT, STATISTICS
 from ..files import replace
 from ..gate import Places, Refused
 from ..gate.job import check_job
@@ -152,7 +152,7 @@ def run(options: argparse.Namespace) -> Any:
         with contextlib.suppress(Failed, requests.RequestException):  # refused while a task ends
             airflow.ask("DELETE", f"dags/{dag_id}", missing=True)
     folder = Path(setting("cwl", "outputs_folder")) / dag_id / "run"
-    text = (folder / REPORT).read_text(encoding="utf-8")
+    text = (folder / OUTPUTS_REPORT).read_text(encoding="utf-8")
     if options.outdir:
         shutil.copytree(folder, options.outdir, symlinks=True, dirs_exist_ok=True)
         shutil.rmtree(folder.parent)

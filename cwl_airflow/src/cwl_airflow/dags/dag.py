@@ -6,33 +6,43 @@ import hashlib
 from collections.abc import Mapping
 from contextlib import suppress
 from copy import deepcopy
+from datetime import timedelta
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from airflow.models import BaseOperator
 from airflow.models.dag import DAG
-from airflow.utils.dates import days_ago
+from airflow.utils import timezone
 
-from ..documents import plan as plans
-from ..documents.embedded import text_of
+from ..documents.embedded import embedded_text
+from ..documents.plan import DocumentPlan, cached_plan
 from ..files import replace
 from ..gate import Refused
 from ..gate.job import check_folder
 from ..gate.places import EMBEDDED
-from ..runs.folder import folders, mark
-from ..runs.job_input import named_folders
+from ..runs.job_input import folders_named_by_job
+from ..runs.layout import RunLayout, run_folders
 from .operators import CWLJobDispatcher, CWLJobGatherer, CWLScatterJobsOperator, CWLScatterOperator, CWLStepOperator
-from .queues import of_tasks
-from .settings import Settings
+from .queues import queues_of_tasks
+from .settings import CWLSettings
+
+if TYPE_CHECKING:
+    from airflow.utils.context import Context
+
+    from ..documents.load import LoadedDocument
+
+#: When a DAG starts that does not say so, before today.
+STARTED = timedelta(days=180)
 
 
-def source_of(workflow: str | Path, folder: Path) -> str:
+def document_source(workflow: str | Path, folder: Path) -> str:
     """Return path or URL of a document, which is written to `folder` if it was given as compressed text.
 
     :param workflow: path, URL, or base64 of the document's text compressed by gzip or zlib.
     :raises ValueError: the text is too large, or not UTF-8.
     """
     workflow = str(workflow)
-    text = text_of(workflow)
+    text = embedded_text(workflow)
     if text is None:
         return workflow
     file = folder / EMBEDDED / f"{hashlib.sha256(text.encode()).hexdigest()}.cwl"
@@ -41,7 +51,7 @@ def source_of(workflow: str | Path, folder: Path) -> str:
     return str(file)
 
 
-class CWLDAG(DAG):  # type: ignore[misc]  # Airflow is only typed in part
+class CWLDAG(DAG):
     """A DAG with a task for each step of a CWL document."""
 
     def __init__(
@@ -68,12 +78,12 @@ class CWLDAG(DAG):  # type: ignore[misc]  # Airflow is only typed in part
         :raises ValueError: no queue holds what a step requires, or a queue or task that was named is not there.
         """
         default_args = {
-            "start_date": days_ago(180),
+            "start_date": timezone.utcnow().replace(hour=0, minute=0, second=0, microsecond=0) - STARTED,
             "email_on_failure": False,
             "email_on_retry": False,
             **deepcopy(kwargs.pop("default_args", None) or {}),
         }
-        settings = Settings.of(default_args.get("cwl") or {})
+        settings = CWLSettings.read(default_args.get("cwl") or {})
         default_args["cwl"] = {**settings.folders, **(default_args.get("cwl") or {})}
         if "schedule_interval" not in kwargs:
             kwargs.setdefault("schedule", None)
@@ -85,15 +95,15 @@ class CWLDAG(DAG):  # type: ignore[misc]  # Airflow is only typed in part
         ]
         super().__init__(dag_id, default_args=default_args, **kwargs)
         self.workflow = workflow
-        self.source = source_of(workflow, settings.pickle_folder)
+        self.source = document_source(workflow, settings.pickle_folder)
         key = [self.source, dict(settings.cwltool), settings.places]
-        self.plan = plans.kept(settings.pickle_folder, key, self._make_plan)
+        self.plan = cached_plan(settings.pickle_folder, key, self._make_plan)
         self.dispatcher = dispatcher if dispatcher is not None else CWLJobDispatcher(dag=self)
         self.gatherer = gatherer if gatherer is not None else CWLJobGatherer(dag=self)
         for task in (self.dispatcher, self.gatherer):
             if not task.has_dag():
                 self.add_task(task)
-        self._assemble(of_tasks(self.plan.tasks, settings.queues, queues or {}, self.default_args.get("queue")))
+        self._assemble(queues_of_tasks(self.plan.tasks, settings.queues, queues or {}, self.default_args.get("queue")))
 
     def folders(self, run_id: str, given: Mapping[str, str]) -> tuple[Path, Path]:
         """Return the folders of a run: of its intermediate data and of its outputs.
@@ -102,37 +112,42 @@ class CWLDAG(DAG):  # type: ignore[misc]  # Airflow is only typed in part
             the settings.
         :raises Refused: the run may not write there.
         """
-        settings = Settings.of(self.default_args.get("cwl") or {})
+        settings = self.cwl_settings
         gate = settings.places.gate(self.dag_id)
         for name, folder in given.items():
             check_folder(name, folder, gate)
-        return folders(settings.tmp_folder, settings.outputs_folder, self.dag_id, run_id, given)
+        return run_folders(settings.tmp_folder, settings.outputs_folder, self.dag_id, run_id, given)
 
-    def _note_failure(self, context: Any) -> None:
-        settings = Settings.of(self.default_args.get("cwl") or {})
+    @property
+    def cwl_settings(self) -> CWLSettings:
+        """The settings of the engine for this DAG."""
+        return CWLSettings.read(self.default_args.get("cwl") or {})
+
+    def _note_failure(self, context: Context) -> None:
+        settings = self.cwl_settings
         job = (context["dag_run"].conf or {}).get("job")
         with suppress(Refused):  # it did not get as far as having a folder
-            given = named_folders(job, str(settings.inputs_folder), settings.places.gate(self.dag_id))
-            mark(self.folders(context["run_id"], given)[0])
+            given = folders_named_by_job(job, str(settings.inputs_folder), settings.places.gate(self.dag_id))
+            RunLayout(self.folders(context["run_id"], given)[0]).mark_failed()
 
-    def _loaded(self, validate: bool = False) -> Any:
-        from ..documents import load as documents
+    def _load_document(self, validate: bool = False) -> LoadedDocument:
+        from ..documents.load import load_document
 
-        settings = Settings.of(self.default_args.get("cwl") or {})
+        settings = self.cwl_settings
         gate = settings.places.gate(self.dag_id)
-        return documents.load(self.source, gate, settings.cwltool, validate=validate, folder=settings.pickle_folder)
+        return load_document(self.source, gate, settings.cwltool, validate=validate, folder=settings.pickle_folder)
 
-    def _make_plan(self) -> Any:
-        from ..documents import load as documents
+    def _make_plan(self) -> tuple[DocumentPlan, Mapping[str, str]]:
+        from ..documents.planning import make_plan
 
-        loaded = self._loaded(validate=True)
+        loaded = self._load_document(validate=True)
         name = Path(self.source.partition("#")[0]).stem
-        return documents.plan(loaded.process, name), loaded.texts
+        return make_plan(loaded.process, name), loaded.texts
 
     @property
     def workflow_tool(self) -> Any:
         """The document as cwltool reads it."""
-        return self._loaded().process.tool
+        return self._load_document().process.tool
 
     def inputs(self) -> list[str]:
         """Return the names of the document's inputs."""
@@ -141,29 +156,34 @@ class CWLDAG(DAG):  # type: ignore[misc]  # Airflow is only typed in part
         return [shortname(parameter["id"]) for parameter in self.workflow_tool["inputs"]]
 
     def _assemble(self, queues: Mapping[str, str]) -> None:
-        made = {}
+        """Make the tasks of the steps, and say which comes after which."""
         of_queue = {name: {"queue": queues[name]} if name in queues else {} for name in self.plan.tasks}
+        steps = {
+            name: CWLStepOperator(task_id=name, step=task.step, dag=self, **of_queue[name])
+            for name, task in self.plan.tasks.items()
+        }
         for name, task in self.plan.tasks.items():
-            made[name] = CWLStepOperator(task_id=name, step=task.step, dag=self, **of_queue[name])
-        first = dict(made)  # the task of a step that comes first
-        for name, task in self.plan.tasks.items():
-            if task.scattered:
-                ids = {kind: free(f"{name}.{kind}", self.task_ids) for kind in ("scatter", "jobs")}
-                of_step: dict[str, Any] = {"step": task.step, "step_task_id": name}
-                first[name] = CWLScatterOperator(task_id=ids["scatter"], dag=self, **of_step)
-                jobs = CWLScatterJobsOperator.partial(
-                    task_id=ids["jobs"], dag=self, trigger_rule="none_failed", **of_step, **of_queue[name]
-                ).expand(share=first[name].output)
-                jobs >> made[name]
-        for name, task in self.plan.tasks.items():
-            first[name].set_upstream([made[before] for before in task.before] or [self.dispatcher])
-        last = [made[name] for name in self.plan.last]
+            first = self._scatter(steps[name], of_queue[name]) if task.scattered else steps[name]
+            before: list[BaseOperator] = [steps[before] for before in task.before]
+            first.set_upstream(before or [self.dispatcher])
         # Steps that give no output must end, too, before the run does.
-        loose = [task for task in made.values() if not task.downstream_list]
-        self.gatherer.set_upstream(list({id(task): task for task in [*last, *loose]}.values()) or [self.dispatcher])
+        last = [step for name, step in steps.items() if name in self.plan.last or not step.downstream_list]
+        self.gatherer.set_upstream(last or [self.dispatcher])
+
+    def _scatter(self, step: CWLStepOperator, of_queue: Mapping[str, str]) -> CWLScatterOperator:
+        """Make the tasks that come before a scattered step: one that shares its jobs out, and those that run them."""
+        name = step.task_id
+        ids = {kind: unused_task_id(f"{name}.{kind}", self.task_ids) for kind in ("scatter", "jobs")}
+        of_step: dict[str, Any] = {"step": step.step, "step_task_id": name}
+        scatter = CWLScatterOperator(task_id=ids["scatter"], dag=self, **of_step)
+        jobs = CWLScatterJobsOperator.partial(
+            task_id=ids["jobs"], dag=self, trigger_rule="none_failed", **of_step, **of_queue
+        ).expand(share=scatter.output)
+        jobs >> step
+        return scatter
 
 
-def free(name: str, taken: list[str]) -> str:
+def unused_task_id(name: str, taken: list[str]) -> str:
     """Return a task id that is not taken."""
     while name in taken:
         name += "_"

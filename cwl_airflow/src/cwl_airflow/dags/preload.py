@@ -24,8 +24,7 @@ def preload() -> None:
         from cwltool.process import get_schema
         from sqlalchemy.orm import configure_mappers
 
-        from ..documents import load as documents  # noqa: F401
-        from ..runs import executor, run  # noqa: F401
+        from ..runs import executor, inputs, outputs, steps  # noqa: F401
         from . import dag  # noqa: F401
 
         for version in ("v1.0", "v1.1", "v1.2"):

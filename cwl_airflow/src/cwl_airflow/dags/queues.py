@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import yaml
+from pydantic import Field, TypeAdapter, ValidationError
+from pydantic.dataclasses import dataclass
 
-from ..documents.plan import Need, Task
+from ..documents.plan import ResourceNeed, StepTask
 
 
 @dataclass(frozen=True, order=True)
@@ -21,20 +21,23 @@ class Queue:
     slow it down.
     """
 
-    ram: float
-    cpus: float
+    ram: float = Field(gt=0, allow_inf_nan=False, strict=True)
+    cpus: float = Field(gt=0, allow_inf_nan=False, strict=True)
 
     def __str__(self) -> str:
         """Return it in words."""
-        return amount(self.cpus, self.ram)
+        return resources_in_words(self.cpus, self.ram)
 
 
-def amount(cores: float, ram: float) -> str:
+_QUEUE = TypeAdapter(Queue)
+
+
+def resources_in_words(cores: float, ram: float) -> str:
     """Return cores and memory in words."""
     return f"{cores:.10g} core{'' if cores == 1 else 's'} and {ram:.10g} MiB"
 
 
-def read(file: Path) -> dict[str, Queue]:
+def read_queues(file: Path) -> dict[str, Queue]:
     """Read the queues of a site.
 
     :raises ValueError: names the file, the entry and what it must be.
@@ -47,14 +50,16 @@ def read(file: Path) -> dict[str, Queue]:
         raise ValueError(f"{file} has {entries!r}; it must have name: {{cpus: cores, ram: MiB}} for each queue")
     queues = {}
     for name, entry in entries.items():
-        numbers: list[Any] = [entry.get("cpus"), entry.get("ram")] if isinstance(entry, dict) else [None]
-        if not all(type(number) in (int, float) and number > 0 for number in numbers):
-            raise ValueError(f"{file} has {name}: {entry!r}; it must be {{cpus: cores, ram: MiB}}, numbers above 0")
-        queues[str(name)] = Queue(cpus=entry["cpus"], ram=entry["ram"])
+        try:
+            queues[str(name)] = _QUEUE.validate_python(entry)
+        except ValidationError as error:
+            raise ValueError(
+                f"{file} has {name}: {entry!r}; it must be {{cpus: cores, ram: MiB}}, numbers above 0"
+            ) from error
     return queues
 
 
-def choose(step: str, need: Need, queues: Mapping[str, Queue]) -> str:
+def choose_queue(step: str, need: ResourceNeed, queues: Mapping[str, Queue]) -> str:
     """Return the name of the queue for a step.
 
     It is the smallest one that holds the need, the largest of these if the need is not known. What the document only
@@ -73,20 +78,21 @@ def choose(step: str, need: Need, queues: Mapping[str, Queue]) -> str:
     enough = holding(need.required_cores, need.required_ram)
     if not enough:
         raise ValueError(
-            f"Step '{step}' requires {amount(need.required_cores, need.required_ram)}, and no queue has as much: "
-            f"{largest}. Change the site's cwl_airflow_queues or the document's ResourceRequirement."
+            f"Step '{step}' requires {resources_in_words(need.required_cores, need.required_ram)}, "
+            f"and no queue has as much: {largest}. "
+            "Change the site's cwl_airflow_queues or the document's ResourceRequirement."
         )
     if held := holding(need.cores, need.ram):
         return held[0] if need.known else held[-1]
     logging.getLogger(__name__).warning(
         "Step '%s' asks for %s in a hint, and no queue has as much: %s. It goes to '%s'.",
-        step, amount(need.cores, need.ram), largest, enough[-1],
+        step, resources_in_words(need.cores, need.ram), largest, enough[-1],
     )  # fmt: skip
     return enough[-1]
 
 
-def of_tasks(
-    tasks: Mapping[str, Task], queues: Mapping[str, Queue], named: Mapping[str, str], for_all: str | None = None
+def queues_of_tasks(
+    tasks: Mapping[str, StepTask], queues: Mapping[str, Queue], named: Mapping[str, str], for_all: str | None = None
 ) -> dict[str, str]:
     """Return the queues of the tasks of steps.
 
@@ -104,4 +110,6 @@ def of_tasks(
     for queue in chosen.values():
         if queue not in queues:  # its tasks would wait for ever
             raise ValueError(f"Queue '{queue}' is not one of the site's cwl_airflow_queues: {', '.join(queues)}")
-    return {name: chosen.get(name) or choose(task.step or name, task.need, queues) for name, task in tasks.items()}
+    return {
+        name: chosen.get(name) or choose_queue(task.step or name, task.need, queues) for name, task in tasks.items()
+    }

@@ -24,12 +24,12 @@ from ..files import replace
 T = TypeVar("T")
 
 #: How long a document from the network counts as unchanged, in seconds.
-REMOTE = 3600
+REMOTE_LIFETIME = 3600
 #: After how many seconds an entry is removed; what is still in use is then made again.
-OLD = 30 * 86400
+ENTRY_LIFETIME = 30 * 86400
 
 
-def kept(
+def cached(
     folder: Path,
     key: Any,
     make: Callable[[], tuple[T, Mapping[str, str]]],
@@ -44,40 +44,40 @@ def kept(
     :param encode: turns it into what is kept.
     :param decode: turns that back; may raise anything.
     """
-    known = []
+    stored: list[T] = []
     try:
-        head, _, entry = _file(folder, key).read_bytes().partition(b"\n")
+        head, _, entry = _entry_path(folder, key).read_bytes().partition(b"\n")
         about = json.loads(head)
-        if _unchanged(about["texts"]):
-            known = [decode(entry)]
-            if not _stale(about):
-                return known[0]
+        if _files_unchanged(about["texts"]):
+            stored = [decode(entry)]
+            if not _is_stale(about):
+                return stored[0]
     except Exception:  # missing, half of one, or of another version: a decoder raises what it likes
         logging.getLogger(__name__).debug("Not in the cache: %s", key, exc_info=True)
     try:
         made, texts = make()
     except Exception:
-        if known:  # the network is away
-            logging.getLogger(__name__).warning("Could not read %s again; what is known is used", key, exc_info=True)
-            return known[0]
+        if stored:  # the network is away
+            logging.getLogger(__name__).warning("Could not read %s again; what is stored is used", key, exc_info=True)
+            return stored[0]
         raise
-    keep(folder, key, made, texts, encode)
+    store(folder, key, made, texts, encode)
     return made
 
 
-def keep(folder: Path, key: Any, made: T, texts: Mapping[str, str], encode: Callable[[T], bytes]) -> None:
-    """Keep something; the parameters are those of `kept`."""
+def store(folder: Path, key: Any, made: T, texts: Mapping[str, str], encode: Callable[[T], bytes]) -> None:
+    """Keep something; the parameters are those of `cached`."""
     head = json.dumps({"texts": dict(texts), "time": time.time()}).encode()
-    replace(_file(folder, key), head + b"\n" + encode(made))
-    _prune(folder)
+    replace(_entry_path(folder, key), head + b"\n" + encode(made))
+    _remove_old_entries(folder)
 
 
-def _file(folder: Path, key: Any) -> Path:
+def _entry_path(folder: Path, key: Any) -> Path:
     name = json.dumps([version("cwltool"), key], sort_keys=True, default=str)
     return folder / f"{hashlib.sha256(name.encode()).hexdigest()}.kept"
 
 
-def _digest(uri: str) -> str | None:
+def _text_digest(uri: str) -> str | None:
     try:
         # As the fetcher reads it: text, with line ends made one.
         text = Path(unquote(urlsplit(uri).path)).read_text(encoding="utf-8")
@@ -86,17 +86,17 @@ def _digest(uri: str) -> str | None:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def _unchanged(texts: Mapping[str, str]) -> bool:
-    return all(_digest(uri) == digest for uri, digest in texts.items() if urlsplit(uri).scheme == "file")
+def _files_unchanged(texts: Mapping[str, str]) -> bool:
+    return all(_text_digest(uri) == digest for uri, digest in texts.items() if urlsplit(uri).scheme == "file")
 
 
-def _stale(about: Mapping[str, Any]) -> bool:
+def _is_stale(about: Mapping[str, Any]) -> bool:
     remote = any(urlsplit(uri).scheme != "file" for uri in about["texts"])
-    return remote and not 0 <= time.time() - about["time"] < REMOTE
+    return remote and not 0 <= time.time() - about["time"] < REMOTE_LIFETIME
 
 
-def _prune(folder: Path) -> None:
+def _remove_old_entries(folder: Path) -> None:
     for file in folder.glob("*.kept"):
         with contextlib.suppress(OSError):
-            if time.time() - file.stat().st_mtime > OLD:
+            if time.time() - file.stat().st_mtime > ENTRY_LIFETIME:
                 file.unlink()

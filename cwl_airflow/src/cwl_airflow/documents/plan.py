@@ -16,15 +16,15 @@ from typing import Any
 from . import cache
 
 #: Tasks of every DAG besides its steps.
-FIRST, LAST = "CWLJobDispatcher", "CWLJobGatherer"
+DISPATCHER, GATHERER = "CWLJobDispatcher", "CWLJobGatherer"
 #: The file that reports the outputs of a run, and what it has beside them.
-REPORT, STATISTICS = "workflow_report.json", "cwl-airflow:statistics"
+OUTPUTS_REPORT, STATISTICS = "workflow_report.json", "cwl-airflow:statistics"
 #: Which form the entries have, and which plans they hold: another one is not read.
-FORMAT = 2
+PLAN_FORMAT = 2
 
 
 @dataclass(frozen=True)
-class Need:
+class ResourceNeed:
     """What each job of a step needs at most: cores, and memory in MiB.
 
     Apart from it, how much of that the document requires; at the rest it only hints.
@@ -37,9 +37,9 @@ class Need:
     #: False if an expression may ask for more.
     known: bool = True
 
-    def __or__(self, other: Need) -> Need:
+    def __or__(self, other: ResourceNeed) -> ResourceNeed:
         """Return what the jobs of both need at most."""
-        return Need(
+        return ResourceNeed(
             max(self.cores, other.cores),
             max(self.ram, other.ram),
             max(self.required_cores, other.required_cores),
@@ -49,20 +49,20 @@ class Need:
 
 
 @dataclass(frozen=True)
-class Task:
+class StepTask:
     """A task of a step: its name in the workflow (none if the document is a tool), and the tasks before it."""
 
     step: str | None
     before: tuple[str, ...] = ()
     scattered: bool = False
-    need: Need = Need()
+    need: ResourceNeed = ResourceNeed()
 
 
 @dataclass(frozen=True)
-class Plan:
+class DocumentPlan:
     """The tasks of a document by id, and those that give its outputs."""
 
-    tasks: Mapping[str, Task]
+    tasks: Mapping[str, StepTask]
     last: tuple[str, ...]
 
 
@@ -81,31 +81,31 @@ def task_ids(names: Iterable[str]) -> dict[str, str]:
     ids = {}
     for name in names:
         taken = len(by_id[plain[name].lower()]) > 1
-        reserved = plain[name].lower() in ("", FIRST.lower(), LAST.lower())
+        reserved = plain[name].lower() in ("", DISPATCHER.lower(), GATHERER.lower())
         digest = hashlib.sha256(name.encode()).hexdigest()[:8]
         ids[name] = f"{plain[name]}-{digest}" if taken or reserved or len(name) > 200 else plain[name]
     return ids
 
 
-def kept(folder: Path, key: Any, make: Callable[[], tuple[Plan, Mapping[str, str]]]) -> Plan:
+def cached_plan(folder: Path, key: Any, make: Callable[[], tuple[DocumentPlan, Mapping[str, str]]]) -> DocumentPlan:
     """Return a plan from the cache, or make it and keep it.
 
     :param folder: where the entries are.
     :param key: what the plan depends on beside the texts: anything that JSON can hold.
     :param make: reads and checks the document, and returns the plan with the checksums of all texts.
     """
-    return cache.kept(folder, ["plan", FORMAT, key], make, _encode, _decode)
+    return cache.cached(folder, ["plan", PLAN_FORMAT, key], make, _encode_plan, _decode_plan)
 
 
-def _encode(plan: Plan) -> bytes:
+def _encode_plan(plan: DocumentPlan) -> bytes:
     tasks = [[name, task.step, task.before, task.scattered, astuple(task.need)] for name, task in plan.tasks.items()]
     return json.dumps({"tasks": tasks, "last": plan.last}).encode()
 
 
-def _decode(entry: bytes) -> Plan:
+def _decode_plan(entry: bytes) -> DocumentPlan:
     content = json.loads(entry)
     tasks = {
-        name: Task(step, tuple(before), scattered, Need(*need))
+        name: StepTask(step, tuple(before), scattered, ResourceNeed(*need))
         for name, step, before, scattered, need in content["tasks"]
     }
-    return Plan(tasks, tuple(content["last"]))
+    return DocumentPlan(tasks, tuple(content["last"]))

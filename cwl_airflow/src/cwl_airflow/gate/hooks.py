@@ -40,7 +40,9 @@ class NoJsonLd(rdflib.parser.Parser):
 
         :raises rdflib.exceptions.ParserError: always.
         """
-        raise rdflib.exceptions.ParserError("JSON-LD is not read: give RDF/XML or Turtle.")
+        raise rdflib.exceptions.ParserError(  # type: ignore[no-untyped-call]
+            "JSON-LD is not read: give RDF/XML or Turtle."
+        )
 
 
 for _name in ("json-ld", "application/ld+json"):
@@ -50,7 +52,7 @@ for _name in ("json-ld", "application/ld+json"):
 FETCHED = "fetched"
 
 
-class Context(RuntimeContext):  # type: ignore[misc]  # cwltool is typed in part only
+class Context(RuntimeContext):
     """cwltool's settings of a run, with its gate."""
 
     def __init__(self, options: Mapping[str, Any], gate: Gate) -> None:
@@ -60,11 +62,12 @@ class Context(RuntimeContext):  # type: ignore[misc]  # cwltool is typed in part
         """
         super().__init__(dict(options))
         self.gate = gate
-        self.make_fs_access = functools.partial(Access, gate)
-        self.path_mapper = functools.partial(Mapper, gate)
+        # cwltool only calls them.
+        self.make_fs_access = functools.partial(Access, gate)  # type: ignore[assignment]
+        self.path_mapper = functools.partial(Mapper, gate)  # type: ignore[assignment]
 
 
-class Access(StdFsAccess):  # type: ignore[misc]
+class Access(StdFsAccess):
     """The files and folders that a run may read."""
 
     def __init__(self, gate: Gate, basedir: str) -> None:
@@ -133,7 +136,7 @@ class OutputAccess(Access):
         return [os.path.realpath(self.basedir), *inputs_of(self._job)]
 
 
-class Mapper(PathMapper):  # type: ignore[misc]
+class Mapper(PathMapper):
     """Gives each file of a job a place where its tool sees it, by the real path."""
 
     def __init__(
@@ -198,7 +201,7 @@ def fetcher(gate: Gate, documents: bool, texts: dict[str, str] | None = None) ->
     hosts = (*gate.places.hosts, *(gate.places.document_hosts if documents else ()))
     of = "Document" if documents else "Job"
 
-    class GateFetcher(DefaultFetcher):  # type: ignore[misc]
+    class GateFetcher(DefaultFetcher):
         def fetch_text(self, url: str, content_types: list[str] | None = None) -> str:
             text = self._fetched(url, content_types)
             if not documents:

@@ -7,7 +7,7 @@ import re
 from cwltool.errors import WorkflowException
 
 
-class Refused(WorkflowException):  # type: ignore[misc]  # cwltool is typed in part only
+class Refused(WorkflowException):
     """Something that a run may not do; the message is one line that names it, the path and what would allow it."""
 
     def __init__(self, message: str) -> None:

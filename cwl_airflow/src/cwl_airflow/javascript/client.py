@@ -33,7 +33,7 @@ LONGEST = 64 * 2**20
 _Kind = tuple[bool, str | None]
 
 
-def use(address: str | None) -> None:
+def use_javascript_service(address: str | None) -> None:
     """Evaluate JavaScript through a service from now on, in this process and those that are forked from it.
 
     :param address: path of the service's socket, named like its unit; none leaves cwltool what it has.
@@ -111,7 +111,7 @@ class _Connection:
         self._socket.close()
 
 
-class Engine(NodeJSEngine):  # type: ignore[misc]  # cwl_utils is not typed for others
+class Engine(NodeJSEngine):
     """Gives JavaScript to a service. Starts no Node.js itself, whatever becomes of the service."""
 
     def __init__(self, address: Path) -> None:

@@ -17,7 +17,7 @@ from airflow.models.xcom import BaseXCom
 from airflow.utils.xcom import XCOM_RETURN_KEY
 
 from ..dags.operators import ERROR, OPERATORS, RESULTS
-from ..documents import plan as plans
+from ..documents.plan import GATHERER, OUTPUTS_REPORT, STATISTICS
 from . import outbox
 from .events import RUN_ENDED, STARTED, Run, Try, events, progress, removed
 
@@ -245,10 +245,10 @@ def results_of(session: Any, run: Run) -> dict[str, Any]:
         if isinstance(pushed, dict):
             return pushed
     for (task_id, _), named in _pulled(session, run, XCOM_RETURN_KEY).items():
-        if isinstance(named, str) and (task_id == plans.LAST or Path(named).name == plans.REPORT):
+        if isinstance(named, str) and (task_id == GATHERER or Path(named).name == OUTPUTS_REPORT):
             try:
                 outputs = json.loads(Path(named).read_text(encoding="utf-8"))
-                outputs.pop(plans.STATISTICS, None)
+                outputs.pop(STATISTICS, None)
                 return dict(outputs)
             except (OSError, ValueError, AttributeError, TypeError) as error:
                 log.warning("The results of run %s of %s cannot be read: %s", run.run_id, run.dag_id, error)

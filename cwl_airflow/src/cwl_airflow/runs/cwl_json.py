@@ -16,22 +16,22 @@ from ..files import replace
 MARK = "cwl-airflow:number"
 
 
-def _text(number: ScalarFloat) -> str:
+def _text_of_number(number: ScalarFloat) -> str:
     yaml = yaml_no_ts()
     return str(yaml.representer.represent_scalar_float(number).value)
 
 
-def _marked(value: Any) -> Any:
+def _with_marks(value: Any) -> Any:
     if isinstance(value, ScalarFloat):
-        return {MARK: _text(value)}
+        return {MARK: _text_of_number(value)}
     if isinstance(value, dict):
-        return {str(key): _marked(item) for key, item in value.items()}
+        return {str(key): _with_marks(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
-        return [_marked(item) for item in value]
+        return [_with_marks(item) for item in value]
     return value
 
 
-def _unmarked(value: dict[str, Any]) -> Any:
+def _without_marks(value: dict[str, Any]) -> Any:
     return yaml_no_ts().load(value[MARK]) if value.keys() == {MARK} else value
 
 
@@ -46,15 +46,15 @@ def as_written(value: Any) -> Any:
     return value
 
 
-def dump(value: Any, path: Path) -> None:
+def write_cwl_json(value: Any, path: Path) -> None:
     """Write a value as JSON, at once or not at all.
 
     :param value: what CWL calls an object: mappings, lists, text, numbers, truth values, null.
     :param path: the file; its folder is made.
     """
-    replace(path, json.dumps(_marked(value)))
+    replace(path, json.dumps(_with_marks(value)))
 
 
-def load(path: Path) -> Any:
-    """Read what `dump` wrote."""
-    return json.loads(path.read_text(encoding="utf-8"), object_hook=_unmarked)
+def read_cwl_json(path: Path) -> Any:
+    """Read what `write_cwl_json` wrote."""
+    return json.loads(path.read_text(encoding="utf-8"), object_hook=_without_marks)

@@ -4,21 +4,18 @@ from __future__ import annotations
 
 import collections
 import contextlib
-import ctypes
 import functools
 import logging
 import os
 import re
 import shlex
-import shutil
 import subprocess
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, cast
 
-import psutil
 from cwltool.command_line_tool import ExpressionJob
 from cwltool.context import RuntimeContext
 from cwltool.errors import WorkflowException
@@ -29,6 +26,8 @@ from cwltool.process import Process
 from ..gate import Refused
 from ..gate.hooks import Context, OutputAccess, check_streams, watched
 from ..gate.places import open_regular
+from .processes import adopt_orphans
+from .step_workflow import OutputCallback
 
 _logger = logging.getLogger("cwltool")
 
@@ -37,11 +36,11 @@ LAST_LINES = 20
 #: Lines of a tool's output that go into the log of its task.
 LOGGED_LINES = 10_000
 #: For how long a container runs before cwltool measures its memory, in seconds.
-UNMONITORED = 5
+UNMONITORED_TIME = 5
 
 
 @dataclass(frozen=True)
-class Failure:
+class JobFailure:
     """How a job failed: its command, the last lines it wrote, and the reason in a line."""
 
     name: str
@@ -50,7 +49,7 @@ class Failure:
     reason: str
 
 
-class _Reasons(logging.Handler):
+class _FailureReasons(logging.Handler):
     """Remembers what cwltool says of jobs: it hands over no exit status."""
 
     def __init__(self) -> None:
@@ -78,7 +77,7 @@ def _expression_error(said: str) -> str:
     return next((line for line in lines if re.match(r"\w*Error: ", line)), lines[0] if lines else said)
 
 
-class _Output:
+class _ToolOutput:
     """What a tool writes to its streams where the document does not catch them, line by line."""
 
     def __init__(self, name: str) -> None:
@@ -109,7 +108,7 @@ def _wait_then_monitor(monitor: Callable[..., None], *arguments: Any) -> None:
     """
     cidfile, _, clean_up, _, process = arguments
     try:
-        process.wait(timeout=UNMONITORED)
+        process.wait(timeout=UNMONITORED_TIME)
     except subprocess.TimeoutExpired:
         monitor(*arguments)
     else:
@@ -117,21 +116,28 @@ def _wait_then_monitor(monitor: Callable[..., None], *arguments: Any) -> None:
             Path(cidfile).unlink(missing_ok=True)
 
 
-class _Kept(set[str]):
+class _KeptFolders(set[str]):
     """Takes no names: cwltool removes the folders that are noted, and those of a step stay until the run ends."""
 
     def add(self, _: str) -> None:
         pass
 
 
-def _need(job: Any) -> tuple[float, float]:
+def _changed(context: RuntimeContext) -> threading.Condition:
+    """Return what is notified when a job has ended: cwltool makes it before it calls the executor."""
+    if context.workflow_eval_lock is None:
+        raise RuntimeError("The executor was not called by cwltool.")
+    return context.workflow_eval_lock
+
+
+def _needed_resources(job: Any) -> tuple[float, float]:
     """Return the cores and the memory in MiB that a job takes; an expression is evaluated on a core."""
     if isinstance(job, JobBase):
         return job.builder.resources["cores"], job.builder.resources["ram"]
     return (1.0 if isinstance(job, ExpressionJob) else 0.0), 0.0
 
 
-class Executor(JobExecutor):  # type: ignore[misc]  # cwltool is typed in part only
+class StepExecutor(JobExecutor):
     """Runs as many jobs at a time as fit into what is granted; one that alone needs more runs alone."""
 
     def __init__(self, cores: float, ram: float) -> None:
@@ -141,11 +147,11 @@ class Executor(JobExecutor):  # type: ignore[misc]  # cwltool is typed in part o
         :param ram: memory in MiB.
         """
         super().__init__()
-        self.output_dirs = _Kept()
+        self.output_dirs = _KeptFolders()
         self.cores = cores
         self.ram = ram
-        self.failures: list[Failure] = []
-        self._reasons = _Reasons()
+        self.failures: list[JobFailure] = []
+        self._reasons = _FailureReasons()
         self._pending: list[Any] = []
         self._running: dict[threading.Thread, tuple[float, float]] = {}
         self._exception: BaseException | None = None
@@ -156,24 +162,25 @@ class Executor(JobExecutor):  # type: ignore[misc]  # cwltool is typed in part o
     ) -> None:
         """Run the jobs of a process (called by cwltool)."""
         adopt_orphans()
-        changed = runtime_context.workflow_eval_lock
+        context = cast(Context, runtime_context)  # as `runs.run.CWLRun` makes it
+        changed = _changed(context)
         _logger.addHandler(self._reasons)
         try:
             with changed:
                 for job in process.job(job_order_object, self.output_callback, runtime_context):
                     if job is not None:
-                        self._add(job, runtime_context)
-                    if self._given_up(runtime_context):
+                        self._add(job, context)
+                    if self._has_given_up(context):
                         break
-                    self._start(runtime_context)
+                    self._start(context)
                     if job is None:
                         if not self._running:
                             logger.error("Workflow cannot make any more progress.")
                             break
                         self._wait(changed)
                 while self._pending or self._running:
-                    if not self._given_up(runtime_context):
-                        self._start(runtime_context)
+                    if not self._has_given_up(context):
+                        self._start(context)
                     if self._running:
                         self._wait(changed)
         finally:
@@ -184,7 +191,7 @@ class Executor(JobExecutor):  # type: ignore[misc]  # cwltool is typed in part o
             job.builder = context.builder or job.builder
         self._pending.append(job)
 
-    def _given_up(self, context: Context) -> bool:
+    def _has_given_up(self, context: Context) -> bool:
         """After a failure start no more jobs, as cwltool does; those that run may end."""
         if self.failures and context.on_error == "stop":
             self._pending.clear()
@@ -199,7 +206,7 @@ class Executor(JobExecutor):  # type: ignore[misc]  # cwltool is typed in part o
 
     def _start(self, context: Context) -> None:
         for job in list(self._pending):
-            need = _need(job)
+            need = _needed_resources(job)
             used = [sum(each) for each in zip(*self._running.values(), strict=True)] or [0, 0]
             if any(need) and any(used) and (used[0] + need[0] > self.cores or used[1] + need[1] > self.ram):
                 continue
@@ -211,7 +218,7 @@ class Executor(JobExecutor):  # type: ignore[misc]  # cwltool is typed in part o
     def _run(self, job: Any, context: Context) -> None:
         try:
             if isinstance(job, JobBase):
-                self._run_tool(job, context.copy())
+                self._run_tool(job, cast(Context, context.copy()))
             else:
                 if isinstance(job, ExpressionJob):
                     self._watch_expression(job, context)
@@ -221,92 +228,54 @@ class Executor(JobExecutor):  # type: ignore[misc]  # cwltool is typed in part o
                 _logger.exception("Job %s", getattr(job, "name", job))
             self._exception = error
         finally:
-            with context.workflow_eval_lock:
+            changed = _changed(context)
+            with changed:
                 del self._running[threading.current_thread()]
-                context.workflow_eval_lock.notify_all()
+                changed.notify_all()
 
     def _watch_expression(self, job: ExpressionJob, context: Context) -> None:
-        callback = job.output_callback
+        callback = cast(OutputCallback, job.output_callback)  # cwltool gives one
 
         def note(outputs: Any, status: str) -> None:
             if status != "success":
                 said = self._reasons.by_thread.get(threading.get_ident(), "")
                 lines = [said] if said else []
-                self.failures.append(Failure("expression", str(job.script), lines, "could not be evaluated"))
+                self.failures.append(JobFailure("expression", str(job.script), lines, "could not be evaluated"))
             callback(outputs, status)
 
         job.output_callback = watched(job, context.gate, note)
 
     def _run_tool(self, job: JobBase, context: Context) -> None:
-        output = _Output(job.name)
+        output = _ToolOutput(job.name)
         context.default_stdout = context.default_stderr = output.stream
-        callback = job.output_callback
+        callback = cast(OutputCallback, job.output_callback)  # cwltool gives one
         check_streams(job)
-        job.builder.make_fs_access = functools.partial(OutputAccess, context.gate, job)
+        access = functools.partial(OutputAccess, context.gate, job)
+        job.builder.make_fs_access = access  # type: ignore[assignment]  # cwltool only calls it
 
         def note(outputs: Any, status: str) -> None:
             if status != "success":
                 output.close()
-                self.failures.append(self._failure(job, output))
+                self.failures.append(self._describe_failure(job, output))
             callback(outputs, status)
 
         job.output_callback = watched(job, context.gate, note)
         if isinstance(job, ContainerCommandLineJob):
-            job.docker_monitor = functools.partial(_wait_then_monitor, job.docker_monitor)
+            monitor = functools.partial(_wait_then_monitor, job.docker_monitor)
+            job.docker_monitor = monitor  # type: ignore[method-assign]
         try:
             job.run(context, self._directory_lock)
         finally:
             output.close()
 
-    def _caught(self, job: JobBase) -> IO[bytes]:
-        return open_regular(os.path.join(os.path.realpath(job.outdir), job.stderr), f"stderr '{job.stderr}'")
+    def _caught_stderr(self, outdir: str, stderr: str) -> IO[bytes]:
+        return open_regular(os.path.join(os.path.realpath(outdir), stderr), f"stderr '{stderr}'")
 
-    def _failure(self, job: JobBase, output: _Output) -> Failure:
+    def _describe_failure(self, job: JobBase, output: _ToolOutput) -> JobFailure:
         lines = list(output.lines)
         if job.stderr and job.outdir:
             # A stream that the document catches; the tool may have put something else in its place.
-            with contextlib.suppress(OSError, Refused), self._caught(job) as stream:
+            with contextlib.suppress(OSError, Refused), self._caught_stderr(job.outdir, job.stderr) as stream:
                 lines += [line.decode(errors="replace").rstrip() for line in collections.deque(stream, LAST_LINES)]
         command = shlex.join(str(word) for word in job.command_line)
-        return Failure(job.name, command, lines, self._reasons.by_job.get(job.name, "failed"))
-
-
-def adopt_orphans() -> None:
-    """Become the parent of all that the tools leave behind, so that it can be found and ended.
-
-    Source: PR_SET_CHILD_SUBREAPER in prctl(2).
-    """
-    ctypes.CDLL(None).prctl(36, 1, 0, 0, 0)
-
-
-def stop(folder: Path | None, engine: str) -> None:
-    """End all processes and containers of a task, whatever they do about signals.
-
-    :param folder: where cwltool noted the identifiers of the containers; it is removed.
-    :param engine: the command that runs them.
-    """
-    # The processes first: a client of the engine that is gone starts no more containers.
-    while children := psutil.Process().children(recursive=True):
-        for child in children:
-            with contextlib.suppress(psutil.NoSuchProcess):
-                child.kill()
-        if not psutil.wait_procs(children, timeout=5)[0]:
-            break
-    if folder:
-        remove_containers(folder, engine)
-
-
-def remove_containers(folder: Path, engine: str) -> None:
-    """Remove the containers that are noted in a folder, and the folder; what could not be removed stays noted."""
-    for file in folder.glob("*.cid"):
-        with contextlib.suppress(OSError, subprocess.SubprocessError):
-            if container := file.read_text(encoding="utf-8").strip():
-                _logger.info("Removing container %s", container)
-                command = [engine, "rm", "--force", container]
-                done = subprocess.run(command, check=False, timeout=60, capture_output=True, text=True)
-                if done.returncode != 0 and not re.search("no (such )?container", done.stderr, re.IGNORECASE):
-                    _logger.error("%s: %s", shlex.join(command), done.stderr.strip())
-                    continue
-            file.unlink()
-    if not any(folder.glob("*.cid")):
-        shutil.rmtree(folder, ignore_errors=True)
+        return JobFailure(job.name, command, lines, self._reasons.by_job.get(job.name, "failed"))

@@ -1,44 +1,47 @@
-"""Where a run has its files, and the notes in its folder that others than its tasks look at."""
+"""Hold the folder of a run while a task works in it, and remove those of runs that failed long ago."""
 
 from __future__ import annotations
 
-import hashlib
-import os
-import re
-from collections.abc import Mapping
+import contextlib
+import fcntl
+import shutil
+import time
+from collections.abc import Iterator
 from pathlib import Path
 
-from ..gate.places import RUNS, within
+from ..gate.places import ATTACHMENTS
+from .layout import FAILED, RunLayout
 
-#: Marks the folder of a run with a failed task.
-FAILED = "failed"
-#: Folder with the identifiers of the containers that a run's tasks run, by the name of the host.
-CONTAINERS = "containers"
+#: The data of a failed run is kept for an hour at least, in seconds: the task may be about to be tried again.
+SHORTEST_KEPT = 3600
 
 
-def folders(tmp: Path, outputs: Path, dag_id: str, run_id: str, given: Mapping[str, str]) -> tuple[Path, Path]:
-    """Return the folders of a run: of its intermediate data and of its outputs.
+@contextlib.contextmanager
+def held_folder(layout: RunLayout) -> Iterator[None]:
+    """Hold the folder of a run while a task works in it, so that nobody else removes it; note if the task fails."""
+    layout.failed.unlink(missing_ok=True)
+    try:
+        with layout.lock.open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_SH)
+            yield
+    except BaseException:
+        layout.mark_failed()
+        raise
+
+
+def remove_old_failures(tmp: Path, days: float) -> None:
+    """Remove the data of runs that failed some time ago and were not tried again.
 
     :param tmp: where the intermediate data of all runs is.
-    :param outputs: where the outputs of all runs are.
-    :param given: what the job names as ``tmp_folder`` and ``outputs_folder``, absolute or relative to these; a
-        ``tmp_folder`` in `tmp` makes no difference.
+    :param days: for how many days it is kept.
     """
-    name = re.sub(r"[:+/]", "_", run_id)
-    if set(name) <= {"."}:
-        name = name.replace(".", "_")
-    # Always a folder of this run alone, as it is removed.
-    own = name if name == run_id else f"{name}-{hashlib.sha256(run_id.encode()).hexdigest()[:8]}"
-    named = tmp / given.get("tmp_folder", "")
-    # In a folder for them alone, so that none is in another's. In the site's own folder each has its place.
-    base = tmp if within(os.path.realpath(named), [os.path.realpath(tmp)]) else named / RUNS
-    return (
-        base / dag_id / own,
-        outputs / (given.get("outputs_folder") or Path(dag_id, name)),
-    )
-
-
-def mark(folder: Path) -> None:
-    """Note that a task of a run failed, so that its data is removed some time later."""
-    if folder.is_dir():
-        (folder / FAILED).touch()
+    for note in tmp.glob(f"*/*/{FAILED}"):
+        layout = RunLayout(note.parent)
+        if note.parent.parent.name == ATTACHMENTS:
+            continue
+        with contextlib.suppress(OSError):
+            if time.time() - note.stat().st_mtime < max(days * 86400, SHORTEST_KEPT):
+                continue
+            with layout.lock.open("w") as lock:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)  # or one of its tasks runs
+                shutil.rmtree(layout.folder, ignore_errors=True)

@@ -12,18 +12,18 @@ from ..gate.job import FOLDERS, absolute, read_job
 from ..gate.objects import FILES, check_content, has_odd_class, is_remote, local_path
 
 
-def near(name: str, names: Iterable[str]) -> str | None:
+def nearest_name(name: str, names: Iterable[str]) -> str | None:
     """Return the one of some names that somebody may have meant."""
     by_fold = {other.lower(): other for other in names}
     found = difflib.get_close_matches(name.lower(), by_fold, n=1, cutoff=0.7)
     return by_fold[found[0]] if found else None
 
 
-def _meant(name: str | None) -> str:
+def _did_you_mean(name: str | None) -> str:
     return f" Did you mean '{name}'?" if name else ""
 
 
-def job_of(conf: Mapping[str, Any] | None, inputs: Callable[[], Iterable[str]]) -> Any:
+def job_in_configuration(conf: Mapping[str, Any] | None, inputs: Callable[[], Iterable[str]]) -> Any:
     """Return the job of a run's configuration.
 
     :param conf: the configuration.
@@ -33,11 +33,11 @@ def job_of(conf: Mapping[str, Any] | None, inputs: Callable[[], Iterable[str]]) 
     conf = conf or {}
     if "job" in conf:
         return conf["job"]
-    what = f"The run's configuration has no 'job'.{_meant(near('job', conf))}"
+    what = f"The run's configuration has no 'job'.{_did_you_mean(nearest_name('job', conf))}"
     raise ValueError(f'{what} It must be {{"job": {{…}}}} with the inputs: {", ".join(sorted(inputs())) or "none"}.')
 
 
-def check_names(job: Mapping[str, Any], parameters: Sequence[Mapping[str, Any]]) -> None:
+def check_input_names(job: Mapping[str, Any], parameters: Sequence[Mapping[str, Any]]) -> None:
     """Refuse a job that lacks an input or misspells one.
 
     CWL allows a job to hold more than a document takes, so only a name that is close to an input's
@@ -54,23 +54,25 @@ def check_names(job: Mapping[str, Any], parameters: Sequence[Mapping[str, Any]])
     missing = [parameter for parameter in parameters if job.get(parameter["id"]) is None]
     unknown = [name for name in job if name not in {p["id"] for p in parameters} | set(FOLDERS) and ":" not in name]
     for name in unknown:
-        meant = near(name, [parameter["id"] for parameter in parameters])
+        meant = nearest_name(name, [parameter["id"] for parameter in parameters])
         if meant in {parameter["id"] for parameter in missing}:
-            raise ValueError(f"Input '{name}' is not one of the workflow's.{_meant(meant)}")
+            raise ValueError(f"Input '{name}' is not one of the workflow's.{_did_you_mean(meant)}")
     for parameter in missing:
-        if not _optional(parameter):
+        if not _is_optional(parameter):
             name = parameter["id"]
             known = ", ".join(sorted(job)) or "nothing"
-            raise ValueError(f"Input '{name}' is missing. The job gives: {known}.{_meant(near(name, unknown))}")
+            raise ValueError(
+                f"Input '{name}' is missing. The job gives: {known}.{_did_you_mean(nearest_name(name, unknown))}"
+            )
 
 
-def _optional(parameter: Mapping[str, Any]) -> bool:
+def _is_optional(parameter: Mapping[str, Any]) -> bool:
     kind = parameter.get("type")
     kinds = kind if isinstance(kind, MutableSequence) else [kind]
     return "default" in parameter or bool({"null", "Any"} & {k for k in kinds if isinstance(k, str)})
 
 
-def named_folders(job: Any, base: str, gate: Gate) -> dict[str, str]:
+def folders_named_by_job(job: Any, base: str, gate: Gate) -> dict[str, str]:
     """Return the folders that a job names for its run.
 
     :param job: the job, or path of its file.
@@ -82,7 +84,7 @@ def named_folders(job: Any, base: str, gate: Gate) -> dict[str, str]:
     return {name: str(job[name]) for name in FOLDERS if job.get(name)} if isinstance(job, Mapping) else {}
 
 
-def check_locations(value: Any, gate: Gate, name: str = "") -> None:
+def check_input_files(value: Any, gate: Gate, name: str = "") -> None:
     """Refuse a job with files that its run may not read, or that are not there, or that this service may not read.
 
     :param value: the job with its locations resolved, or a part of it.
@@ -103,7 +105,7 @@ def check_locations(value: Any, gate: Gate, name: str = "") -> None:
     if path and not os.path.exists(path) and "listing" not in value:
         folder = os.path.dirname(path)
         there = os.listdir(folder) if os.access(folder, os.R_OK | os.X_OK) else []
-        nearest = near(os.path.basename(path), there)
+        nearest = nearest_name(os.path.basename(path), there)
         hint = f" Did you mean {os.path.join(folder, nearest)}?" if nearest else ""
         raise FileNotFoundError(
             f"Input '{name}': {path} is not there, or not for this service to see.{hint} Inputs belong into the "
@@ -116,13 +118,13 @@ def check_locations(value: Any, gate: Gate, name: str = "") -> None:
         )
     if isinstance(value, MutableMapping):
         for key, item in value.items():
-            check_locations(item, gate, name or str(key))
+            check_input_files(item, gate, name or str(key))
     elif isinstance(value, MutableSequence):
         for item in value:
-            check_locations(item, gate, name)
+            check_input_files(item, gate, name)
 
 
-def check_writable(name: str, folder: str) -> None:
+def check_folder_writable(name: str, folder: str) -> None:
     """Refuse a folder that may not be written or made.
 
     :raises PermissionError: names the folder, the path and the variable.

@@ -64,12 +64,12 @@ def answer(_state: Any, key: str, request: Mapping[str, Any]) -> dict[str, Any]:
     """
     from airflow.utils.net import get_hostname
 
-    from ..dags.settings import Settings
+    from ..dags.settings import CWLSettings
 
     for work in _works.values():
         work.program.poll()  # one that nobody asked for again is not to stay as a zombie
     if key not in _works:
-        here = {"places": Settings.of({}).places.to_json()}
+        here = {"places": CWLSettings.read({}).places.to_json()}
         _works[key] = Work.begin({**request, "run": {**request["run"], **here}})
         for old in list(_works)[:-REMEMBERED]:
             _works.pop(old).output.close()

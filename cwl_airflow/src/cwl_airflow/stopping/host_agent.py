@@ -27,8 +27,8 @@ import psutil
 
 from ..gate import Places, Refused
 from ..gate.places import LOCK
-from ..runs.folder import CONTAINERS, folders, mark
-from ..runs.job_input import named_folders
+from ..runs.job_input import folders_named_by_job
+from ..runs.layout import RunLayout, run_folders
 
 log = logging.getLogger(__name__)
 
@@ -61,11 +61,11 @@ class Run:
         gate = places.gate(dag_id)
         given: Mapping[str, str] = {}
         with contextlib.suppress(Exception):  # a job that cannot be read did not get as far as having a folder
-            named = named_folders(job, str(places.inputs), gate)
+            named = folders_named_by_job(job, str(places.inputs), gate)
             if named.get("tmp_folder"):
                 gate.write(places.tmp / named["tmp_folder"], "'tmp_folder'", between_steps=True)
             given = named
-        found = [folders(places.tmp, Path(), dag_id, run_id, given)[0]]
+        found = [run_folders(places.tmp, Path(), dag_id, run_id, given)[0]]
         for report in reports:
             if not any(folder in Path(report).parents for folder in found):
                 with contextlib.suppress(OSError, ValueError, TypeError, KeyError, Refused):
@@ -123,7 +123,7 @@ class Run:
     def _notes(self) -> dict[str, str]:
         found = {}
         for folder in self.folders:
-            for place, _, files in os.walk(folder / CONTAINERS):  # others may remove theirs meanwhile
+            for place, _, files in os.walk(RunLayout(folder).all_containers):  # others may remove theirs meanwhile
                 # HOST/PLACE; earlier versions noted no host. A place is one name, or one and a number below it.
                 name, *below = Path(place).relative_to(folder).parts[1:] or ("",)
                 host = name if below and not below[0].isdecimal() else ""
@@ -234,7 +234,7 @@ class Containers:
             found, errors = self.find()
         if not found and not errors:
             for folder in self._run.folders:
-                shutil.rmtree(folder / CONTAINERS / self._host, ignore_errors=True)
+                shutil.rmtree(RunLayout(folder).all_containers / self._host, ignore_errors=True)
         return [f"container {container[:12]} on {self._host}" for container in found] + errors
 
     def _ask(self, engine: str, *arguments: str) -> str:
@@ -260,7 +260,7 @@ def end(run: Run, host: str, grace: float, limit: float) -> list[str]:
     asked: set[psutil.Process] = set()
     containers = Containers(run, host)
     for folder in run.folders:
-        mark(folder)
+        RunLayout(folder).mark_failed()
     while True:
         found = find_processes(run, known)
         processes = sorted(found.tasks | found.others, key=lambda process: process.pid)

@@ -12,7 +12,7 @@ def collect_reports(context: Any, task_ids: list[str] | None = None) -> dict[str
     :param context: the context of the task.
     :param task_ids: the tasks whose reports to read; all of the DAG by default.
     """
-    from ..runs import cwl_json as state
+    from ..runs.cwl_json import read_cwl_json
 
     dag = context["dag"]
     data: dict[str, Any] = {}
@@ -20,7 +20,7 @@ def collect_reports(context: Any, task_ids: list[str] | None = None) -> dict[str
         report = context["ti"].xcom_pull(task_ids=task_id)
         if not isinstance(report, str) or not Path(report).is_file():
             continue
-        content = state.load(Path(report))
+        content = read_cwl_json(Path(report))
         task = dag.plan.tasks.get(task_id)
         if task is None:
             data |= content
@@ -41,15 +41,18 @@ def relocate_outputs(workflow: str, job_data: dict[str, Any], cwl_args: Any = No
     from airflow.operators.python import get_current_context
 
     from ..callers import Caller
-    from ..dags.dag import source_of
-    from ..dags.operators import gather
-    from ..dags.settings import Settings
-    from ..runs.run import Run
+    from ..containers import ContainerEngine
+    from ..dags.dag import document_source
+    from ..dags.settings import CWLSettings
+    from ..runs.layout import RunLayout
+    from ..runs.outputs import collect_run
+    from ..runs.run import CWLRun
 
-    settings = Settings.of(cwl_args or {})
-    source = source_of(workflow, settings.pickle_folder)
-    folder = Path(job_data["tmp_folder"])
+    settings = CWLSettings.read(cwl_args or {})
+    source = document_source(workflow, settings.pickle_folder)
+    layout = RunLayout(Path(job_data["tmp_folder"]))
     context = get_current_context()
-    gate = settings.places.gate(context["dag"].dag_id, folder, Caller.of(context["dag_run"].conf).reads)
-    run = Run(source, folder, gate, settings.cwltool, settings.container_command, settings.pickle_folder)
-    return gather(run, Path(job_data["outputs_folder"]), own=False)
+    gate = settings.places.gate(context["dag"].dag_id, layout.folder, Caller.of(context["dag_run"].conf).reads)
+    engine = ContainerEngine(settings.container_command)
+    run = CWLRun(source, layout, gate, settings.cwltool, engine, settings.pickle_folder)
+    return collect_run(run, Path(job_data["outputs_folder"]), own=False)

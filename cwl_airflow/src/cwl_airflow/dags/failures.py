@@ -1,0 +1,62 @@
+"""How the failure of a task is told: a line for the page and the reports, and the tool's last lines for the log."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from airflow.exceptions import AirflowException
+
+if TYPE_CHECKING:
+    from ..runs.executor import JobFailure
+
+#: Errors that have the object in question after what is wrong.
+OF_CWLTOOL = ("cwltool.", "schema_salad.")
+#: Where errors come from that say all: of any other one wants to know where it was raised.
+EXPECTED = (*OF_CWLTOOL, "cwl_airflow.gate.")
+#: Characters of an error in one line, with the name of what failed.
+LONGEST_ERROR = 600
+
+
+class StepFailed(AirflowException):
+    """A task failed; the message says in one line which, and why."""
+
+
+def is_expected(error: BaseException) -> bool:
+    """Tell whether an error says all by its message."""
+    return isinstance(error, (ValueError, OSError)) or type(error).__module__.startswith(EXPECTED)
+
+
+def error_line(error: BaseException, name: str, task_id: str) -> str:
+    """Return in one line what failed, and why.
+
+    :param name: of the step or else the task.
+    """
+    said = " ".join(str(error).split()) if isinstance(error, StepFailed) else last_line(error)
+    return shortened(said if said.startswith((f"{name}:", f"{task_id}:")) else f"{name}: {said}", LONGEST_ERROR)
+
+
+def last_line(error: BaseException) -> str:
+    """Return in one line what is wrong: cwltool puts it after where it was, and the object in question after it."""
+    text = re.sub(r"^\S+:\d+:\d+:", "", str(error), flags=re.MULTILINE)
+    if type(error).__module__.startswith(OF_CWLTOOL):
+        text = text.partition("{")[0].strip() or text
+    text = " ".join(text.split())
+    return shortened(text, 400) or type(error).__name__
+
+
+def failure_text(failure: JobFailure) -> str:
+    """Return how a job failed, for the log: its command and the last lines that it wrote."""
+    lines = "\n".join(failure.lines) or "(it wrote nothing)"
+    return f"{failure.name} failed ({failure.reason})\n{failure.command}\n{lines}"
+
+
+def failure_line(failure: JobFailure) -> str:
+    """Return how a job failed, in one line."""
+    said = f": {failure.lines[-1]}" if failure.lines else ""
+    return f"'{shortened(failure.command)}' {failure.reason}{said}"
+
+
+def shortened(text: str, length: int = 200) -> str:
+    """Return a text with its middle left out if it is long."""
+    return text if len(text) <= length else f"{text[: length // 2]} … {text[-length // 2 :]}"

@@ -1,0 +1,142 @@
+"""Begin a run: take its job as cwltool does, and keep it as the inputs of the run."""
+
+from __future__ import annotations
+
+import argparse
+import copy
+import functools
+import io
+import os
+from collections.abc import Callable, Mapping, MutableMapping
+from typing import Any
+
+from cwltool.load_tool import jobloader_id_name, jobloaderctx, resolve_overrides
+from cwltool.main import init_job_order
+from cwltool.process import Process, shortname
+from schema_salad.ref_resolver import Loader, file_uri
+from schema_salad.sourceline import cmap
+
+from ..documents.load import document_uri
+from ..documents.plan import DISPATCHER
+from ..gate import Gate, Refused
+from ..gate.hooks import Access, fetcher
+from ..gate.job import FOLDERS, check_code, check_job
+from ..gate.objects import check_names, drop_null, is_remote
+from .cwl_json import as_written, write_cwl_json
+from .job_input import check_input_files, check_input_names
+from .run import REQUIREMENTS, CWLRun
+from .step_workflow import StepWorkflow
+
+#: What a job may say beside its inputs.
+OVERRIDES = "http://commonwl.org/cwltool#overrides"
+TOOL = "https://w3id.org/cwl/cwl#tool"
+
+
+def begin_run(run: CWLRun, job: Any, base: str, code_allowed: bool = False) -> dict[str, Any]:
+    """Normalise the job as cwltool does and keep it as the inputs of the run.
+
+    :param job: the job, or path or URL of its file.
+    :param base: folder to which relative paths of a job refer that is no file.
+    :param code_allowed: whether who gives the job may add documents: then it may change this one.
+    :returns: the inputs as plain JSON.
+    :raises Refused: it names what the run may not read or write, or changes the document.
+    :raises ValueError: an input is missing or misspelt.
+    :raises FileNotFoundError: a file of the job is not there.
+    :raises cwltool.errors.WorkflowException: what else is wrong with it.
+    """
+    try:
+        check_job(job, run.gate, base, code_allowed)
+        resolved, loader, base, uri = _resolve_job(job, run.gate, base)
+        _check_resolved(job, resolved)
+        for name in (jobloader_id_name, *FOLDERS, TOOL):
+            resolved.pop(name, None)
+        check_code(resolved, code_allowed)
+        _keep_overrides(run, resolved, uri)
+        process = run.load(DISPATCHER)
+        _check_given(process, resolved, run.gate)
+        inputs = _inputs(run, process, resolved, loader, base)
+    except (RecursionError, StopIteration) as error:
+        raise ValueError(f"The job is empty, nested too deep, or in itself ({type(error).__name__}).") from error
+    _check_inputs(inputs, run.gate)  # with what the document adds
+    write_cwl_json(inputs, run.layout.inputs)
+    return inputs
+
+
+def _resolve_job(job: Any, gate: Gate, base: str) -> tuple[Any, Loader, str, str]:
+    """Return a job with all that it includes.
+
+    :returns: the job, what loaded it, and the folder and the URI to which what it names refers.
+    """
+    # No $schemas: they describe documents.
+    fetches = fetcher(gate, documents=False)
+    loader = Loader(copy.copy(jobloaderctx), fetcher_constructor=fetches, skip_schemas=True)
+    if isinstance(job, str):
+        path = job if "://" in job else os.path.join(base, job)
+        if "://" not in path and not os.path.isfile(path):
+            raise FileNotFoundError(f"The job's file {path} is not there.")
+        uri = document_uri(path)
+        return _resolved(functools.partial(loader.resolve_ref, uri)), loader, os.path.dirname(path), uri
+    if isinstance(job, Mapping):
+        job = copy.deepcopy(dict(job))
+        drop_null(job)
+        uri = file_uri(base)
+        return _resolved(functools.partial(loader.resolve_all, cmap(as_written(job)), f"{uri}/")), loader, base, uri
+    raise ValueError(f"'job' must be an object or the path of a file, not {job!r}.")
+
+
+def _resolved(resolve: Callable[..., tuple[Any, Any]]) -> Any:
+    """Return what schema-salad resolves.
+
+    :raises ValueError: it failed at what the job is.
+    """
+    try:
+        return resolve(checklinks=False)[0]
+    except (AttributeError, KeyError, TypeError) as error:
+        raise ValueError(f"The job cannot be read: {error}") from error
+
+
+def _check_resolved(job: Any, resolved: Any) -> None:
+    if not isinstance(resolved, MutableMapping):
+        raise ValueError("The job must be an object with the inputs by name.")
+    for name in resolved:
+        if not isinstance(name, str):
+            raise ValueError(f"The job gives {name!r}, which is no name of an input: put it in quotes.")
+    if isinstance(job, str) and is_remote(job) and (named := sorted({*FOLDERS} & resolved.keys())):
+        raise Refused(f"'{named[0]}' in a job that is fetched comes too late: give it in a job of this host.")
+
+
+def _keep_overrides(run: CWLRun, resolved: Any, uri: str) -> None:
+    """Take what a job says of the document out of it, and keep it for all tasks."""
+    if OVERRIDES in resolved:
+        overrides = resolve_overrides(resolved, uri, document_uri(run.source).partition("#")[0])
+        del resolved[OVERRIDES]
+        write_cwl_json(overrides, run.layout.overrides)
+
+
+def _check_given(process: Process, resolved: Mapping[str, Any], gate: Gate) -> None:
+    parameters = [{**parameter, "id": shortname(parameter["id"])} for parameter in process.tool["inputs"]]
+    check_input_names(resolved, parameters)
+    _check_inputs({parameter["id"]: resolved.get(parameter["id"]) for parameter in parameters}, gate)
+
+
+def _check_inputs(inputs: Mapping[str, Any], gate: Gate) -> None:
+    for name, value in inputs.items():
+        check_names(value, f"Input '{name}'")
+    check_input_files(inputs, gate)
+
+
+def _inputs(run: CWLRun, process: Process, resolved: Any, loader: Loader, base: str) -> dict[str, Any]:
+    """Return the inputs as the document takes them, with its defaults and secondary files."""
+    arguments = argparse.Namespace(workflow=run.source, tool_help=False)
+    access = functools.partial(Access, run.gate)
+    order = init_job_order(
+        resolved, arguments, process, loader, io.StringIO(), make_fs_access=access, input_basedir=base
+    )
+    if not isinstance(process, StepWorkflow):
+        return dict(order)
+    with run.context(DISPATCHER) as context:
+        context.toplevel = True  # it looks for secondary files then
+        inputs = dict(process._init_job(order, context).job)
+    if REQUIREMENTS in order:
+        inputs[REQUIREMENTS] = order[REQUIREMENTS]
+    return inputs
