@@ -1,5 +1,5 @@
 # A thin list of verbs: each calls the real tool.
-.PHONY: help up down verify test lint unit molecule base-box box test-box conformance vagrant-docker bench lock docs tools standin
+.PHONY: help up down verify test lint unit unit-fast try molecule base-box box test-box conformance vagrant-docker bench lock docs tools package standin
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
 help: ## list the verbs
@@ -17,11 +17,18 @@ verify: ## prove the stand-in host again
 test: ## everything that CI runs, from a clean checkout
 	bin/test
 
-lint: tools ## check the code, with nothing skipped
+lint: package ## check the code, with nothing skipped
 	bin/lint
 
-unit: tools ## test our Python and templates
-	pytest tests/unit cwl_airflow/tests/unit
+unit: package ## test our Python and templates, and how much of the package that reaches
+	pytest tests/unit
+	cd cwl_airflow && ../.venv-airflow/bin/pytest -n auto --cov --cov-report=term
+
+unit-fast: package ## only the tests of the package that what was changed since the last time reaches
+	cd cwl_airflow && ../.venv-airflow/bin/pytest -q --testmon
+
+try: package ## run a document through Airflow in one process: DOCUMENT=<path> [JOB=<path>] [OPTIONS=--no-container]
+	.venv-airflow/bin/python -W ignore cwl_airflow/tests/trial.py $(OPTIONS) "$(DOCUMENT)" $(JOB)
 
 molecule: standin ## one host from nothing to reboot and no network
 	molecule test
@@ -49,11 +56,15 @@ lock: ## resolve the Python requirements again
 	@bin/controller uv
 	bin/lock
 
-docs: tools ## generate the role READMEs from their argument specs
+docs: package ## generate the role READMEs from their argument specs, and the picture of the package
 	bin/docs
+	.venv-airflow/bin/python bin/architecture
 
 tools: ## install the locked Python tools into .venv
 	@bin/controller tools
+
+package: ## install the hosts' Airflow, and what the package's tests need, into .venv-airflow
+	@bin/controller package
 
 standin:
 	@bin/controller standin

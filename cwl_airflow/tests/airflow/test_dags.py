@@ -1,0 +1,450 @@
+"""Documents as DAGs: each run below is a real one, in this process, on a real database."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from airflow.configuration import conf
+from airflow.models import DagRun, TaskInstance
+from airflow.utils.session import create_session
+from cwl_airflow.callers import Caller, acting, everything
+from cwl_airflow.dags.dag import CWLDAG, document_source, unused_task_id
+from cwl_airflow.dags.operators import ERROR, LONGEST_RESULTS, RESULTS, CWLJobDispatcher, CWLJobGatherer
+from cwl_airflow.dags.preload import preload
+from cwl_airflow.dags.settings import CWLSettings
+from cwl_airflow.documents.plan import OUTPUTS_REPORT, STATISTICS
+from cwl_airflow.runs.folder import remove_old_failures
+from cwl_airflow.runs.layout import RunLayout
+
+Site = Any
+SAY = {
+    "class": "CommandLineTool",
+    "baseCommand": "echo",
+    "inputs": {"word": {"type": "string", "inputBinding": {}}},
+    "stdout": "said.txt",
+    "outputs": {"said": {"type": "File", "outputBinding": {"glob": "said.txt"}}},
+}
+CHAIN = {
+    "class": "Workflow",
+    "inputs": {"word": "string"},
+    "outputs": {"lines": {"type": "File", "outputSource": "number/lines"}},
+    "steps": {
+        "say": {"run": SAY, "in": {"word": "word"}, "out": ["said"]},
+        "number": {
+            "run": {
+                "class": "CommandLineTool",
+                "baseCommand": ["cat", "-n"],
+                "inputs": {"file": {"type": "File", "inputBinding": {}}},
+                "stdout": "lines.txt",
+                "outputs": {"lines": "stdout"},
+            },
+            "in": {"file": "say/said"},
+            "out": ["lines"],
+        },
+    },
+}
+SCATTER = {
+    "class": "Workflow",
+    "requirements": {"ScatterFeatureRequirement": {}},
+    "inputs": {"words": "string[]"},
+    "outputs": {"said": {"type": "File[]", "outputSource": "say/said"}},
+    "steps": {"say": {"run": SAY, "scatter": "word", "in": {"word": "words"}, "out": ["said"]}},
+}
+
+
+def failing(script: str) -> dict[str, Any]:
+    """Return a tool that runs a script."""
+    return {"class": "CommandLineTool", "arguments": ["sh", "-c", script], "inputs": {}, "outputs": {}}
+
+
+@pytest.fixture
+def written(site: Site) -> Callable[..., Path]:
+    """Return a function that writes a document into the folder of DAGs."""
+
+    def write(document: dict[str, Any], name: str = "document") -> Path:
+        file: Path = site.dags / f"{name}.cwl"
+        file.write_text(json.dumps({"cwlVersion": "v1.2", **document}), encoding="utf-8")
+        return file
+
+    return write
+
+
+@pytest.fixture
+def ran(clean_database: Path, written: Callable[..., Path]) -> Callable[..., DagRun]:
+    """Return a function that runs a document as the host itself would."""
+
+    def run(document: dict[str, Any], job: Any, dag: CWLDAG | None = None, **settings: Any) -> DagRun:
+        made = dag or CWLDAG(dag_id="document", workflow=written(document), default_args={"cwl": settings})
+        with acting(everything("test")):
+            return made.test(run_conf={"job": job})
+
+    return run
+
+
+@pytest.fixture
+def option(monkeypatch: pytest.MonkeyPatch) -> Callable[[str, str], None]:
+    """Return a function that sets an option of section ``[cwl]`` for a test."""
+    return lambda name, value: monkeypatch.setenv(f"AIRFLOW__CWL__{name.upper()}", value)
+
+
+@pytest.fixture(autouse=True)
+def kept_environment() -> Iterator[None]:
+    """Restore the environment: a task takes Airflow's options out of it, as a worker's process ends with its task."""
+    before = dict(os.environ)
+    yield
+    os.environ.clear()
+    os.environ.update(before)
+
+
+def outputs(run: DagRun) -> dict[str, Any]:
+    """Return the outputs of a run."""
+    report = run.get_task_instance("CWLJobGatherer").xcom_pull(task_ids="CWLJobGatherer")
+    return dict(json.loads(Path(report).read_text(encoding="utf-8")))
+
+
+def states(run: DagRun) -> dict[str, str | None]:
+    """Return the states of a run's tasks, of mapped ones the last one."""
+    with create_session() as session:
+        return {task.task_id: task.state for task in run.get_task_instances(session=session)}
+
+
+def pushed_error(run: DagRun, task_id: str) -> str:
+    """Return the line that a failed task pushed."""
+    return str(run.get_task_instance(task_id).xcom_pull(task_ids=task_id, key=ERROR))
+
+
+def test_a_chain_gives_its_outputs(ran: Any, site: Site) -> None:
+    run = ran(CHAIN, {"word": "hello"})
+    assert run.state == "success"
+    found = outputs(run)
+    assert Path(found["lines"]["path"]).read_text(encoding="utf-8").split() == ["1", "hello"]
+    assert {name: step["status"] for name, step in found[STATISTICS]["steps"].items()} == {
+        "say": "success",
+        "number": "success",
+    }
+    assert run.get_task_instance("CWLJobGatherer").xcom_pull(task_ids="CWLJobGatherer", key=RESULTS) == {
+        "lines": found["lines"]
+    }
+    assert not list(site.tmp.glob("document/*"))  # its intermediate data is gone
+
+
+def test_a_run_says_who_started_it(ran: Any) -> None:
+    assert Caller.of(ran(CHAIN, {"word": "hello"}).conf) == everything("test")
+
+
+def test_intermediate_data_is_kept_if_asked_for(ran: Any, site: Site) -> None:
+    run = ran(CHAIN, {"word": "hello"}, keep_tmp_data="yes")
+    (folder,) = site.tmp.glob("document/*")
+    assert RunLayout(folder).inputs.exists()
+    assert run.state == "success"
+
+
+def test_a_job_file_names_folders(ran: Any, site: Site) -> None:
+    file = site.inputs / "job.yml"
+    file.write_text(yaml.safe_dump({"word": "hello", "outputs_folder": "document/mine"}), encoding="utf-8")
+    run = ran(CHAIN, "job.yml")
+    assert run.state == "success"
+    assert (site.outputs / "document/mine" / OUTPUTS_REPORT).exists()
+
+
+@pytest.mark.parametrize("words", [["a"], ["a", "b", "c", "d", "e"], []])
+def test_scattered_jobs_come_in_order(ran: Any, words: list[str]) -> None:
+    run = ran(SCATTER, {"words": words}, scatter_jobs_in_task=1, scatter_tasks=2)
+    assert run.state == "success"
+    assert [Path(file["path"]).read_text(encoding="utf-8").strip() for file in outputs(run)["said"]] == words
+    with create_session() as session:
+        jobs = session.query(TaskInstance).filter(TaskInstance.task_id == "say.jobs").all()
+        assert len([job for job in jobs if job.state == "success"]) == (2 if len(words) > 1 else 0)
+
+
+def test_a_step_that_is_skipped_does_not_stop_those_after_it(ran: Any) -> None:
+    document = json.loads(json.dumps(CHAIN))
+    document["requirements"] = {"InlineJavascriptRequirement": {}}
+    document["steps"]["say"] |= {"when": "$(inputs.word != 'skip')"}
+    document["steps"]["number"]["when"] = "$(inputs.file !== null)"
+    document["outputs"]["lines"]["type"] = "File?"
+    run = ran(document, {"word": "skip"})
+    assert run.state == "success"
+    assert outputs(run)["lines"] is None
+    assert states(run) == {
+        "CWLJobDispatcher": "success",
+        "say": "skipped",
+        "number": "skipped",
+        "CWLJobGatherer": "success",
+    }
+
+
+@pytest.mark.parametrize(
+    ("document", "job", "task", "line"),
+    [
+        (CHAIN, {}, "CWLJobDispatcher", "CWLJobDispatcher: Input 'word' is missing. The job gives: nothing."),
+        (CHAIN, {"wrod": "a"}, "CWLJobDispatcher", "Did you mean 'word'?"),
+        (CHAIN, {"word": "a", "tmp_folder": "/etc/cron.d"}, "CWLJobDispatcher", "'tmp_folder': "),
+        (failing("echo nothing there >&2; exit 3"), {}, "document", "exit status 3: nothing there"),
+        (
+            {**failing("true"), "outputs": {"file": {"type": "File", "outputBinding": {"glob": "no.txt"}}}},
+            {},
+            "document",
+            "no.txt",
+        ),
+        (
+            {"class": "ExpressionTool", "requirements": {"InlineJavascriptRequirement": {}}, "inputs": {},
+             "outputs": {"a": "int"}, "expression": "${ return nothing.here; }"},
+            {},
+            "document",
+            "nothing is not defined",
+        ),
+    ],
+)  # fmt: skip
+def test_a_failure_is_told_in_one_line(ran: Any, document: dict[str, Any], job: Any, task: str, line: str) -> None:
+    run = ran(document, job)
+    assert run.state == "failed"
+    said = pushed_error(run, task)
+    assert line in said
+    assert said.startswith(f"{task}: ")
+    assert "\n" not in said
+
+
+def test_a_configuration_without_a_job_is_told(clean_database: Path, written: Any) -> None:
+    run = CWLDAG(dag_id="document", workflow=written(CHAIN)).test(run_conf={"jobs": {}})
+    said = pushed_error(run, "CWLJobDispatcher")
+    assert "has no 'job'. Did you mean 'jobs'? It must be" in said
+    assert "with the inputs: word" in said
+
+
+def test_the_data_of_a_failed_run_stays_and_is_marked(ran: Any, site: Site) -> None:
+    ran(failing("exit 1"), {})
+    (folder,) = site.tmp.glob("document/*")
+    assert RunLayout(folder).failed.exists()
+    remove_old_failures(site.tmp, days=0)
+    assert folder.exists()  # for an hour at least
+    os.utime(RunLayout(folder).failed, (0, 0))
+    remove_old_failures(site.tmp, days=10**6)
+    assert folder.exists()
+    remove_old_failures(site.tmp, days=1)
+    assert not folder.exists()
+
+
+def test_old_failures_that_are_not_runs_or_at_work_stay(site: Site) -> None:
+    import fcntl
+
+    old = [site.tmp / "@wes/run", site.tmp / "document/run"]
+    for folder in old:
+        folder.mkdir(parents=True)
+        RunLayout(folder).mark_failed()
+        os.utime(RunLayout(folder).failed, (0, 0))
+    with RunLayout(old[1]).lock.open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_SH)
+        remove_old_failures(site.tmp, days=1)
+        assert old[1].exists()
+    remove_old_failures(site.tmp, days=1)
+    assert [folder.exists() for folder in old] == [True, False]
+
+
+def test_a_run_whose_data_is_gone_says_what_to_clear(ran: Any, site: Site) -> None:
+    class Forgetful(CWLJobDispatcher):
+        def act(self, context: Any) -> str:
+            report = super().act(context)
+            Path(report).unlink()
+            return report
+
+    dag = CWLDAG(dag_id="document", workflow=write(site, CHAIN), dispatcher=Forgetful())
+    run = ran(CHAIN, {"word": "a"}, dag)
+    assert "is gone" in pushed_error(run, "say")
+    assert "clear CWLJobDispatcher, with all tasks after it" in pushed_error(run, "say")
+
+
+def write(site: Site, document: dict[str, Any]) -> Path:
+    """Write a document."""
+    file: Path = site.dags / "document.cwl"
+    file.write_text(json.dumps({"cwlVersion": "v1.2", **document}), encoding="utf-8")
+    return file
+
+
+def test_dispatchers_and_gatherers_of_the_users_own(ran: Any, site: Site) -> None:
+    from airflow.operators.python import PythonOperator
+    from cwl_airflow.utilities.cwl import collect_reports, relocate_outputs
+
+    tmp, out = site.tmp / "document/own", site.outputs / "document/own"
+    found: dict[str, Any] = {}
+
+    def dispatch() -> str:
+        tmp.mkdir(parents=True)
+        report = tmp / "own.json"
+        report.write_text(json.dumps({"word": "mine", "tmp_folder": str(tmp), "outputs_folder": str(out)}))
+        return str(report)
+
+    def gather(**context: Any) -> str:
+        found.update(collect_reports(context))
+        moved, report = relocate_outputs(context["dag"].workflow, found, context["dag"].default_args["cwl"])
+        found["moved"] = moved
+        return report
+
+    dispatcher = PythonOperator(task_id="dispatch", python_callable=dispatch)
+    gatherer = PythonOperator(task_id="gather", python_callable=gather)
+    workflow = write(site, CHAIN)
+    dag = CWLDAG(dag_id="document", workflow=str(workflow), dispatcher=dispatcher, gatherer=gatherer)
+    run = ran(CHAIN, None, dag)
+    assert run.state == "success"
+    assert found["word"] == "mine"
+    assert found["say_said"]["basename"] == "said.txt"
+    assert found["number_lines"]["basename"] == "lines.txt"
+    assert Path(found["moved"]["lines"]["path"]).read_text(encoding="utf-8").split() == ["1", "mine"]
+    assert (out / OUTPUTS_REPORT).exists()
+
+
+def test_outputs_that_are_too_many_are_not_pushed(ran: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert LONGEST_RESULTS == 4 * 2**20
+    monkeypatch.setattr("cwl_airflow.dags.operators.LONGEST_RESULTS", 10)
+    run = ran(CHAIN, {"word": "hello"})
+    assert run.state == "success"
+    assert run.get_task_instance("CWLJobGatherer").xcom_pull(task_ids="CWLJobGatherer", key=RESULTS) is None
+
+
+def test_a_document_that_is_given_as_text_runs(ran: Any, site: Site) -> None:
+    import base64
+    import gzip
+
+    text = json.dumps({"cwlVersion": "v1.2", **SAY})
+    packed = base64.b64encode(gzip.compress(text.encode())).decode()
+    source = document_source(packed, site.pickle)
+    assert Path(source).read_text(encoding="utf-8") == text
+    dag = CWLDAG(dag_id="packed", workflow=packed)
+    assert ran(SAY, {"word": "hello"}, dag).state == "success"
+
+
+def test_callbacks_of_the_users_own_are_called_as_well(ran: Any, site: Site) -> None:
+    called = []
+    for callback in (lambda context: called.append(context["run_id"]),), lambda context: called.append("one"):
+        given = list(callback) if isinstance(callback, tuple) else callback
+        dag = CWLDAG(dag_id="document", workflow=write(site, failing("exit 1")), on_failure_callback=given)
+        (site.tmp / "document").mkdir(exist_ok=True)
+        callbacks = dag.on_failure_callback
+        assert len(callbacks) == 2
+        layout = RunLayout(dag.folders("lost", {})[0])
+        layout.folder.mkdir(parents=True, exist_ok=True)
+        run = DagRun("document", "lost", conf={"job": {}})
+        for each in callbacks:
+            each({"dag_run": run, "run_id": "lost"})
+        assert layout.failed.exists()
+    assert called == ["lost", "one"]
+
+
+def test_queues_of_steps(written: Any, option: Any, tmp_path: Path, site: Site) -> None:
+    queues = tmp_path / "queues.yaml"
+    queues.write_text("default: {cpus: 1, ram: 1024}\nbig: {cpus: 4, ram: 8192}\n", encoding="utf-8")
+    option("queues", str(queues))
+    document = json.loads(json.dumps(CHAIN))
+    document["steps"]["say"]["run"]["requirements"] = {"ResourceRequirement": {"ramMin": 2000}}
+    dag = CWLDAG(dag_id="document", workflow=written(document))
+    assert {task.task_id: task.queue for task in dag.tasks if task.task_id in ("say", "number")} == {
+        "say": "big",
+        "number": "default",
+    }
+    named = CWLDAG(dag_id="document", workflow=written(document), queues={"number": "big"})
+    assert named.get_task("number").queue == "big"
+    assert CWLSettings.read({}).granted_resources("big") == (4.0, 8192.0)
+    assert CWLSettings.read({}).granted_resources("unknown")[0] == os.cpu_count()
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"container_engine": "rkt"}, "[cwl] container_engine is rkt; it must be 'docker', 'podman', 'singularity' or"),
+        ({"keep_failed_days": "-1"}, "[cwl] keep_failed_days is -1; it must be greater than or equal to 0"),
+        ({"keep_failed_days": "inf"}, "[cwl] keep_failed_days is inf; it must be a finite number"),
+        ({"keep_failed_days": "soon"}, "[cwl] keep_failed_days is soon; it must be a valid number"),
+        ({"scatter_jobs_in_task": "0"}, "[cwl] scatter_jobs_in_task is 0; it must be greater than or equal to 1"),
+        ({"scatter_tasks": "5000"}, "[cwl] scatter_tasks is 5000; it must be at most 1024, which is [core] max_map"),
+        ({"keep_tmp_data": "perhaps"}, "[cwl] keep_tmp_data is perhaps; it must be a valid boolean"),
+    ],
+)
+def test_settings_that_cannot_be(settings: dict[str, str], message: str) -> None:
+    with pytest.raises(ValueError) as refused:
+        CWLSettings.read(settings)
+    assert str(refused.value).startswith(message)
+    assert "\n" not in str(refused.value)
+
+
+def test_settings_of_the_host_go_before_those_of_a_dag(option: Any) -> None:
+    assert CWLSettings.read({"keep_failed_days": 3}).keep_failed_days == 3
+    option("keep_failed_days", "9")
+    assert CWLSettings.read({"keep_failed_days": 3}).keep_failed_days == 9
+    option("use_container", "False")
+    option("javascript_socket", "/run/javascript.socket")
+    option("fetch_hosts", "example.org")
+    options = CWLSettings.read({"use_container": True, "fetch_hosts": "all", "eval_timeout": 7}).cwltool
+    assert options["use_container"] is False
+    assert options["javascript_socket"] == "/run/javascript.socket"
+    assert options["eval_timeout"] == 7
+    assert "fetch_hosts" not in options
+
+
+@pytest.mark.parametrize(
+    ("settings", "engine", "command", "podman", "singularity"),
+    [
+        ({}, "docker", "docker", False, False),
+        ({"podman": True}, "podman", "podman", True, False),
+        ({"singularity": True}, "singularity", "docker", False, True),
+        ({"container_engine": "apptainer"}, "apptainer", "docker", False, True),
+    ],
+)
+def test_engines(settings: dict[str, Any], engine: str, command: str, podman: bool, singularity: bool) -> None:
+    found = CWLSettings.read(settings)
+    assert (found.container_engine, found.container_command) == (engine, command)
+    assert (found.cwltool["podman"], found.cwltool["singularity"]) == (podman, singularity)
+
+
+@pytest.mark.parametrize(("slots", "tasks"), [("0", 32), ("1", 4), ("10", 20), ("100000", 1024)])
+def test_tasks_of_a_scattered_step_follow_from_the_slots(option: Any, slots: str, tasks: int) -> None:
+    option("worker_slots", slots)
+    assert CWLSettings.read({}).scatter_tasks == tasks
+
+
+def test_a_task_id_that_is_taken() -> None:
+    assert unused_task_id("say.jobs", ["say.jobs", "say.jobs_"]) == "say.jobs__"
+
+
+def test_a_dag_has_the_default_arguments_of_before(written: Any) -> None:
+    dag = CWLDAG(dag_id="document", workflow=written(CHAIN), default_args={"owner": "lab"})
+    assert dag.default_args["owner"] == "lab"
+    assert 179 < (time.time() - dag.default_args["start_date"].timestamp()) / 86400 < 182
+    assert dag.schedule_interval is None
+    assert dag.inputs() == ["word"]
+    assert dag.default_args["cwl"]["tmp_folder"] == conf.get("cwl", "tmp_folder")
+    assert isinstance(dag.dispatcher, CWLJobDispatcher)
+    assert isinstance(dag.gatherer, CWLJobGatherer)
+
+
+def test_everything_can_be_loaded_beforehand(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
+    frozen = []
+    monkeypatch.setattr("gc.freeze", lambda: frozen.append(True))
+    preload()
+    assert not caplog.records
+    assert frozen
+    monkeypatch.setattr("cwl_airflow.dags.preload.AIRFLOW", ("airflow.not_there",))
+    preload()
+    assert "could not be loaded beforehand" in caplog.text
+
+
+def test_killing_a_task_ends_what_it_started(written: Any, clean_database: Path) -> None:
+    dag = CWLDAG(dag_id="document", workflow=written(CHAIN))
+    stopped = []
+
+    class Running:
+        def stop(self) -> None:
+            stopped.append(True)
+
+    task = dag.get_task("say")
+    task.on_kill()
+    assert not stopped
+    task._run = Running()
+    task.on_kill()
+    assert stopped
