@@ -4,5 +4,9 @@ from __future__ import annotations
 
 #: A document with its attachments, or a job.
 LARGEST_UPLOAD = 64 * 2**20
+#: The bodies of all clients together, on their way or worked on.
+LARGEST_WAITING = 4 * LARGEST_UPLOAD
 #: A job with a token: before anybody is known it is smaller.
 LARGEST_JOB = 2**20
+#: A field of a form that is no file.
+LARGEST_FIELD = 500_000

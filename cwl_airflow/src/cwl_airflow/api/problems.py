@@ -1,14 +1,35 @@
-"""What is answered in place of a result: a problem of RFC 9457, as connexion answers."""
+"""What is answered in place of a result: a problem of RFC 9457."""
 
 from __future__ import annotations
 
 from http import HTTPStatus
 from typing import Any
 
+from starlette.exceptions import HTTPException
+from starlette.responses import JSONResponse
+
 #: Their media type.
 PROBLEM = "application/problem+json"
 #: Characters of what an error says, at most: some say all that they were given.
 LONGEST = 2000
+
+
+class Problem(HTTPException):  # type: ignore[misc]  # its types are on the hosts only
+    """What is answered instead; it says why in one sentence."""
+
+    def __init__(self, status: int, detail: str) -> None:
+        """Answer with a status of HTTP and a message."""
+        super().__init__(status, f"{one_line(detail)}.")
+
+
+class Answer(JSONResponse):  # type: ignore[misc]
+    """A problem as it is sent."""
+
+    media_type = PROBLEM
+
+    def __init__(self, status: int, detail: str) -> None:
+        """Send a status of HTTP and a sentence."""
+        super().__init__(described(status, detail), status)
 
 
 def described(status: int, detail: str) -> dict[str, Any]:

@@ -1,165 +1,194 @@
-"""The server of the CWL API: it binds no thread before a request is there as a whole, so slow clients hold up nobody.
+"""The server of the CWL API. Slow clients hold up nobody: no thread is bound before a request is there as a whole.
 
-Source: https://docs.pylonsproject.org/projects/waitress/en/stable/arguments.html
+Sources: https://www.uvicorn.org/settings/, https://h11.readthedocs.io/en/latest/api.html
 """
 
 from __future__ import annotations
 
 import argparse
-import functools
-import json
 import logging
-import signal
+import re
 import sys
 import time
+from http import HTTPStatus
 from typing import Any
 from urllib.parse import quote
 
-from waitress.channel import HTTPChannel
-from waitress.parser import HTTPRequestParser
-from waitress.server import TcpWSGIServer
-from waitress.task import ErrorTask, WSGITask
-from waitress.utilities import Error
+import h11
+import uvicorn
+from uvicorn.protocols.http.h11_impl import H11Protocol
 
-from .limits import LARGEST_UPLOAD
-from .problems import PROBLEM, described
+from .problems import Answer
 
 log = logging.getLogger(f"{__name__}.access")
 
-#: Requests that are worked on at a time; others wait for one of these.
-THREADS = 8
-#: Clients that are connected at a time; others wait until one is gone.
+#: Clients that are connected at a time.
 CONNECTIONS = 1000
 #: For how long a client may take to send a request, to read on in an answer, or to think of the next one, in seconds.
 DEADLINE = 120
 #: For how long a request may go on when the service stops, in seconds.
 GRACE = 30
-#: Bytes of the bodies of all clients together, on their way or waiting, and of the head of a request.
-LARGEST_WAITING = 4 * LARGEST_UPLOAD
+#: Bytes of the head of a request.
 LARGEST_HEAD = 32 * 2**10
+LENGTH = re.compile(rb"\ncontent-length:[ \t]*[0-9]{20,}[ \t]*\r?\n", re.IGNORECASE)
 
 
-class Busy(Error):  # type: ignore[misc]  # waitress is not typed
-    """There is no room for a request."""
+class Reader(h11.Connection):  # type: ignore[misc]  # its types are on the hosts only
+    """What reads requests. It remembers what was wrong with one."""
 
-    code = 503
-    reason = "Service Unavailable"
+    error: h11.RemoteProtocolError | None = None
+    _last = b""
 
+    def receive_data(self, data: bytes) -> None:
+        """Take what came."""
+        self._last = data
+        super().receive_data(data)
 
-class Request(HTTPRequestParser):  # type: ignore[misc]
-    """A request on its way."""
-
-    completed: bool
-    body_rcv: Any
-    error: Error | None
-
-    def __init__(self, server: Server, adj: Any) -> None:
-        """Note who takes it."""
-        super().__init__(adj)
-        self._server = server
-
-    def received(self, data: bytes) -> int:
-        """Take what came of it, unless that is too much."""
-        taken: int = super().received(data)
-        if self.body_rcv is not None and not self.completed and self._server.waiting() > LARGEST_WAITING:
-            self.error = Busy("other clients are sending too much, ask again later")
-            self.completed = True
-            self.body_rcv = None  # makes room at once
-        return taken
+    def next_event(self) -> Any:
+        """Return what came next."""
+        try:
+            event = super().next_event()
+            if isinstance(event, h11.Request) and _size(event) > LARGEST_HEAD:  # h11 minds parts of a head only
+                raise h11.RemoteProtocolError("The head is too large", error_status_hint=431)
+        except h11.RemoteProtocolError as error:
+            self.error = error
+            if LENGTH.search(self._last):  # a number, too long for h11
+                self.error = h11.RemoteProtocolError("The body is too large", error_status_hint=413)
+            raise
+        return event
 
 
-class Answer(WSGITask):  # type: ignore[misc]
-    """What the application answers."""
-
-    def finish(self) -> None:
-        """Note it."""
-        super().finish()
-        _note(self)
+def _size(head: Any) -> int:
+    return len(head.target) + sum(len(name) + len(value) + 4 for name, value in head.headers)
 
 
-class Refusal(ErrorTask):  # type: ignore[misc]
-    """What is answered in place of the application: as it does."""
+class Connection(H11Protocol):  # type: ignore[misc]
+    """A client. It has a time to send each request, which a byte now and then does not lengthen."""
 
-    def execute(self) -> None:
-        """Answer."""
-        error = self.request.error
-        body = json.dumps(described(error.code, f"{error.reason}: {error.body}.")).encode()
-        self.status = f"{error.code} {error.reason}"
-        self.response_headers.append(("Content-Type", PROBLEM))
-        self.set_close_on_finish()
-        self.content_length = len(body)
-        self.write(body)
+    conn: Reader
+    transport: Any
+    cycle: Any
 
-    def finish(self) -> None:
-        """Note it."""
-        super().finish()
-        _note(self)
+    def __init__(self, *arguments: Any, **more: Any) -> None:
+        """Begin to wait for a request."""
+        super().__init__(*arguments, **more)
+        self.conn = Reader(h11.SERVER, LARGEST_HEAD)
+        self._since = time.monotonic()
+        self._asks, self._unsent = False, 0
+
+    def connection_made(self, transport: Any) -> None:
+        """Take a client, unless there are too many."""
+        super().connection_made(transport)
+        if len(self.connections) > CONNECTIONS:
+            self._refuse(503, "Too many clients are connected: try again later.")
+
+    def data_received(self, data: bytes) -> None:
+        """Take what the client sends."""
+        if not self._asks:
+            self._asks, self._since = True, time.monotonic()
+        super().data_received(data)
+
+    def on_response_complete(self) -> None:
+        """Begin to wait for the next request."""
+        self._asks, self._since = False, time.monotonic()
+        super().on_response_complete()
+
+    def check(self, now: float) -> None:
+        """End the connection if the client takes too long."""
+        unsent = self.transport.get_write_buffer_size()
+        works = self.cycle is not None and not self.cycle.more_body and not self.cycle.response_complete
+        if unsent != self._unsent or (works and not unsent):
+            self._unsent, self._since = unsent, now
+        if now - self._since > DEADLINE:
+            self.transport.abort()
+
+    def shutdown(self) -> None:
+        """End the connection, or have it ended after the request that is worked on."""
+        if self.cycle is not None and self.cycle.more_body:
+            self.transport.abort()  # it may take its time until the request is here
+        else:
+            super().shutdown()
+
+    def send_400_response(self, _message: str) -> None:
+        """Answer what is no request."""
+        error = self.conn.error
+        self._refuse(error.error_status_hint if error else 400, f"The request cannot be read: {error}.")
+
+    def _refuse(self, status: int, detail: str) -> None:
+        answer = Answer(status, detail)
+        answer.headers["Connection"] = "close"
+        try:
+            head = h11.Response(status_code=status, headers=answer.raw_headers, reason=HTTPStatus(status).phrase)
+            for event in (head, h11.Data(data=answer.body), h11.EndOfMessage()):
+                self.transport.write(self.conn.send(event))
+        except h11.LocalProtocolError:  # it is being answered already
+            pass
+        self.transport.close()
+        _note(self.client, "-", "", status, 0)
 
 
-class Channel(HTTPChannel):  # type: ignore[misc]
-    """A client."""
+class Noted:
+    """An application of ASGI, each of whose answers is noted in the log."""
 
-    last_activity: float
-    task_class = Answer
-    error_task_class = Refusal
+    def __init__(self, app: Any) -> None:
+        """Note what it is."""
+        self._app = app
 
-    def __init__(self, server: Server, *arguments: Any, **more: Any) -> None:
-        """Note who serves it."""
-        super().__init__(server, *arguments, **more)
-        self.parser_class = functools.partial(Request, server)
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        """Have a request answered."""
+        began = time.monotonic()
 
-    def handle_read(self) -> None:
-        """Take what the client sends. A request that is under way does not get more time with each byte."""
-        request, since = self.request, self.last_activity
-        super().handle_read()
-        if request is not None and self.request is request:
-            self.last_activity = since
+        async def noted(message: Any) -> None:
+            if message["type"] == "http.response.start":
+                spent = 1000 * (time.monotonic() - began)
+                _note(scope["client"], scope["method"], scope["path"], message["status"], spent)
+            await send(message)
+
+        await self._app(scope, receive, noted)
 
 
-class Server(TcpWSGIServer):  # type: ignore[misc]
+class Server(uvicorn.Server):  # type: ignore[misc]
     """The server."""
 
-    channel_class = Channel
+    server_state: Any
 
     def __init__(self, application: Any, bind: str) -> None:
-        """Listen.
+        """Say where to listen.
 
-        :param application: of WSGI.
+        :param application: of ASGI.
         :param bind: address and port, ``127.0.0.1:8081`` or ``[::1]:8081``.
         """
+        host, _, port = bind.rpartition(":")
         super().__init__(
-            application,
-            listen=bind,
-            threads=THREADS,
-            connection_limit=CONNECTIONS,
-            channel_timeout=DEADLINE,
-            cleanup_interval=5,
-            max_request_header_size=LARGEST_HEAD,
-            max_request_body_size=LARGEST_UPLOAD + 1,  # the first that is too large
-            recv_bytes=64 * 2**10,
-            asyncore_use_poll=True,  # select() ends at 1024 files
-            ident=None,
+            uvicorn.Config(
+                Noted(application),
+                host=host.strip("[]"),
+                port=int(port),
+                http=Connection,
+                ws="none",
+                loop="asyncio",
+                interface="asgi3",
+                log_config=None,
+                access_log=False,
+                server_header=False,
+                proxy_headers=False,
+                timeout_keep_alive=DEADLINE,
+                timeout_graceful_shutdown=GRACE,
+            )
         )
 
-    def waiting(self) -> int:
-        """Return how many bytes of bodies are here."""
-        requests = [r for channel in self.active_channels.values() for r in (channel.request, *channel.requests)]
-        return sum(len(r.body_rcv) for r in requests if r is not None and r.body_rcv is not None)
-
-    def run(self) -> None:
-        """Serve until the process is told to end, and let the requests end then that are worked on."""
-        try:
-            self.asyncore.loop(timeout=self.adj.asyncore_loop_timeout, map=self._map, use_poll=True)
-        except (SystemExit, KeyboardInterrupt):
-            self.task_dispatcher.shutdown(timeout=GRACE)
+    async def on_tick(self, counter: int) -> bool:
+        """Look after the clients, once in a second."""
+        if counter % 10 == 0:
+            for connection in list(self.server_state.connections):
+                connection.check(time.monotonic())
+        ends: bool = await super().on_tick(counter)
+        return ends
 
 
-def _note(task: Any) -> None:
+def _note(client: Any, method: str, path: str, status: int, spent: float) -> None:
     # Without the query, which may hold a job.
-    path = quote(getattr(task.request, "path", "").encode("latin-1"))
-    method = getattr(task.request, "command", "-")
-    spent = 1000 * (time.time() - task.start_time)
-    log.info('%s "%s %s" %s %d ms', task.channel.addr[0], method, path, task.status[:3], spent)
+    log.info('%s "%s %s" %s %d ms', client[0] if client else "-", method, quote(path), status, spent)
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -167,16 +196,14 @@ def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description="Serve the CWL API.")
     parser.add_argument("--bind", required=True, metavar="ADDRESS:PORT", help="where to listen")
     options = parser.parse_args(argv)
-    from .server import create_app
+    from .app import create_app
 
     handler = logging.StreamHandler(sys.stdout)
     handler.setFormatter(logging.Formatter("%(message)s"))
     log.addHandler(handler)
     log.propagate = False
     log.setLevel(logging.INFO)
-    server = Server(create_app(), options.bind)
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit())
-    server.run()
+    Server(create_app(), options.bind).run()
     return 0
 
 

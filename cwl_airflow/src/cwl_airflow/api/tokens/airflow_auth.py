@@ -16,7 +16,7 @@ from flask import Response, g, request
 from flask_login import login_user
 
 from .claims import Refused
-from .requests import accept_request, bearer
+from .requests import Asked, accept_request, bearer
 from .used import create_tables
 
 log = logging.getLogger(__name__)
@@ -34,7 +34,7 @@ def _log_in() -> None:
 
     :raises Refused: the request has no token that is accepted.
     """
-    token = bearer(request)
+    token = bearer(request.headers.get("Authorization", ""))
     if token is None:
         raise Refused("no token")
     # Airflow asks more than once for some requests, and a token may be good for one only.
@@ -45,10 +45,21 @@ def _log_in() -> None:
     if user is None or not user.is_active:
         log.error("No token is accepted: [cwl] jwt_user is '%s', which is no active user of Airflow", name)
         raise Refused("the user of tokens is not there")
-    caller, _ = accept_request(token, request)
+    caller, _ = accept_request(token, _asked())
     login_user(user, remember=False)
     g.cwl_token = token
     log.info("%s %s by %s as %s", request.method, request.path, caller, name)
+
+
+def _asked() -> Asked:
+    """Return Flask's request as tokens are about it."""
+    return Asked(
+        request.method,
+        request.root_path + request.path,
+        request.query_string.decode("latin-1"),
+        request.mimetype,
+        request.get_data,
+    )
 
 
 def requires_authentication(function: Callable[..., Any]) -> Callable[..., Any]:

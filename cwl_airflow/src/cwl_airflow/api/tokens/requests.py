@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 from airflow.configuration import conf
@@ -17,6 +19,21 @@ log = logging.getLogger(__name__)
 
 PUBLIC_KEY = "jwt_backend_public_key"
 ALGORITHM = "jwt_backend_algorithm"
+
+
+@dataclass(frozen=True)
+class Asked:
+    """A request as far as tokens are about it, whatever serves it."""
+
+    method: str
+    #: Decoded, with what a server has before its own paths.
+    path: str
+    #: As it was sent.
+    query: str
+    #: Of the body, in lower case and without parameters; empty if there is none.
+    media_type: str
+    #: Returns the body as it was sent.
+    body: Callable[[], bytes]
 
 
 def is_configured() -> bool:
@@ -65,19 +82,17 @@ def accept_trigger(body: dict[str, Any], dag_id: str) -> tuple[str, Acceptance]:
     return f"token of {claims.get('sub', 'the key')}", used
 
 
-def accept_request(token: str, request: Any) -> tuple[str, Acceptance | None]:
+def accept_request(token: str, asked: Asked) -> tuple[str, Acceptance | None]:
     """Check the token of a request, and use it up if the request changes something.
 
     :param token: from the header ``Authorization``.
-    :param request: Flask's.
     :returns: who asks, for the log, and what was used up.
     :raises Refused: it is not accepted.
     """
     claims = tokens.claims_of(token, configured_key(), tokens.REQUEST_CLAIMS)
-    path, query = request.root_path + request.path, request.query_string.decode("latin-1")
-    body = request.get_data() if "sha256" in claims or request.mimetype != "multipart/form-data" else b""
-    tokens.check_request(claims, request.method, path, query, request.mimetype, body)
-    used = None if request.method in tokens.SAFE_METHODS else _accept(token, claims)
+    body = asked.body() if "sha256" in claims or asked.media_type != "multipart/form-data" else b""
+    tokens.check_request(claims, asked.method, asked.path, asked.query, asked.media_type, body)
+    used = None if asked.method in tokens.SAFE_METHODS else _accept(token, claims)
     return f"token of {claims['sub']}", used
 
 
@@ -89,7 +104,7 @@ def _accept(token: str, claims: dict[str, Any], run: tuple[str, str] | None = No
         raise Refused(str(error)) from error
 
 
-def bearer(request: Any) -> str | None:
+def bearer(header: str) -> str | None:
     """Return the token of the header ``Authorization``: empty if it is malformed, none if it holds no token."""
-    scheme, _, token = request.headers.get("Authorization", "").partition(" ")
+    scheme, _, token = header.partition(" ")
     return token.strip() if scheme.lower() == "bearer" else None

@@ -1,0 +1,121 @@
+"""What a route asks of who uses it: declared at the route, enforced by the gate before anything else."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Annotated, Any, TypeVar
+
+from airflow import settings
+from fastapi import Depends, Request
+
+from ..callers import Caller
+from .stop import CLEAN_DAG_RUN, target
+from .users import Need
+
+READ_DAG, READ_RUN = Need("GET", "dag"), Need("GET", "run")
+TRIGGER, STOP, ADD = Need("POST", "run"), Need("PUT", "run"), Need("POST", "document")
+
+Function = TypeVar("Function", bound=Callable[..., Any])
+
+
+@dataclass(frozen=True)
+class Parts:
+    """Where a request may say what it is about."""
+
+    path: Mapping[str, str]
+    query: Mapping[str, str]
+    #: Returns what JSON there is in the body; none if it is no object.
+    body: Callable[[], dict[str, Any] | None]
+
+
+Where = Callable[[Parts], Any]
+
+
+def in_path(name: str) -> Where:
+    """Say that something is in the path."""
+    return lambda parts: parts.path.get(name)
+
+
+def in_query(name: str) -> Where:
+    """Say that something is in the query."""
+    return lambda parts: parts.query.get(name)
+
+
+def in_body(name: str) -> Where:
+    """Say that something is in the body, which is JSON."""
+    return lambda parts: (parts.body() or {}).get(name)
+
+
+@dataclass(frozen=True)
+class Access:
+    """What a user must be allowed to do, and with which DAG."""
+
+    needs: tuple[Need, ...]
+    #: Where the DAG is named; without it the route is about all of them.
+    dag: Where | None = None
+    #: Where the run is named that is stopped, if the DAG is `CLEAN_DAG_RUN`.
+    stops: Where | None = None
+    #: Whether the body may have a token that is good for this run in place of a login.
+    takes_trigger_token: bool = False
+
+    def asked(self, parts: Parts) -> tuple[tuple[Need, ...], str | None]:
+        """Return what a user must be allowed to do for a request, and the DAG; none if it is about all.
+
+        :raises ValueError: it does not say which run is to be stopped.
+        """
+        dag_id = self.dag(parts) if self.dag else None
+        if self.stops and dag_id == CLEAN_DAG_RUN:
+            return (STOP,), target(self.stops(parts))[0]
+        return self.needs, dag_id
+
+    def security(self) -> list[dict[str, list[str]]]:
+        """Return how one may make oneself known, as the specification has it."""
+        ways: list[dict[str, list[str]]] = [{name: []} for name in SCHEMES]
+        return [*ways, {}] if self.takes_trigger_token else ways
+
+
+#: Ways to make oneself known. One of them is enough.
+SCHEMES = {
+    "user": {"type": "http", "scheme": "basic", "description": "A user of Airflow."},
+    "token": {
+        "type": "http",
+        "scheme": "bearer",
+        "bearerFormat": "JWT",
+        "description": "A JSON Web Token that is good for one request.",
+    },
+}
+
+
+#: What is asked where nothing is served: who may see DAGs may know that there is nothing.
+ELSEWHERE = Access((READ_DAG,))
+
+
+def needs(
+    *wanted: Need, dag: Where | None = None, stops: Where | None = None, takes_trigger_token: bool = False
+) -> Callable[[Function], Function]:
+    """Declare what a route asks, see `Access`. A route without it cannot be made."""
+
+    def decorate(function: Function) -> Function:
+        @functools.wraps(function)
+        def done(*arguments: Any, **more: Any) -> Any:
+            try:
+                return function(*arguments, **more)
+            finally:
+                # What was read began a transaction, which nobody else would end: it belongs to this thread.
+                settings.Session.remove()
+
+        done.access = Access(wanted, dag, stops, takes_trigger_token)  # type: ignore[attr-defined]
+        return done  # type: ignore[return-value]
+
+    return decorate
+
+
+async def _rights(request: Request) -> Caller:
+    caller: Caller = request.state.rights
+    return caller
+
+
+#: For a route: what may be read in the run that it starts.
+Rights = Annotated[Caller, Depends(_rights)]

@@ -1,0 +1,85 @@
+"""The application of the CWL API: its routes, behind a gate."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from http import HTTPStatus
+from typing import Any
+
+from airflow import settings
+from anyio.to_thread import current_default_thread_limiter
+from fastapi import FastAPI
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+
+from .bodies import Bodies
+from .gate import Gate
+from .problems import Answer, Problem, one_line
+from .routes import dag_runs, dags, pages, wes
+from .specification import specification
+from .tokens.used import create_tables
+from .users import Users
+
+BASE = "/api/experimental"
+#: Requests that are worked on at a time; others wait for one of these.
+THREADS = 8
+
+
+def create_app() -> FastAPI:
+    """Make the application."""
+    create_tables()
+    app = FastAPI(
+        title="CWL API",
+        version="2.0.0",
+        description="Runs CWL documents as DAGs of Airflow. The users are those of Airflow, or programs with a token.",
+        openapi_url=None,
+        redirect_slashes=False,
+        lifespan=_lifespan,
+    )
+    for router in (dags.routes, dag_runs.routes, pages.routes):
+        app.include_router(router, prefix=BASE)
+    app.include_router(wes.routes, prefix=f"{BASE}/wes")
+    app.add_exception_handler(HTTPException, _refused)
+    app.add_exception_handler(RequestValidationError, _malformed)
+    app.add_exception_handler(Exception, _failed)
+    # The last one comes first.
+    app.add_middleware(Gate, routes=app.routes, users=Users())
+    app.add_middleware(Bodies)
+    document = specification(app, BASE)
+    app.openapi = lambda: document
+    # What was read until now began a transaction, which nobody would end.
+    settings.Session.remove()
+    return app
+
+
+@asynccontextmanager
+async def _lifespan(_app: FastAPI) -> AsyncIterator[None]:
+    current_default_thread_limiter().total_tokens = THREADS
+    yield
+
+
+async def _refused(_request: Request, error: HTTPException) -> Answer:
+    """Answer what a route, or its absence, raised."""
+    texts = {
+        HTTPStatus.NOT_FOUND: "There is nothing at this address.",
+        HTTPStatus.METHOD_NOT_ALLOWED: "What is at this address does not take this method.",
+    }
+    own = isinstance(error, Problem)
+    detail = error.detail if own else texts.get(HTTPStatus(error.status_code), f"{one_line(error.detail)}.")
+    answer = Answer(error.status_code, detail)
+    answer.headers.update(error.headers or {})
+    return answer
+
+
+async def _malformed(_request: Request, error: RequestValidationError) -> Answer:
+    """Answer parameters or a body that are not as specified; what they were may be a secret."""
+    first: dict[str, Any] = error.errors()[0]
+    where = ".".join(str(part) for part in first["loc"][1:])
+    what = "The body is not as specified" if first["loc"][0] == "body" else "The request is not as specified"
+    return Answer(400, f"{what}: {f'{where}: ' if where else ''}{one_line(first['msg'])}.")
+
+
+async def _failed(_request: Request, _error: Exception) -> Answer:
+    return Answer(500, "An unexpected error occurred: the log of the service says which.")

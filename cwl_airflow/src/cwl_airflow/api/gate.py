@@ -1,0 +1,228 @@
+"""Nothing of the CWL API is reached but through here: who asks, and whether they may.
+
+A request is matched with its route, whose declaration (`access`) says what it asks. The route itself runs, and its
+parameters are looked at, only after that.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable
+from typing import Any
+from urllib.parse import quote, urlsplit
+
+from airflow import settings
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+from starlette.routing import Match
+
+from .. import strict_json
+from ..callers import Caller, everything
+from .access import ELSEWHERE, Access, Parts
+from .bodies import size_of, whole
+from .limits import LARGEST_JOB
+from .login import basic
+from .names import check_name
+from .problems import Answer, Problem
+from .tokens.claims import SAFE_METHODS, Refused
+from .tokens.requests import Asked, accept_request, accept_trigger, bearer, is_configured
+from .tokens.used import Acceptance
+from .users import Users
+
+log = logging.getLogger(__name__)
+
+
+class Unknown(Problem):
+    """Nobody is known to ask."""
+
+    def __init__(self, detail: str) -> None:
+        """Answer with what is wrong."""
+        super().__init__(401, detail)
+
+
+class Gate:
+    """An application of ASGI, which lets requests through to another one."""
+
+    def __init__(self, app: Any, routes: Iterable[Any], users: Users) -> None:
+        """Note what is behind it."""
+        self._app, self._routes, self._users = app, routes, users
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        """Let a request through, or answer it."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        # A request for the head of an answer is one for the answer, and what serves it sends no body.
+        served = {**scope, "method": "GET"} if scope["method"] == "HEAD" else scope
+        visit = Visit(scope, served, self._routes, self._users)
+        try:
+            rights = await run_in_threadpool(visit.admit)
+        except Problem as refusal:
+            answer = Answer(refusal.status_code, refusal.detail)
+            if isinstance(refusal, Unknown):
+                await run_in_threadpool(_challenge, answer)
+            await answer(scope, receive, send)
+            return
+        served["state"] = {**scope.get("state", {}), "rights": rights}
+        await visit.serve(self._app, served, receive, send)
+
+
+class Visit:
+    """One request at the gate."""
+
+    def __init__(self, scope: Any, served: Any, routes: Iterable[Any], users: Users) -> None:
+        """Find the route that it is for."""
+        self._request, self._users = Request(scope), users
+        self._access, path = _found(served, routes)
+        self._parts = Parts(path, self._request.query_params, self._json)
+        self._used: Acceptance | None = None
+        self._body: tuple[Any] | None = None
+
+    def admit(self) -> Caller:
+        """Return what may be read in a run that the request starts.
+
+        :raises Problem: it may not go on: 401 if nobody is known to ask, 403 if they may not.
+        """
+        try:
+            return self._admit()
+        except Refused as error:
+            log.warning("%s refused: %s", self._asked(), error)
+            raise Problem(403, f"Token refused: {error}") from error
+        finally:
+            settings.Session.remove()
+
+    async def serve(self, app: Any, scope: Any, receive: Any, send: Any) -> None:
+        """Have the request answered. If it is refused, its token may be used again, as the DAG is not there yet."""
+        refused = True
+
+        async def note(message: Any) -> None:
+            nonlocal refused
+            if message["type"] == "http.response.start" and message["status"] < 400:
+                refused = False
+            # Before the answer is out: the next request may come at once.
+            if message["type"] == "http.response.start" and refused:
+                await self._withdraw()
+            await send(message)
+
+        try:
+            await app(scope, receive, note)
+        except BaseException:
+            await self._withdraw()
+            raise
+
+    async def _withdraw(self) -> None:
+        used, self._used = self._used, None
+        if used:
+            await run_in_threadpool(used.withdraw)
+
+    def _admit(self) -> Caller:
+        request = self._request
+        # A browser sends along the password that it keeps, whichever page the request comes from.
+        origin = request.headers.get("origin")
+        if origin and request.method not in SAFE_METHODS and _host(origin) != request.headers.get("host"):
+            raise Problem(403, "The request comes from a page of another site")
+        _check_names(self._parts, request)
+        header = request.headers.get("authorization", "")
+        token, login, user = bearer(header), basic(header), None
+        if login:
+            user = self._users.log_in(*login)
+            if user is None:
+                log.warning("%s refused: login of %r", self._asked(), login[0])
+                raise Unknown("User or password is wrong")
+        known = user is not None or token is not None
+        if self._access.takes_trigger_token and not known and not 0 < size_of(request.scope) <= LARGEST_JOB:
+            raise Problem(413, f"Without a login the body must have 1 to {LARGEST_JOB} bytes")
+        if token is not None:
+            name, self._used = accept_request(token, _said(request))
+            rights = everything(name)  # the key's holder may ask for anything
+        elif (body := self._signed()) is not None:
+            name, self._used = accept_trigger(body, self._parts.path["dag_id"])
+            rights = Caller(name, reads=None)  # to trigger, and nothing else
+        elif user is None or login is None:
+            raise Unknown("The CWL API asks for a user of Airflow or a token")
+        else:
+            name = login[0]
+            self._check_user(user, name)
+            rights = self._users.caller(user)
+        log.info("%s by %s", self._asked(), name)
+        return rights
+
+    def _check_user(self, user: int, name: str) -> None:
+        try:
+            needs, dag_id = self._access.asked(self._parts)
+        except ValueError as error:
+            raise Problem(400, str(error)) from error
+        if not self._users.allows(user, needs, dag_id):
+            log.warning("%s refused: not allowed for %r", self._asked(), name)
+            raise Problem(403, f"The roles of '{name}' in Airflow do not allow this")
+
+    def _signed(self) -> dict[str, Any] | None:
+        """Return the body of a request to trigger a DAG if it has a token."""
+        body = self._json() if self._access.takes_trigger_token else None
+        return body if body is not None and "token" in body else None
+
+    def _json(self) -> dict[str, Any] | None:
+        if self._body is None:
+            try:
+                found = strict_json.loads(whole(self._request.scope))
+            except ValueError:  # the route says what is wrong
+                found = None
+            self._body = (found if isinstance(found, dict) else None,)
+        found = self._body[0]
+        return found if isinstance(found, dict) else None
+
+    def _asked(self) -> str:
+        """Return what is asked for, as one line for the log."""
+        return f"{self._request.method} {quote(self._request.scope['path'])}"
+
+
+def _found(scope: Any, routes: Iterable[Any]) -> tuple[Access, dict[str, str]]:
+    """Return what the route of a request asks, and the parameters in the path."""
+    for route in routes:
+        match, more = route.matches(scope)
+        if match == Match.FULL:
+            return route.endpoint.access, more["path_params"]
+    return ELSEWHERE, {}
+
+
+def _host(origin: str) -> str | None:
+    try:
+        return urlsplit(origin).netloc
+    except ValueError:
+        return None
+
+
+def _check_names(parts: Parts, request: Request) -> None:
+    """Refuse parameters that are malformed, whatever the request is for.
+
+    :raises Problem: says what is wrong.
+    """
+    given = request.query_params.multi_items()
+    # Which one counts is for the routes to say, and what a user may do must not depend on it.
+    if len({name for name, _ in given}) < len(given):
+        raise Problem(400, "A parameter is given twice")
+    try:
+        for name, value in (*parts.path.items(), *given):
+            check_name("A parameter", name)
+            if name != "conf":
+                check_name(name, value)
+    except ValueError as error:
+        raise Problem(400, str(error)) from error
+
+
+def _said(request: Request) -> Asked:
+    """Return a request as tokens are about it."""
+    scope = request.scope
+    media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    query = scope["query_string"].decode("latin-1")
+    return Asked(request.method, scope["path"], query, media_type, lambda: whole(scope))
+
+
+def _challenge(answer: Answer) -> None:
+    """Say how one makes oneself known."""
+    answer.headers.append("WWW-Authenticate", 'Basic realm="CWL API", charset="UTF-8"')
+    try:
+        if is_configured():
+            answer.headers.append("WWW-Authenticate", "Bearer")
+    finally:
+        settings.Session.remove()

@@ -1,0 +1,56 @@
+"""Routes for people: the specification, and a page that shows it and loads nothing from elsewhere."""
+
+from __future__ import annotations
+
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Literal
+
+from fastapi import Request
+from starlette.responses import FileResponse, JSONResponse, RedirectResponse
+
+from ..access import READ_DAG, needs
+from .route import router
+
+routes = router()
+
+PAGE = Path(__file__).with_name("page.html")
+
+
+@routes.get("/openapi.json", include_in_schema=False)
+@routes.get("/swagger.json", include_in_schema=False)
+@needs(READ_DAG)
+def get_specification(request: Request) -> JSONResponse:
+    """Show the specification."""
+    return JSONResponse(request.app.openapi())
+
+
+@routes.get("/ui", include_in_schema=False)
+@needs(READ_DAG)
+def get_page_elsewhere() -> RedirectResponse:
+    """Send a browser to the page."""
+    return RedirectResponse("ui/", 308)
+
+
+@routes.get("/ui/", include_in_schema=False)
+@routes.get("/ui/index.html", include_in_schema=False)
+@needs(READ_DAG)
+def get_page() -> FileResponse:
+    """Show the page."""
+    return FileResponse(PAGE)
+
+
+@routes.get("/ui/{name}", include_in_schema=False)
+@needs(READ_DAG)
+def get_part_of_page(
+    name: Literal["swagger-ui.css", "swagger-ui-bundle.js", "favicon-32x32.png"],
+) -> FileResponse:
+    """Show a file that the page loads."""
+    return FileResponse(_files() / name)
+
+
+def _files() -> Path:
+    # Without importing it: it is an extension of Flask, and only its files are of use.
+    found = find_spec("flask_swagger_ui")
+    assert found is not None and found.origin is not None
+    return Path(found.origin).with_name("dist")

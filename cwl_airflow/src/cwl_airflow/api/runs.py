@@ -1,0 +1,128 @@
+"""Starting and stopping runs."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from airflow.api.common.trigger_dag import trigger_dag
+from airflow.exceptions import AirflowException, DagNotFound, DagRunAlreadyExists, ParamValidationError
+from airflow.utils import timezone
+from sqlalchemy.exc import DataError, IntegrityError
+
+from .. import strict_json
+from ..callers import Caller, acting
+from ..dags.settings import CWLSettings
+from ..gate import Refused
+from ..gate.job import check_job as check_at_gate
+from ..stopping import NotStopped
+from ..stopping import stop_run as end_run
+from .models import NewRun
+from .names import check_run_id
+from .problems import Problem
+from .stop import CLEAN_DAG_RUN, target
+
+
+def settings_of(conf: Any) -> dict[str, Any]:
+    """Return the configuration of a run, which may come as text.
+
+    :raises Problem: it is not like ``{"job": …}``.
+    """
+    try:
+        settings = strict_json.loads(conf) if isinstance(conf, str) else conf
+    except ValueError as error:
+        raise Problem(400, f"conf cannot be read: {error}") from error
+    if settings is None:
+        return {"job": {}}
+    if not isinstance(settings, dict):
+        raise Problem(400, 'conf must be an object like {"job": …}')
+    return settings
+
+
+def check_run(run_id: str | None) -> None:
+    """Refuse what cannot be the name of a new run.
+
+    :raises Problem: says why.
+    """
+    try:
+        check_run_id(run_id or "")
+    except ValueError as error:
+        raise Problem(400, str(error)) from error
+
+
+def check_job(dag_id: str, conf: dict[str, Any], caller: Caller) -> None:
+    """Refuse a job that its run would refuse, as far as can be seen from here.
+
+    :raises Problem: says which path, and what would allow it.
+    """
+    settings = CWLSettings.read({})
+    try:
+        gate = settings.places.gate(dag_id, reads=caller.reads)
+        check_at_gate(conf.get("job"), gate, str(settings.inputs_folder), caller.documents)
+    except Refused as error:
+        raise Problem(403, str(error)) from error
+    except (OSError, ValueError):
+        pass  # the first task says so, on a host that has the files
+
+
+def trigger(dag_id: str, run_id: str | None, settings: dict[str, Any], caller: Caller) -> NewRun:
+    """Start a run.
+
+    :param run_id: its name, by default made of the time.
+    :param settings: its configuration.
+    :param caller: who starts it.
+    :raises Problem: it cannot be started.
+    """
+    check_run(run_id)
+    check_job(dag_id, settings, caller)
+    try:
+        with acting(caller):
+            run = trigger_dag(dag_id=dag_id, run_id=run_id, conf=settings, replace_microseconds=False)
+    except DagNotFound as error:
+        raise Problem(404, f"There is no DAG '{dag_id}'") from error
+    except (DagRunAlreadyExists, IntegrityError) as error:
+        raise Problem(409, f"DAG '{dag_id}' has a run '{run_id}' already") from error
+    except DataError as error:  # Airflow's column for it is a BLOB
+        raise Problem(413, "conf has more than 64 KiB, which Airflow's database cannot store") from error
+    except (AirflowException, ParamValidationError, ValueError) as error:
+        raise Problem(400, str(error)) from error
+    return NewRun(**reference(run))
+
+
+def trigger_or_stop(dag_id: str, run_id: str | None, conf: Any, caller: Caller) -> NewRun:
+    """Start a run; with `CLEAN_DAG_RUN` as DAG stop the one that the configuration names.
+
+    :raises Problem: it cannot be started or stopped.
+    """
+    if dag_id != CLEAN_DAG_RUN:
+        return trigger(dag_id, run_id, settings_of(conf), caller)
+    try:
+        stopped = target(conf)
+    except ValueError as error:
+        raise Problem(400, str(error)) from error
+    began = timezone.utcnow().isoformat()
+    stop(*stopped)
+    return NewRun(
+        dag_id=dag_id, run_id=run_id or f"manual__{began}", execution_date=began, start_date=began, state="success"
+    )
+
+
+def stop(dag_id: str, run_id: str) -> None:
+    """Stop a run and remove it; there may be none.
+
+    :raises Problem: something of it is still alive.
+    """
+    try:
+        end_run(dag_id, run_id)
+    except NotStopped as error:
+        raise Problem(409, str(error)) from error
+
+
+def reference(run: Any) -> dict[str, Any]:
+    """Return what is told of a run of Airflow."""
+    return {
+        "dag_id": run.dag_id,
+        "run_id": run.run_id,
+        "execution_date": run.execution_date.isoformat(),
+        "start_date": run.start_date.isoformat() if run.start_date else None,
+        "state": run.state,
+    }
