@@ -11,7 +11,7 @@ import shutil
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import pytest
 
@@ -92,3 +92,42 @@ def _forget_connections() -> None:
 
     settings.Session.remove()
     settings.engine.dispose()
+
+
+@pytest.fixture(scope="session")
+def api_database(airflow_home: Path) -> Path:
+    """Return the file of a database with users of each role and two DAGs, `mine` and `other`."""
+    import api
+    from airflow.models import Variable
+    from cwl_airflow.api.tokens.used import create_tables
+
+    saved = airflow_home / "api.db"
+    restored(airflow_home / "empty.db")
+    folder = airflow_home / "dags"
+    folder.mkdir(exist_ok=True)
+    api.make_users()
+    for dag_id in ("mine", "other"):
+        api.add_dag(folder, dag_id)
+    create_tables()
+    Variable.set("jwt_backend_public_key", api.public_key())
+    _forget_connections()
+    shutil.copy(airflow_home / "airflow.db", saved)
+    return saved
+
+
+@pytest.fixture(scope="session")
+def application(api_database: Path) -> Any:
+    """Return the application of the CWL API."""
+    from cwl_airflow.api.app import create_app
+
+    return create_app()
+
+
+@pytest.fixture
+def api(application: Any, api_database: Path, site: Site) -> Any:
+    """Return the CWL API of a site with two DAGs and users of each role."""
+    from api import Api, DOCUMENT
+
+    restored(api_database)
+    (site.dags / "tool.cwl").write_bytes(DOCUMENT)
+    return Api(application)

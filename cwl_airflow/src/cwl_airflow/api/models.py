@@ -14,20 +14,20 @@ Time = Annotated[str, WithJsonSchema({"type": "string", "format": "date-time"})]
 WesState = Literal["QUEUED", "RUNNING", "COMPLETE", "EXECUTOR_ERROR"]
 
 
-class Dag(BaseModel):  # type: ignore[misc]  # its types are on the hosts only
+class Dag(BaseModel):
     """A DAG."""
 
     dag_id: str
     tasks: list[str]
 
 
-class Dags(BaseModel):  # type: ignore[misc]
+class Dags(BaseModel):
     """Some DAGs."""
 
     dags: list[Dag]
 
 
-class NewDag(BaseModel):  # type: ignore[misc]
+class NewDag(BaseModel):
     """A DAG that was added, and its files."""
 
     dag_id: str
@@ -35,7 +35,7 @@ class NewDag(BaseModel):  # type: ignore[misc]
     cwl_path: str
 
 
-class RunToStart(BaseModel):  # type: ignore[misc]
+class RunToStart(BaseModel):
     """What a run is started with."""
 
     # It may be left out, and may not be null.
@@ -44,7 +44,7 @@ class RunToStart(BaseModel):  # type: ignore[misc]
     token: str = Field(None, description="JSON Web Token of run_id and conf")
 
 
-class NewRun(BaseModel):  # type: ignore[misc]
+class NewRun(BaseModel):
     """A run."""
 
     dag_id: str
@@ -54,7 +54,7 @@ class NewRun(BaseModel):  # type: ignore[misc]
     state: DagRunState
 
 
-class Task(BaseModel):  # type: ignore[misc]
+class Task(BaseModel):
     """A task of a run."""
 
     id: str
@@ -68,19 +68,19 @@ class Run(NewRun):
     progress: int = Field(ge=0, le=100, description="tasks that succeeded, in percent")
 
 
-class Runs(BaseModel):  # type: ignore[misc]
+class Runs(BaseModel):
     """Some runs."""
 
     dag_runs: list[Run]
 
 
-class WorkflowType(BaseModel):  # type: ignore[misc]
+class WorkflowType(BaseModel):
     """Versions of a language of workflows."""
 
     workflow_type_version: list[str]
 
 
-class ServiceInfo(BaseModel):  # type: ignore[misc]
+class ServiceInfo(BaseModel):
     """What runs here."""
 
     workflow_type_versions: dict[str, WorkflowType]
@@ -89,7 +89,7 @@ class ServiceInfo(BaseModel):  # type: ignore[misc]
     workflow_engine_versions: dict[str, str]
 
 
-class RunId(BaseModel):  # type: ignore[misc]
+class RunId(BaseModel):
     """A run's name."""
 
     run_id: str
@@ -101,19 +101,19 @@ class RunStatus(RunId):
     state: WesState
 
 
-class RunList(BaseModel):  # type: ignore[misc]
+class RunList(BaseModel):
     """The states of runs."""
 
     runs: list[RunStatus]
 
 
-class RunRequest(BaseModel):  # type: ignore[misc]
+class RunRequest(BaseModel):
     """What a run was started with."""
 
     workflow_params: dict[str, Any]
 
 
-class Log(BaseModel):  # type: ignore[misc]
+class Log(BaseModel):
     """A run or one of its tasks."""
 
     name: str
@@ -130,7 +130,7 @@ class RunLog(RunStatus):
     outputs: dict[str, Any] = Field(description="empty until there are some")
 
 
-class ProblemDetails(BaseModel):  # type: ignore[misc]
+class ProblemDetails(BaseModel):
     """A problem (RFC 9457)."""
 
     type: str

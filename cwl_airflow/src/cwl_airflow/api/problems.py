@@ -14,7 +14,7 @@ PROBLEM = "application/problem+json"
 LONGEST = 2000
 
 
-class Problem(HTTPException):  # type: ignore[misc]  # its types are on the hosts only
+class Problem(HTTPException):
     """What is answered instead; it says why in one sentence."""
 
     def __init__(self, status: int, detail: str) -> None:
@@ -22,7 +22,7 @@ class Problem(HTTPException):  # type: ignore[misc]  # its types are on the host
         super().__init__(status, f"{one_line(detail)}.")
 
 
-class Answer(JSONResponse):  # type: ignore[misc]
+class Answer(JSONResponse):
     """A problem as it is sent."""
 
     media_type = PROBLEM

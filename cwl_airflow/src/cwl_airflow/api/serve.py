@@ -33,7 +33,7 @@ LARGEST_HEAD = 32 * 2**10
 LENGTH = re.compile(rb"\ncontent-length:[ \t]*[0-9]{20,}[ \t]*\r?\n", re.IGNORECASE)
 
 
-class Reader(h11.Connection):  # type: ignore[misc]  # its types are on the hosts only
+class Reader(h11.Connection):
     """What reads requests. It remembers what was wrong with one."""
 
     error: h11.RemoteProtocolError | None = None
@@ -62,7 +62,7 @@ def _size(head: Any) -> int:
     return len(head.target) + sum(len(name) + len(value) + 4 for name, value in head.headers)
 
 
-class Connection(H11Protocol):  # type: ignore[misc]
+class Connection(H11Protocol):
     """A client. It has a time to send each request, which a byte now and then does not lengthen."""
 
     conn: Reader
@@ -147,7 +147,7 @@ class Noted:
         await self._app(scope, receive, noted)
 
 
-class Server(uvicorn.Server):  # type: ignore[misc]
+class Server(uvicorn.Server):
     """The server."""
 
     server_state: Any

@@ -41,6 +41,9 @@ def _mend(operation: dict[str, Any]) -> None:
     """Say what FastAPI cannot be told."""
     operation["responses"].pop("422", None)  # it is 400 here
     for parameter in operation.get("parameters", ()):
-        parameter["style"] = "form" if parameter["in"] == "query" else "simple"
+        schema = parameter["schema"]
+        # What may be left out is none in Python, and cannot be null in a query.
+        kinds = [kind for kind in schema.pop("anyOf", ()) if kind != {"type": "null"}]
+        parameter["schema"] = {**schema, **kinds[0]} if kinds else schema
         if parameter["in"] == "query":
             parameter["explode"] = False  # a name is in the query once, with its values after a comma

@@ -35,7 +35,7 @@ def get_dag_runs(
     state: Annotated[DagRunState | None, Query(description="only runs in this state")] = None,
 ) -> Runs:
     """List runs with the states of their tasks, those that queue as well."""
-    at = _time(execution_date) if execution_date else None
+    at = None if execution_date is None else _time(execution_date)
     with create_session() as session:
         found = DagRun.find(dag_id=dag_id, run_id=run_id, state=state, session=session)
         return Runs(

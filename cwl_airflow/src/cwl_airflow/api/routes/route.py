@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable
 from typing import Any, get_origin
 
@@ -49,7 +50,7 @@ def refusals(*more: dict[int, str]) -> dict[int | str, dict[str, Any]]:
     }
 
 
-class StrictRequest(Request):  # type: ignore[misc]  # its types are on the hosts only
+class StrictRequest(Request):
     """A request whose body is read as a whole, and says each thing once."""
 
     #: Fields of a form that may be in it once.
@@ -100,7 +101,7 @@ def _check_utf8(header: str) -> None:
         raise Problem(400, "The form has a file whose name is not UTF-8") from error
 
 
-class Route(APIRoute):  # type: ignore[misc]
+class Route(APIRoute):
     """A route with a declaration of what it asks (`access.needs`)."""
 
     def __init__(self, path: str, endpoint: Callable[..., Any], **options: Any) -> None:
@@ -111,10 +112,11 @@ class Route(APIRoute):  # type: ignore[misc]
         access = getattr(endpoint, "access", None)
         if not isinstance(access, Access):
             raise TypeError(f"{endpoint.__name__} does not say who may use it: see access.needs")
-        summary, _, description = (endpoint.__doc__ or "").partition("\n\n")
-        options |= {"summary": summary, "description": description.strip(), "operation_id": endpoint.__name__}
+        summary, _, description = (inspect.getdoc(endpoint) or "").partition("\n\n")
+        options |= {"summary": summary, "operation_id": endpoint.__name__}
         options["openapi_extra"] = {"security": access.security()}
         super().__init__(path, endpoint, **options)
+        self.description = description
 
     def get_route_handler(self) -> Callable[[Request], Any]:
         """Return what answers a request."""
