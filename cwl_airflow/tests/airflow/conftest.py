@@ -126,7 +126,7 @@ def application(api_database: Path) -> Any:
 @pytest.fixture
 def api(application: Any, api_database: Path, site: Site) -> Any:
     """Return the CWL API of a site with two DAGs and users of each role."""
-    from api import Api, DOCUMENT
+    from api import DOCUMENT, Api
 
     restored(api_database)
     (site.dags / "tool.cwl").write_bytes(DOCUMENT)

@@ -88,10 +88,15 @@ def test_a_run_of_wes_is_for_who_may_read_it(api: Api, site: Site) -> None:
         for user in EVERYBODY:
             status = api.ask(method, f"/wes/runs/{run_id}{path}", user).status_code
             assert status == (200 if user in allowed else 403), (path, user)
-    assert api.ask("GET", f"/wes/runs/{run_id}/status", "viewer").json() == {"run_id": run_id, "state": "EXECUTOR_ERROR"}
+    assert api.ask("GET", f"/wes/runs/{run_id}/status", "viewer").json() == {
+        "run_id": run_id,
+        "state": "EXECUTOR_ERROR",
+    }
 
 
-@pytest.mark.parametrize("path", ["/dags", "/dag_runs", "/wes/service-info", "/ui/", "/swagger.json", "/nothing", "//dags"])
+@pytest.mark.parametrize(
+    "path", ["/dags", "/dag_runs", "/wes/service-info", "/ui/", "/swagger.json", "/nothing", "//dags"]
+)
 def test_strangers_learn_nothing(api: Api, path: str) -> None:
     for auth in (None, ("admin", "wrong"), ("nobody", "nobody"), ("admin", ""), ("", "admin")):
         for method in ("GET", "POST", "DELETE", "OPTIONS"):
