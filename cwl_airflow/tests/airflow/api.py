@@ -122,9 +122,11 @@ def bearer(method: str, path: str, body: bytes | None = None, **more: Any) -> di
 
 def left(home: Path) -> tuple[Any, ...]:
     """Return what there is: files, DAGs, runs, and what tokens used up."""
+    # Not what is kept of documents that were read, whatever became of them.
     from airflow import settings
 
-    files = [path for folder in ("dags", "cwl") for path in (home / folder).rglob("*") if "pycache" not in str(path)]
+    folders = [home / "dags", *(home / "cwl" / name for name in ("tmp", "inputs", "outputs"))]
+    files = [path for folder in folders for path in folder.rglob("*") if "pycache" not in str(path)]
     tables = ["dag_id FROM dag", "dag_id FROM serialized_dag", "dag_id, run_id, state FROM dag_run"]
     tables += ["dag_id, run_id FROM cwl_accepted_runs", "digest FROM cwl_used_tokens"]
     with settings.engine.connect() as connection:

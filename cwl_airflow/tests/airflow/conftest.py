@@ -23,6 +23,7 @@ SETTINGS = {
     "CORE__LOAD_EXAMPLES": "False",
     "CORE__UNIT_TEST_MODE": "False",
     "CORE__AUTH_MANAGER": "airflow.providers.fab.auth_manager.fab_auth_manager.FabAuthManager",
+    "CELERY__BROKER_URL": "memory://",  # with no worker behind it
     "CORE__FERNET_KEY": "",
     "DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{HOME}/airflow.db",
     "DATABASE__LOAD_DEFAULT_CONNECTIONS": "False",
