@@ -10,7 +10,7 @@ from urllib.parse import quote, quote_from_bytes
 
 import pytest
 from api import DOCUMENT, PACKED, Api, left
-from conftest import HOME, Site
+from home import HOME, Site
 
 DEEP = b"[" * 5_000
 JSON = {"Content-Type": "application/json"}

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import schemathesis
 from api import BASE, Api, left
-from conftest import HOME, Site
+from home import HOME, Site
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis.errors import Unsatisfiable
 from schemathesis import GenerationMode

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from api import DOCUMENT, Api, left
-from conftest import HOME, Site
+from home import HOME, Site
 from test_api_requests import form
 
 GOOD = ("workflow_attachment", "a.cwl", DOCUMENT)

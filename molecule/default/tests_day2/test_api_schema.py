@@ -63,7 +63,7 @@ def test_the_api_keeps_its_specification(host, login, tmp_path):
     before = left_on(host)
     with forwarded(host, 8081) as port:
         done = subprocess.run(
-            [Path(sys.executable).parent / "st", "run", "swagger.json", f"--origin=http://127.0.0.1:{port}"],
+            [Path(sys.executable).parent / "st", "run", "swagger.json", f"--url={API.replace('8081', str(port))}"],
             cwd=tmp_path,
             env={**os.environ, "API_USER": user, "API_PASSWORD": password},
             check=False,

@@ -13,6 +13,7 @@ from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
+from starlette.routing import Match
 
 from .bodies import Bodies
 from .gate import Gate
@@ -60,7 +61,7 @@ async def _lifespan(_app: FastAPI) -> AsyncIterator[None]:
     yield
 
 
-async def _refused(_request: Request, error: HTTPException) -> Answer:
+async def _refused(request: Request, error: HTTPException) -> Answer:
     """Answer what a route, or its absence, raised."""
     texts = {
         HTTPStatus.NOT_FOUND: "There is nothing at this address.",
@@ -70,7 +71,18 @@ async def _refused(_request: Request, error: HTTPException) -> Answer:
     detail = error.detail if own else texts.get(HTTPStatus(error.status_code), f"{one_line(error.detail)}.")
     answer = Answer(error.status_code, detail)
     answer.headers.update(error.headers or {})
+    if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
+        answer.headers["Allow"] = ", ".join(sorted(_methods(request)))
     return answer
+
+
+def _methods(request: Request) -> set[str]:
+    """Return the methods that the address of a request takes, of which Starlette knows those of one route."""
+    found: set[str] = set()
+    for route in request.app.routes:
+        if route.matches(request.scope)[0] != Match.NONE:
+            found |= route.methods
+    return found | {"HEAD"} if "GET" in found else found
 
 
 async def _malformed(_request: Request, error: RequestValidationError) -> Answer:

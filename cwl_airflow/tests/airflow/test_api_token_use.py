@@ -9,8 +9,8 @@ from urllib.parse import quote
 
 import pytest
 from api import DOCUMENT, Api, bearer, left, sign
-from conftest import HOME, Site
 from cryptography.hazmat.primitives.asymmetric import rsa
+from home import HOME, Site
 
 RUN = {"run_id": "run", "conf": '{"job": {}}'}
 
