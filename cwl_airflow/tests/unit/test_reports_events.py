@@ -7,29 +7,39 @@ from datetime import datetime, timedelta, timezone
 from typing import Any
 
 import pytest
-from cwl_airflow.reports.events import Event, Run, Try, error_of, events, progress, removed
+from cwl_airflow.reports.events import (
+    ReportedRun,
+    ReportEvent,
+    TaskTry,
+    derive_events,
+    failure_summary,
+    progress_percent,
+    removed_run_event,
+)
 from hypothesis import given
 from hypothesis import strategies as st
 
 BEGAN = datetime(2026, 1, 2, tzinfo=timezone.utc)
-RUN = Run(7, "align", "first", "2026-01-02T00:00:00+00:00", "running", 0, BEGAN)
+RUN = ReportedRun(7, "align", "first", "2026-01-02T00:00:00+00:00", "running", 0, BEGAN)
 
 
 def at(seconds: float) -> datetime:
     return BEGAN + timedelta(seconds=seconds)
 
 
-def task(name: str, state: str | None = None, start: float | None = None, end: float | None = None, **more: Any) -> Try:
+def task(
+    name: str, state: str | None = None, start: float | None = None, end: float | None = None, **more: Any
+) -> TaskTry:
     dates = (None if seconds is None else at(seconds) for seconds in (start, end))
     fields = {"map_index": -1, "try_number": int(state is not None), **more}
-    return Try(name, fields.pop("map_index"), fields.pop("try_number"), state, *dates, **fields)
+    return TaskTry(name, fields.pop("map_index"), fields.pop("try_number"), state, *dates, **fields)
 
 
-def found(run: Run, tasks: list[Try], history: tuple[Try, ...] = (), **more: Any) -> list[Event]:
-    return events(run, tasks, history, more.get("errors", {}), more.get("results", {}))
+def found(run: ReportedRun, tasks: list[TaskTry], history: tuple[TaskTry, ...] = (), **more: Any) -> list[ReportEvent]:
+    return derive_events(run, tasks, history, more.get("errors", {}), more.get("results", {}))
 
 
-def said(all_events: list[Event]) -> list[str]:
+def said(all_events: list[ReportEvent]) -> list[str]:
     """Return events as text: what a receiver gets, but for dag and run, which are the same in all."""
     lines = []
     for event in all_events:
@@ -92,7 +102,7 @@ def test_tries() -> None:
     assert [event.key for event in second[:2]] == [event.key for event in first]
 
 
-def first_of_history(all_events: list[Event]) -> list[Event]:
+def first_of_history(all_events: list[ReportEvent]) -> list[ReportEvent]:
     """Return events as the history gives them: with the keys of which one says the same."""
     again = found(RUN, [task("a", "queued", try_number=2)], (task("a", "failed", 1, 2, max_tries=1),))
     assert [event.key for event in again] == [event.key for event in all_events]
@@ -104,7 +114,7 @@ def test_what_was_reported_of_a_try_is_not_reported_otherwise() -> None:
     marked = task("a", "failed", 1, 2, max_tries=3)
     reported = {event.key for event in found(RUN, [marked])}
     cleared = found(RUN, [replace(marked, state=None)], (marked,))
-    assert all(reported & {event.key, *event.same} for event in cleared)
+    assert all(reported & {event.key, *event.equivalent_keys} for event in cleared)
 
 
 def test_a_task_that_fails_in_the_queue_did_not_start_again() -> None:
@@ -139,13 +149,13 @@ def test_the_end_comes_last_whatever_the_clocks_say() -> None:
 
 
 def test_a_run_that_was_removed() -> None:
-    assert said([removed(RUN, 40, at(3))]) == ["progress failed 40 The run was removed before it had ended."]
+    assert said([removed_run_event(RUN, 40, at(3))]) == ["progress failed 40 The run was removed before it had ended."]
 
 
 def test_shares_of_a_task_count_as_parts_of_it() -> None:
     shares = [task("s", "success", 1, 2, map_index=0), task("s", "running", 1, map_index=1)]
-    assert progress([task("a", "success", 1, 1), *shares], None) == 75
-    assert progress([], None) == 0
+    assert progress_percent([task("a", "success", 1, 1), *shares], None) == 75
+    assert progress_percent([], None) == 0
 
 
 @pytest.mark.parametrize(
@@ -160,7 +170,7 @@ def test_shares_of_a_task_count_as_parts_of_it() -> None:
 )
 def test_the_error_of_a_run(states: list[str], errors: dict[int, str], error: str) -> None:
     tasks = [task(f"t{number}", state, 1, 50 - number) for number, state in enumerate(states)]
-    assert error_of(tasks, {(f"t{number}", -1): text for number, text in errors.items()}) == error
+    assert failure_summary(tasks, {(f"t{number}", -1): text for number, text in errors.items()}) == error
 
 
 STATES = st.sampled_from([None, "scheduled", "queued", "running", "success", "failed", "skipped", "upstream_failed"])

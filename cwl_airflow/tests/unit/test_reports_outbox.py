@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 from cwl_airflow.reports import outbox
-from cwl_airflow.reports.events import Event, Run
+from cwl_airflow.reports.events import ReportedRun, ReportEvent
 from sqlalchemy.dialects import mysql
 from sqlalchemy.orm import Session
 
@@ -20,68 +20,67 @@ LONG_AGO = datetime(1970, 1, 1)
 @pytest.fixture
 def session() -> Iterator[Any]:
     engine = sa.create_engine("sqlite://")
-    outbox.create(engine)
-    outbox.create(engine)  # no harm
+    outbox.metadata.create_all(engine)
     with Session(engine) as session:
         yield session
 
 
-def run(number: int = 1) -> Run:
-    return Run(number, "align", f"run-{number}", "2026-01-02", "running", 0)
+def run(number: int = 1) -> ReportedRun:
+    return ReportedRun(number, "align", f"run-{number}", "2026-01-02", "running", 0)
 
 
-def event(key: str, when: datetime = NOW, same: str = "") -> Event:
-    return Event(key, "status", when, {"state": "é" * 3}, frozenset(same))
+def event(key: str, when: datetime = NOW, same: str = "") -> ReportEvent:
+    return ReportEvent(key, "status", when, {"state": "é" * 3}, frozenset(same))
 
 
 def test_an_event_is_written_once(session: Any) -> None:
-    assert outbox.write(session, run(), [event("a"), event("b")], LONG_AGO) == ["status", "status"]
-    assert outbox.write(session, run(), [event("a"), event("c"), event("c"), event("b")], LONG_AGO) == ["status"]
-    assert [report.key for report in outbox.pending(session, ())] == ["a", "b", "c"]
-    assert outbox.pending(session, ())[0].payload == {"state": "ééé"}
+    assert outbox.write_events(session, run(), [event("a"), event("b")], LONG_AGO) == ["status", "status"]
+    assert outbox.write_events(session, run(), [event("a"), event("c"), event("c"), event("b")], LONG_AGO) == ["status"]
+    assert [report.key for report in outbox.find_pending(session, ())] == ["a", "b", "c"]
+    assert outbox.find_pending(session, ())[0].payload == {"state": "ééé"}
 
 
 def test_the_database_refuses_a_second_one(session: Any) -> None:
-    outbox.write(session, run(), [event("a")], LONG_AGO)
+    outbox.write_events(session, run(), [event("a")], LONG_AGO)
     row = dict(session.execute(sa.select(outbox.REPORTS)).mappings().one())
     with pytest.raises(sa.exc.IntegrityError):
         session.execute(sa.insert(outbox.REPORTS).values(**{**row, "id": 2}))
 
 
 def test_one_that_says_the_same_is_not_written(session: Any) -> None:
-    outbox.write(session, run(), [event("a")], LONG_AGO)
-    assert outbox.write(session, run(), [event("b", same="abc")], LONG_AGO) == []
+    outbox.write_events(session, run(), [event("a")], LONG_AGO)
+    assert outbox.write_events(session, run(), [event("b", same="abc")], LONG_AGO) == []
 
 
 def test_what_happened_before_there_was_a_receiver_is_not_written(session: Any) -> None:
     local = NOW.astimezone(timezone(timedelta(hours=9)))
-    since = outbox.naive(NOW)
-    outbox.write(session, run(), [event("a", local - timedelta(seconds=1)), event("b", local)], since)
-    assert [report.key for report in outbox.pending(session, ())] == ["b"]
+    since = outbox.to_naive_utc(NOW)
+    outbox.write_events(session, run(), [event("a", local - timedelta(seconds=1)), event("b", local)], since)
+    assert [report.key for report in outbox.find_pending(session, ())] == ["b"]
 
 
 def test_what_is_delivered_is_not_pending(session: Any) -> None:
     for number in (1, 2, 3):
-        outbox.write(session, run(number), [event(str(number))], LONG_AGO)
+        outbox.write_events(session, run(number), [event(str(number))], LONG_AGO)
     outbox.mark_delivered(session, [1], NOW)
-    assert [report.dag_run_id for report in outbox.pending(session, ())] == [2, 3]
-    assert [report.dag_run_id for report in outbox.pending(session, {2})] == [3]
-    assert [report.dag_run_id for report in outbox.pending(session, (), limit=1)] == [2]
+    assert [report.dag_run_id for report in outbox.find_pending(session, ())] == [2, 3]
+    assert [report.dag_run_id for report in outbox.find_pending(session, {2})] == [3]
+    assert [report.dag_run_id for report in outbox.find_pending(session, (), limit=1)] == [2]
 
 
-@pytest.mark.parametrize("looked", [None, timedelta(0), outbox.KEPT - outbox.SLACK])
+@pytest.mark.parametrize("looked", [None, timedelta(0), outbox.KEPT - outbox.CLOCK_SLACK])
 def test_a_week_is_kept(looked: timedelta | None) -> None:
-    assert outbox.horizon(NOW, None if looked is None else NOW - looked) == NOW - outbox.KEPT
+    assert outbox.oldest_reported(NOW, None if looked is None else NOW - looked) == NOW - outbox.KEPT
 
 
 @pytest.mark.parametrize(("undelivered", "left"), [(False, ["b", "c"]), (True, ["b"])])
 def test_pruning(session: Any, undelivered: bool, left: list[str]) -> None:
     """What was not delivered is kept as long as somebody waits for it."""
     old = NOW - timedelta(days=9)
-    outbox.write(session, run(), [event("a", old), event("b"), event("c", old)], LONG_AGO)
+    outbox.write_events(session, run(), [event("a", old), event("b"), event("c", old)], LONG_AGO)
     outbox.mark_delivered(session, [1], old)
     outbox.mark_delivered(session, [2], NOW)
-    outbox.prune(session, NOW - timedelta(days=8), undelivered)
+    outbox.prune_reports(session, NOW - timedelta(days=8), undelivered)
     assert list(session.scalars(sa.select(outbox.REPORTS.c.event).order_by(outbox.REPORTS.c.id))) == left
 
 
@@ -89,20 +88,20 @@ def test_what_happened_while_nobody_looked_is_written_however_long_that_was(sess
     """And what was delivered before is still known."""
     looked = NOW - timedelta(days=30)
     before, after = event("a", looked - timedelta(minutes=1)), event("b", looked + timedelta(minutes=1))
-    outbox.write(session, run(), [before], LONG_AGO)
+    outbox.write_events(session, run(), [before], LONG_AGO)
     outbox.mark_delivered(session, [1], looked)
-    horizon = outbox.horizon(outbox.naive(NOW), outbox.naive(looked))
-    outbox.prune(session, horizon, undelivered=False)
-    outbox.write(session, run(), [before, after], horizon)
-    assert [report.key for report in outbox.pending(session, ())] == ["b"]
+    horizon = outbox.oldest_reported(outbox.to_naive_utc(NOW), outbox.to_naive_utc(looked))
+    outbox.prune_reports(session, horizon, undelivered=False)
+    outbox.write_events(session, run(), [before, after], horizon)
+    assert [report.key for report in outbox.find_pending(session, ())] == ["b"]
 
 
 def test_more_events_than_a_query_may_name(session: Any) -> None:
-    many = [event(str(number)) for number in range(3 * outbox.CHUNK)]
-    assert len(outbox.write(session, run(), many, LONG_AGO)) == len(many)
-    assert outbox.write(session, run(), many, LONG_AGO) == []
+    many = [event(str(number)) for number in range(3 * outbox.CHUNK_SIZE)]
+    assert len(outbox.write_events(session, run(), many, LONG_AGO)) == len(many)
+    assert outbox.write_events(session, run(), many, LONG_AGO) == []
     outbox.mark_delivered(session, range(1, len(many) + 1), NOW)
-    assert outbox.pending(session, ()) == []
+    assert outbox.find_pending(session, ()) == []
 
 
 def test_indexes_fit_into_mysql() -> None:

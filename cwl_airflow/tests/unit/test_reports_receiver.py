@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 import threading
@@ -16,11 +17,11 @@ import pytest
 import requests
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
-from cwl_airflow.commands import receiver
 from cwl_airflow.reports import deliver as delivery
 from cwl_airflow.reports import receiver as sending
-from cwl_airflow.reports.deliver import Delivery
+from cwl_airflow.reports.deliver import ReportDelivery
 from cwl_airflow.reports.outbox import Report
+from cwl_airflow.reports.printing_server import PrintingServer
 
 PAYLOAD = {"state": "success", "dag_id": "align", "run_id": "first", "progress": 100, "error": ""}
 
@@ -51,14 +52,14 @@ def report(number: int, run: int = 1, route: str = "progress") -> Report:
 @pytest.mark.parametrize("algorithm", ["RS256", "ES256", "EdDSA"])
 def test_the_payload_is_a_jwt_of_it(keys: dict[str, tuple[str, str]], algorithm: str) -> None:
     private, public = keys[algorithm]
-    body = sending.Receiver("http://r/", None, sending.Signature(private, algorithm)).body(PAYLOAD)
+    body = sending.ReportReceiver("http://r/", None, sending.Signature(private, algorithm)).encode_body(PAYLOAD)
     content = json.loads(body)
     assert list(content) == ["payload"]
     assert jwt.decode(content["payload"], public, algorithms=[algorithm]) == PAYLOAD
 
 
 def test_without_a_key_the_payload_is_itself() -> None:
-    assert json.loads(sending.Receiver("http://r/").body(PAYLOAD)) == {"payload": PAYLOAD}
+    assert json.loads(sending.ReportReceiver("http://r/").encode_body(PAYLOAD)) == {"payload": PAYLOAD}
 
 
 @pytest.mark.parametrize(
@@ -71,11 +72,11 @@ def test_without_a_key_the_payload_is_itself() -> None:
 def test_a_key_that_cannot_sign_is_refused(keys: dict[str, tuple[str, str]], key: str, algorithm: str) -> None:
     name, _, public = key.partition(" ")
     text = keys[name][bool(public)] if name in keys else key
-    with pytest.raises(sending.Unusable, match="process_report_") as error:
+    with pytest.raises(sending.ReceiverMisconfigured, match="process_report_") as error:
         sending.Signature(text, algorithm)
     assert not text or text not in str(error.value)
     assert "\n" not in str(error.value)
-    with pytest.raises(sending.Unusable) as again:
+    with pytest.raises(sending.ReceiverMisconfigured) as again:
         sending.Signature(text, algorithm)
     assert str(again.value) == str(error.value)  # it is logged once
 
@@ -90,12 +91,12 @@ def test_a_key_that_cannot_sign_is_refused(keys: dict[str, tuple[str, str]], key
     ],
 )
 def test_the_url_of_a_connection(host: str, schema: str, port: int, extra: dict[str, Any], url: str) -> None:
-    assert sending.url_of(host, schema, port, extra) == url
+    assert sending.connection_url(host, schema, port, extra) == url
 
 
 def test_a_connection_without_a_host_is_refused() -> None:
-    with pytest.raises(sending.Unusable, match="has no host"):
-        sending.url_of(None, "http", 80, {})
+    with pytest.raises(sending.ReceiverMisconfigured, match="has no host"):
+        sending.connection_url(None, "http", 80, {})
 
 
 @pytest.fixture
@@ -104,7 +105,7 @@ def start() -> Iterator[Callable[..., str]]:
     servers = []
 
     def started(key: str | None = None, algorithm: str = "RS256") -> str:
-        server = receiver.Receiver(("127.0.0.1", 0), key, algorithm)
+        server = PrintingServer(("127.0.0.1", 0), key, algorithm)
         threading.Thread(target=server.serve_forever, daemon=True).start()
         servers.append(server)
         return f"http://127.0.0.1:{server.server_port}/satellite/v1/"
@@ -121,7 +122,9 @@ def test_a_receiver_prints_what_it_verified(
     url = start(keys["RS256"][1])
     with requests.Session() as session:
         for number in (1, 2):
-            sending.Receiver(url, None, sending.Signature(keys["RS256"][0], "RS256")).post(session, report(number))
+            sending.ReportReceiver(url, None, sending.Signature(keys["RS256"][0], "RS256")).post(
+                session, report(number)
+            )
     lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     assert [line["key"] for line in lines] == ["key-1", "key-2"]
     assert lines[0]["path"] == "/satellite/v1/progress"
@@ -166,20 +169,24 @@ def test_a_receiver_refuses_what_is_no_report(start: Callable[..., str], body: b
 def test_the_command_refuses_a_key_that_is_none(tmp_path: Path) -> None:
     file = tmp_path / "key"
     file.write_text("garbage", encoding="utf-8")
-    command = [sys.executable, str(receiver.__file__), "--port", "0", "--public-key", str(file)]
-    ended = subprocess.run(command, capture_output=True, text=True, timeout=30)
+    command = [sys.executable, "-m", "cwl_airflow.commands.receiver", "--port", "0", "--public-key", str(file)]
+    environment = {**os.environ, "PYTHONPATH": ":".join(sys.path)}
+    ended = subprocess.run(command, capture_output=True, text=True, timeout=30, env=environment)
     assert ended.returncode == 2
     assert f"{file} with RS256: " in ended.stderr
 
 
 def test_a_receiver_that_is_not_there_is_down() -> None:
-    with requests.Session() as session, pytest.raises(sending.Down, match=r"cannot be reached: .*Connection refused$"):
-        sending.Receiver("http://127.0.0.1:9/").post(session, report(1))
+    with (
+        requests.Session() as session,
+        pytest.raises(sending.ReceiverUnreachable, match=r"cannot be reached: .*Connection refused$"),
+    ):
+        sending.ReportReceiver("http://127.0.0.1:9/").post(session, report(1))
 
 
 def test_a_receiver_that_says_no_has_refused(keys: dict[str, tuple[str, str]], start: Callable[..., str]) -> None:
-    with requests.Session() as session, pytest.raises(sending.Refused, match="answered 403: 'the payload is not"):
-        sending.Receiver(start(keys["RS256"][1])).post(session, report(1))
+    with requests.Session() as session, pytest.raises(sending.ReportRefused, match="answered 403: 'the payload is not"):
+        sending.ReportReceiver(start(keys["RS256"][1])).post(session, report(1))
 
 
 class Box:
@@ -194,11 +201,11 @@ class Box:
         self.refuses: set[int] = set()
         self.away = False
 
-    def pending(self, without: Collection[int]) -> list[Report]:
+    def find_pending(self, without_runs: Collection[int]) -> list[Report]:
         """Return what is left."""
-        return [each for each in self.reports.values() if each.dag_run_id not in without]
+        return [each for each in self.reports.values() if each.dag_run_id not in without_runs]
 
-    def mark(self, ids: Collection[int]) -> None:
+    def mark_delivered(self, ids: Collection[int]) -> None:
         """Remove what was delivered."""
         if self.away:
             raise OSError("the database is away")
@@ -208,23 +215,23 @@ class Box:
     def send(self, report: Report) -> None:
         """Be the receiver."""
         if self.down:
-            raise sending.Down("down")
+            raise sending.ReceiverUnreachable("down")
         if report.id in self.refuses:
-            raise sending.Refused("no")
+            raise sending.ReportRefused("no")
         self.sent.append(report.id)
 
 
 def test_reports_are_delivered_in_order_and_once() -> None:
     box = Box(report(1), report(2, run=2), report(3))
-    work = Delivery(box, lambda: box.time)
-    assert work.round(box.send) == 3
-    assert work.round(box.send) == 0
+    work = ReportDelivery(box, lambda: box.time)
+    assert work.deliver_due(box.send) == 3
+    assert work.deliver_due(box.send) == 0
     assert box.sent == [1, 2, 3]
 
 
 def test_a_report_that_is_refused_holds_up_its_own_run_only() -> None:
     box = Box(report(1), report(2, run=2), report(3), report(4, run=2))
-    work = Delivery(box, lambda: box.time)
+    work = ReportDelivery(box, lambda: box.time)
     box.refuses = {1}
     tries = []
 
@@ -235,19 +242,19 @@ def test_a_report_that_is_refused_holds_up_its_own_run_only() -> None:
 
     for second in range(1500):
         box.time = float(second)
-        work.round(send)
+        work.deliver_due(send)
     assert box.sent == [2, 4]
     assert [later - earlier for earlier, later in pairwise(tries)] == [1, 2, 4, 8, 16, 32, 64, 128, 256, 300, 300, 300]
     box.refuses = set()
     box.time += delivery.LONGEST_WAIT
-    work.round(box.send)
+    work.deliver_due(box.send)
     assert box.sent == [2, 4, 1, 3]
 
 
 def test_a_receiver_that_is_down_is_left_alone_for_longer_and_longer(caplog: pytest.LogCaptureFixture) -> None:
     box = Box(report(1), report(2, run=2))
     box.down = True
-    work = Delivery(box, lambda: box.time)
+    work = ReportDelivery(box, lambda: box.time)
     tries = []
 
     def send(each: Report) -> None:
@@ -256,47 +263,34 @@ def test_a_receiver_that_is_down_is_left_alone_for_longer_and_longer(caplog: pyt
 
     for second in range(400):
         box.time = float(second)
-        work.round(send)
+        work.deliver_due(send)
     assert tries[:8] == [0, 1, 3, 7, 15, 31, 63, 123]
     assert len(caplog.records) == 1
     box.down = False
     box.time += delivery.LONGEST_PAUSE
-    assert work.round(box.send) == 2
+    assert work.deliver_due(box.send) == 2
     assert box.sent == [1, 2]
     box.down = True
     box.reports[3] = report(3)
-    work.round(send)
+    work.deliver_due(send)
     assert len(caplog.records) == 2
 
 
 def test_what_was_delivered_while_the_database_was_away_is_not_sent_again() -> None:
     box = Box(report(1), report(2))
-    work = Delivery(box, lambda: box.time)
+    work = ReportDelivery(box, lambda: box.time)
     box.away = True
     for _ in range(3):
         with pytest.raises(OSError, match="away"):
-            work.round(box.send)
+            work.deliver_due(box.send)
     assert box.sent == [1]
     box.away = False
-    work.round(box.send)
+    work.deliver_due(box.send)
     assert box.sent == [1, 2]
     assert box.reports == {}
 
 
 def test_it_stops_between_two_reports() -> None:
     box = Box(report(1), report(2))
-    Delivery(box, lambda: box.time).round(box.send, lambda: bool(box.sent))
+    ReportDelivery(box, lambda: box.time).deliver_due(box.send, lambda: bool(box.sent))
     assert box.sent == [1]
-
-
-def test_the_key_is_the_credential_of_the_service(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("CREDENTIALS_DIRECTORY", raising=False)
-    monkeypatch.chdir(tmp_path)
-    (tmp_path / "report_private_key").write_text("of this folder", encoding="utf-8")
-    assert sending.credential() is None
-    folder = tmp_path / "credentials"
-    folder.mkdir()
-    monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(folder))
-    assert sending.credential() is None
-    (folder / "report_private_key").write_text("key", encoding="utf-8")
-    assert sending.credential() == "key"

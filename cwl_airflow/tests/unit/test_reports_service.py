@@ -11,18 +11,20 @@ from cwl_airflow.reports import service
 
 
 def test_with_sqlite_it_is_always_ones_turn() -> None:
-    assert service.Turn(sa.create_engine("sqlite://")).mine()
+    assert service.SiteLock(sa.create_engine("sqlite://")).try_to_hold()
 
 
 def test_whoevers_turn_it_is_not_does_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(service, "INTERVAL", 0.01)
     asked, looked = [], []
 
-    def mine() -> bool:
+    def is_our_turn() -> bool:
         asked.append(threading.current_thread())
         return False
 
-    work = service.Service(lambda: pytest.fail("the database was asked"), looked.append, mine)
+    work = service.ReportService(
+        lambda: pytest.fail("the database was asked"), lambda _: None, looked.append, is_our_turn
+    )
     thread = threading.Thread(target=work.run)
     thread.start()
     deadline = time.monotonic() + 60

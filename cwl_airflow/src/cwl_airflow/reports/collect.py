@@ -2,254 +2,179 @@
 
 from __future__ import annotations
 
-import json
 import logging
-from collections.abc import Callable, Iterable, Mapping
-from contextlib import AbstractContextManager
+from collections.abc import Collection, Mapping
 from datetime import datetime, timedelta, timezone
-from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
-from airflow.models import DagRun, TaskInstance, XCom
-from airflow.models.taskinstancehistory import TaskInstanceHistory
-from airflow.models.xcom import BaseXCom
-from airflow.utils.xcom import XCOM_RETURN_KEY
+from airflow.models import DagRun
+from sqlalchemy.engine import Row
+from sqlalchemy.orm import Session
 
-from ..dags.operators import ERROR, OPERATORS, RESULTS
-from ..documents.plan import GATHERER, OUTPUTS_REPORT, STATISTICS
-from . import outbox
-from .events import RUN_ENDED, STARTED, Run, Try, events, progress, removed
+from . import airflow_rows, outbox
+from .airflow_rows import ACTIVE_RUN_STATES, select_runs
+from .events import (
+    ENDED_RUN_STATES,
+    STARTED_STATES,
+    ReportedRun,
+    derive_events,
+    progress_percent,
+    removed_run_event,
+)
+from .outbox import Sessions
 
 log = logging.getLogger(__name__)
 
-ACTIVE = ("queued", "running")
 #: Runs that ended since the last look are among so many newest, or were seen before.
-NEWEST = 100
-
-_RUN = (
-    DagRun.id,
-    DagRun.dag_id,
-    DagRun.run_id,
-    DagRun.execution_date,
-    DagRun._state.label("state"),
-    DagRun.clear_number,
-    DagRun.queued_at,
-    DagRun.end_date,
-)
+NEWEST_RUNS = 100
+#: A day more than events are taken for news.
+PRUNE_MARGIN = timedelta(days=1)
+PRUNE_INTERVAL = timedelta(hours=1)
+NOTE_INTERVAL = timedelta(minutes=1)
 
 
-class Watch:
-    """Remembers what it saw, so that a run is only read again when something happened to it."""
+class RunCollector:
+    """Writes what is new of runs; remembers them, so that one is only read again when something happened to it."""
 
-    def __init__(self, sessions: Callable[[], AbstractContextManager[Any]]) -> None:
-        """Begin.
+    def __init__(self, sessions: Sessions) -> None:
+        """Know no run yet.
 
         :param sessions: makes sessions of Airflow's database, each a transaction.
         """
         self._sessions = sessions
-        self._pruned = datetime.min
-        self._forget()
+        self._pruned_at = datetime.min
+        self._forget_runs()
 
-    def _forget(self) -> None:
-        self._noted = datetime.min
-        self._newest = 0
-        self._seen: dict[int, Any] = {}
+    def _forget_runs(self) -> None:
+        self._noted_at = datetime.min
+        self._newest_id = 0
+        #: Each run with the states of its tasks, as they were written last.
+        self._written: dict[int, tuple[ReportedRun, list[tuple[Any, ...]] | None]] = {}
         #: Which runs are of CWL documents.
-        self._cwl: dict[int, bool] = {}
+        self._is_cwl: dict[int, bool] = {}
 
-    def look(self, configured: bool) -> None:
-        """Look once.
+    def collect(self, configured: bool) -> None:
+        """Look at the runs once.
 
         :param configured: whether there is a receiver; what happens while there is none is never reported.
         """
-        now = outbox.naive(datetime.now(timezone.utc))
+        now = outbox.to_naive_utc(datetime.now(timezone.utc))
         with self._sessions() as session:
-            times = _times(session)
-            since, horizon = times.get("since"), outbox.horizon(now, times.get("looked"))
-            if now - self._pruned > timedelta(hours=1):
-                # A day more than events are taken for news.
-                outbox.prune(session, horizon - timedelta(days=1), undelivered=not configured)
-                self._pruned = now
+            times = outbox.read_times(session)
+            since, oldest = times.get(outbox.SINCE), outbox.oldest_reported(now, times.get(outbox.LOOKED))
+            if now - self._pruned_at > PRUNE_INTERVAL:
+                outbox.prune_reports(session, oldest - PRUNE_MARGIN, undelivered=not configured)
+                self._pruned_at = now
             if not configured and since:
-                session.execute(sa.delete(outbox.TIMES))
-                session.execute(sa.delete(outbox.RUNS))
-                self._forget()
+                outbox.forget_receiver(session)
+                self._forget_runs()
             elif configured and not since:
                 since = now
-                session.execute(sa.insert(outbox.TIMES).values(name="since", at=now))
+                outbox.write_time(session, outbox.SINCE, now)
         if configured and since:
-            self._look(max(since, horizon))
-            self._note(now)
+            self._write_changed_runs(max(since, oldest))
+            self._note_look(now)
 
-    def _look(self, since: datetime) -> None:
+    def _write_changed_runs(self, since: datetime) -> None:
         with self._sessions() as session:
-            runs, owed = self._runs(session, since)
-            states = self._states(session, [run.id for run in runs if run.state in ACTIVE or run.id in owed])
-        ids = {run.id for run in runs}
-        self._seen = {run: seen for run, seen in self._seen.items() if run in ids}
+            runs, owed = self._find_runs(session, since)
+            unsettled = [run.id for run in runs if run.state in ACTIVE_RUN_STATES or run.id in owed]
+            states = airflow_rows.count_task_states(session, unsettled)
+        there = {run.id for run in runs}
+        self._written = {dag_run_id: seen for dag_run_id, seen in self._written.items() if dag_run_id in there}
         for run in runs:
-            found = (run, states.get(run.id))
-            if self._seen.get(run.id) != found:
-                try:
-                    with self._sessions() as session:
-                        self._write(session, run, since)
-                except sa.exc.SQLAlchemyError:
-                    raise
-                except Exception:  # it must not keep others from being reported
-                    log.exception("Run %s of %s cannot be reported", run.run_id, run.dag_id)
-                self._seen[run.id] = found
-        for run_id, row in owed.items():
-            if run_id not in ids:
-                self._write_removed(row)
+            seen = (run, states.get(run.id))
+            if self._written.get(run.id) != seen:
+                self._try_to_write(run, since)
+                self._written[run.id] = seen
+        for dag_run_id, row in owed.items():
+            if dag_run_id not in there:
+                self._write_removed_run(row)
 
-    def _note(self, now: datetime) -> None:
+    def _note_look(self, now: datetime) -> None:
         """Note when it looked: whoever starts next begins there."""
-        if now - self._noted > timedelta(minutes=1):
+        if now - self._noted_at > NOTE_INTERVAL:
             with self._sessions() as session:
-                session.execute(sa.delete(outbox.TIMES).where(outbox.TIMES.c.name == "looked"))
-                session.execute(sa.insert(outbox.TIMES).values(name="looked", at=now))
-            self._noted = now
+                outbox.write_time(session, outbox.LOOKED, now)
+            self._noted_at = now
 
-    def _runs(self, session: Any, since: datetime) -> tuple[list[Run], dict[int, Any]]:
+    def _find_runs(self, session: Session, since: datetime) -> tuple[list[ReportedRun], dict[int, Row]]:
         """Return the runs that may have changed, and those whose end is owed."""
-        owed = {row.dag_run_id: row for row in session.execute(sa.select(outbox.RUNS))}
-        since = since.replace(tzinfo=timezone.utc)
-        queries = [sa.select(*_RUN).where(DagRun._state.in_(ACTIVE))]
-        queries += [sa.select(*_RUN).where(DagRun.id.in_(some)) for some in outbox.chunks(owed)]
-        if self._noted == datetime.min:
-            # No index has this, so only once.
-            looked = _times(session).get("looked", outbox.naive(since)).replace(tzinfo=timezone.utc)
-            queries.append(sa.select(*_RUN).where(DagRun.end_date >= max(since, looked - outbox.SLACK)))
-            self._newest = session.scalar(sa.select(sa.func.max(DagRun.id))) or 0
-        recent = sa.select(*_RUN).where(DagRun.id > self._newest - NEWEST)
-        queries.append(recent.where(sa.or_(DagRun.end_date.is_(None), DagRun.end_date >= since)))
-        rows = {row.id: row for query in queries for row in session.execute(query)}
-        self._newest = max([self._newest, *rows])
-        self._tell(session, rows)
-        runs = [_run(row) for row in rows.values() if self._cwl.get(row.id)]
+        owed = outbox.read_owed_runs(session)
+        rows = self._read_candidates(session, since.replace(tzinfo=timezone.utc), owed)
+        self._newest_id = max([self._newest_id, *rows])
+        self._find_cwl_runs(session, rows)
+        runs = [airflow_rows.make_reported_run(row) for row in rows.values() if self._is_cwl.get(row.id)]
         # Some databases give a key out again: then it is another run that has it.
-        return [run for run in runs if run.id not in owed or _is(run, owed[run.id])], owed
+        return [run for run in runs if run.id not in owed or is_same_run(run, owed[run.id])], owed
 
-    def _tell(self, session: Any, rows: Mapping[int, Any]) -> None:
-        """Find out which runs are of CWL documents: those with a task that only these have."""
-        self._cwl = {run: cwl for run, cwl in self._cwl.items() if run in rows}
+    def _read_candidates(self, session: Session, since: datetime, owed: Collection[int]) -> dict[int, Row]:
+        """Return the rows of runs that may have changed, by id.
+
+        :param owed: ids of the runs whose end is owed.
+        """
+        queries = [select_runs(DagRun._state.in_(ACTIVE_RUN_STATES))]
+        queries += [select_runs(DagRun.id.in_(chunk)) for chunk in outbox.split_into_chunks(owed)]
+        if self._noted_at == datetime.min:
+            # No index has this, so only once.
+            noted = outbox.read_times(session).get(outbox.LOOKED)
+            looked = noted.replace(tzinfo=timezone.utc) - outbox.CLOCK_SLACK if noted else since
+            queries.append(select_runs(DagRun.end_date >= max(since, looked)))
+            self._newest_id = airflow_rows.find_newest_run_id(session)
+        recent = sa.or_(DagRun.end_date.is_(None), DagRun.end_date >= since)
+        queries.append(select_runs(DagRun.id > self._newest_id - NEWEST_RUNS, recent))
+        return {row.id: row for query in queries for row in session.execute(query)}
+
+    def _find_cwl_runs(self, session: Session, rows: Mapping[int, Row]) -> None:
+        """Find out which runs are of CWL documents."""
+        self._is_cwl = {dag_run_id: is_cwl for dag_run_id, is_cwl in self._is_cwl.items() if dag_run_id in rows}
         for row in rows.values():
-            if row.id not in self._cwl:
-                found = set(session.scalars(_of(TaskInstance, row, TaskInstance.operator).distinct()))
-                if found:  # a run may be seen before its tasks
-                    self._cwl[row.id] = not found.isdisjoint(OPERATORS)
+            if row.id not in self._is_cwl:
+                is_cwl = airflow_rows.is_cwl_run(session, row)
+                if is_cwl is not None:  # a run may be seen before its tasks
+                    self._is_cwl[row.id] = is_cwl
 
-    def _states(self, session: Any, ids: Iterable[int]) -> dict[int, Any]:
-        """Return of each run how many tasks are in which state, which changes with every change of one."""
-        states: dict[int, list[Any]] = {}
-        for some in outbox.chunks(ids):
-            query = (
-                sa.select(
-                    DagRun.id, TaskInstance.state, sa.func.count(), sa.func.sum(TaskInstance.try_number).label("tries")
-                )
-                .select_from(DagRun)
-                .join(TaskInstance, _same(TaskInstance))
-                .where(DagRun.id.in_(some))
-                .group_by(DagRun.id, TaskInstance.state)
-                .order_by(DagRun.id, TaskInstance.state)
-            )
-            for run, *counts in session.execute(query):
-                states.setdefault(run, []).append(tuple(counts))
-        return states
+    def _try_to_write(self, run: ReportedRun, since: datetime) -> None:
+        try:
+            with self._sessions() as session:
+                write_run(session, run, since)
+        except sa.exc.SQLAlchemyError:
+            raise
+        except Exception:  # it must not keep others from being reported
+            log.exception("Run %s of %s cannot be reported", run.run_id, run.dag_id)
 
-    def _write(self, session: Any, run: Run, since: datetime) -> None:
-        tasks = [_try(row) for row in session.execute(_of(TaskInstance, run, *_columns(TaskInstance)))]
-        history = _of(TaskInstanceHistory, run, *_columns(TaskInstanceHistory))
-        past = [_try(row) for row in session.execute(history)]
-        errors: dict[tuple[str, int], str] = {}
-        results: dict[str, Any] = {}
-        if run.state == "failed":
-            errors = _pulled(session, run, ERROR)
-        elif run.state == "success":
-            results = results_of(session, run)
-        written = outbox.write(session, run, events(run, tasks, past, errors, results), since)
-        if written:
-            log.debug("Run %s of %s: %s new", run.run_id, run.dag_id, len(written))
-        session.execute(sa.delete(outbox.RUNS).where(outbox.RUNS.c.dag_run_id == run.id))
-        ended = run.state in RUN_ENDED
-        if not ended or any(task.state in STARTED for task in tasks):
-            row = {"dag_run_id": run.id, "dag_id": run.dag_id, "run_id": run.run_id, "logical_date": run.logical_date}
-            row |= {"clear_number": run.clear_number, "progress": progress(tasks, None), "ended": ended}
-            session.execute(sa.insert(outbox.RUNS).values(**row))
-
-    def _write_removed(self, row: Any) -> None:
+    def _write_removed_run(self, row: Row) -> None:
         with self._sessions() as session:
-            run = Run(row.dag_run_id, row.dag_id, row.run_id, row.logical_date, "removed", row.clear_number)
-            session.execute(sa.delete(outbox.RUNS).where(outbox.RUNS.c.dag_run_id == run.id))
+            run = ReportedRun(row.dag_run_id, row.dag_id, row.run_id, row.logical_date, "removed", row.clear_number)
+            outbox.settle_owed_run(session, run.id)
             if not row.ended:
                 now = datetime.now(timezone.utc)
-                outbox.write(session, run, [removed(run, row.progress, now)], outbox.naive(now))
-        self._cwl.pop(row.dag_run_id, None)
+                event = removed_run_event(run, row.progress, now)
+                outbox.write_events(session, run, [event], outbox.to_naive_utc(now))
+        self._is_cwl.pop(row.dag_run_id, None)
 
 
-def _times(session: Any) -> dict[str, datetime]:
-    return {row.name: row.at for row in session.execute(sa.select(outbox.TIMES))}
+def write_run(session: Session, run: ReportedRun, since: datetime) -> None:
+    """Write what is new of a run, and whether its end is owed.
+
+    :param since: what happened before is not reported; without a time zone, in UTC.
+    """
+    tasks = airflow_rows.read_tasks(session, run)
+    history = airflow_rows.read_task_history(session, run)
+    errors = airflow_rows.read_errors(session, run) if run.state == "failed" else {}
+    results = airflow_rows.read_results(session, run) if run.state == "success" else {}
+    events = derive_events(run, tasks, history, errors, results)
+    written = outbox.write_events(session, run, events, since)
+    if written:
+        log.debug("Run %s of %s: %s new", run.run_id, run.dag_id, len(written))
+    ended = run.state in ENDED_RUN_STATES
+    if not ended or any(task.state in STARTED_STATES for task in tasks):
+        outbox.write_owed_run(session, run, progress_percent(tasks, None), ended)
+    else:
+        outbox.settle_owed_run(session, run.id)
 
 
-def _run(row: Any) -> Run:
-    return Run(
-        row.id,
-        row.dag_id,
-        row.run_id,
-        row.execution_date.isoformat(),
-        row.state,
-        row.clear_number,
-        row.queued_at,
-        row.end_date,
-    )
-
-
-def _is(run: Run, row: Any) -> bool:
+def is_same_run(run: ReportedRun, row: Row) -> bool:
+    """Tell whether a run is the one whose end is owed, and not another one that got its id."""
     return (run.dag_id, run.run_id, run.logical_date) == (row.dag_id, row.run_id, row.logical_date)
-
-
-def _columns(model: Any) -> tuple[Any, ...]:
-    names = ("task_id", "map_index", "try_number", "state", "start_date", "end_date", "max_tries")
-    return tuple(getattr(model, name) for name in names)
-
-
-def _try(row: Any) -> Try:
-    return Try(row.task_id, row.map_index, row.try_number or 0, row.state, row.start_date, row.end_date, row.max_tries)
-
-
-def _same(model: Any) -> Any:
-    return sa.and_(model.dag_id == DagRun.dag_id, model.run_id == DagRun.run_id)
-
-
-def _of(model: Any, run: Any, *columns: Any) -> Any:
-    return sa.select(*columns).where(model.dag_id == run.dag_id, model.run_id == run.run_id)
-
-
-def _pulled(session: Any, run: Run, key: str, *more: Any) -> dict[tuple[str, int], Any]:
-    """Return what tasks of a run pushed under a key, by task and index."""
-    query = sa.select(BaseXCom.task_id, BaseXCom.map_index, BaseXCom.value)
-    query = query.where(BaseXCom.dag_run_id == run.id, BaseXCom.key == key, *more)
-    found = {}
-    for row in session.execute(query):
-        try:
-            found[row.task_id, row.map_index] = XCom.deserialize_value(row)
-        except Exception as error:  # a user's task may return what cannot be loaded here
-            log.warning("What %s of run %s of %s pushed cannot be read: %s", row.task_id, run.run_id, run.dag_id, error)
-    return found
-
-
-def results_of(session: Any, run: Run) -> dict[str, Any]:
-    """Return the outputs of a run: from XCom, or else from the file that a gatherer names, if it can be seen here."""
-    for pushed in _pulled(session, run, RESULTS).values():
-        if isinstance(pushed, dict):
-            return pushed
-    for (task_id, _), named in _pulled(session, run, XCOM_RETURN_KEY).items():
-        if isinstance(named, str) and (task_id == GATHERER or Path(named).name == OUTPUTS_REPORT):
-            try:
-                outputs = json.loads(Path(named).read_text(encoding="utf-8"))
-                outputs.pop(STATISTICS, None)
-                return dict(outputs)
-            except (OSError, ValueError, AttributeError, TypeError) as error:
-                log.warning("The results of run %s of %s cannot be read: %s", run.run_id, run.dag_id, error)
-    return {}

@@ -7,7 +7,7 @@ from collections.abc import Callable, Collection
 from typing import Protocol
 
 from .outbox import Report
-from .receiver import Down, Refused
+from .receiver import ReceiverUnreachable, ReportRefused
 
 log = logging.getLogger(__name__)
 
@@ -17,75 +17,86 @@ LONGEST_PAUSE = 60
 LONGEST_WAIT = 300
 
 
-class Outbox(Protocol):
-    """What is to be delivered."""
+class PendingReports(Protocol):
+    """The reports that are to be delivered."""
 
-    def pending(self, without: Collection[int]) -> list[Report]:
+    def find_pending(self, without_runs: Collection[int]) -> list[Report]:
         """Return the oldest reports, but of some runs."""
 
-    def mark(self, ids: Collection[int]) -> None:
+    def mark_delivered(self, ids: Collection[int]) -> None:
         """Note that reports were delivered."""
 
 
-class Delivery:
+class ReportDelivery:
     """Delivers reports, and waits longer the more often that fails."""
 
-    def __init__(self, outbox: Outbox, clock: Callable[[], float]) -> None:
-        """Begin.
+    def __init__(self, reports: PendingReports, clock: Callable[[], float]) -> None:
+        """Have no failures to wait for.
 
         :param clock: tells the time in seconds; never back.
         """
-        self._outbox = outbox
+        self._reports = reports
         self._clock = clock
-        self._failures = 0
-        self._pause = 0.0
+        self._unreachable_count = 0
+        self._paused_until = 0.0
         #: By run: how often its next report was refused, and until when it waits.
-        self._refused: dict[int, tuple[int, float]] = {}
+        self._refusals: dict[int, tuple[int, float]] = {}
         #: Delivered, but not noted: the database was away. They must not be sent again.
         self._unmarked: set[int] = set()
 
-    def round(self, send: Callable[[Report], None], stop: Callable[[], bool] = lambda: False) -> int:
+    def deliver_due(self, send: Callable[[Report], None], is_stopping: Callable[[], bool] = lambda: False) -> int:
         """Deliver what is due.
 
-        :param send: sends a report; raises `Down` or `Refused`.
-        :param stop: tells whether to send no more.
+        :param send: sends a report; raises `ReceiverUnreachable` or `ReportRefused`.
+        :param is_stopping: tells whether to send no more.
         :returns: the number of reports that were delivered.
         """
-        self._note()
-        if self._clock() < self._pause:
+        self._mark_delivered()
+        if self._clock() < self._paused_until:
             return 0
-        waiting = {run for run, (_, until) in self._refused.items() if self._clock() < until}
+        waiting = {run for run, (_, until) in self._refusals.items() if self._clock() < until}
         delivered = 0
-        for report in self._outbox.pending(waiting):
-            if stop():
+        for report in self._reports.find_pending(waiting):
+            if is_stopping():
                 break
             if report.dag_run_id in waiting:
                 continue
             try:
                 send(report)
-            except Down as error:
-                self._failures += 1
-                self._pause = self._clock() + min(2 ** (self._failures - 1), LONGEST_PAUSE)
-                if self._failures == 1:
-                    log.warning("%s. Reports are kept until it can.", error)
+            except ReceiverUnreachable as error:
+                self._pause(error)
                 break
-            except Refused as error:
-                times = self._refused.get(report.dag_run_id, (0, 0.0))[0] + 1
-                self._refused[report.dag_run_id] = times, self._clock() + min(2 ** (times - 1), LONGEST_WAIT)
+            except ReportRefused as error:
+                self._hold_up_run(report, error)
                 waiting.add(report.dag_run_id)
-                if times & (times - 1) == 0:
-                    log.warning("Report %s was not taken (%s times): %s. It is kept.", report.key, times, error)
             else:
-                if self._failures:
-                    log.info("The receiver is there again")
-                    self._failures = 0
-                self._refused.pop(report.dag_run_id, None)
-                self._unmarked.add(report.id)
-                self._note()
+                self._note_success(report)
                 delivered += 1
         return delivered
 
-    def _note(self) -> None:
+    def _pause(self, error: ReceiverUnreachable) -> None:
+        """Send nothing for a while."""
+        self._unreachable_count += 1
+        self._paused_until = self._clock() + min(2 ** (self._unreachable_count - 1), LONGEST_PAUSE)
+        if self._unreachable_count == 1:
+            log.warning("%s. Reports are kept until it can.", error)
+
+    def _hold_up_run(self, report: Report, error: ReportRefused) -> None:
+        """Send nothing of a run for a while."""
+        count = self._refusals.get(report.dag_run_id, (0, 0.0))[0] + 1
+        self._refusals[report.dag_run_id] = count, self._clock() + min(2 ** (count - 1), LONGEST_WAIT)
+        if count & (count - 1) == 0:
+            log.warning("Report %s was not taken (%s times): %s. It is kept.", report.key, count, error)
+
+    def _note_success(self, report: Report) -> None:
+        if self._unreachable_count:
+            log.info("The receiver is there again")
+            self._unreachable_count = 0
+        self._refusals.pop(report.dag_run_id, None)
+        self._unmarked.add(report.id)
+        self._mark_delivered()
+
+    def _mark_delivered(self) -> None:
         if self._unmarked:
-            self._outbox.mark(self._unmarked)
+            self._reports.mark_delivered(self._unmarked)
             self._unmarked.clear()

@@ -1,67 +1,78 @@
-"""The outbox: reports that are written once, delivered in order, and kept for a while to know them again."""
+"""The outbox: reports that are written once, delivered in order, and kept for a while to know them again.
+
+Its tables are made by `cwl_airflow.schema`.
+"""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
-from typing import Any
+from typing import Any, TypeAlias, TypeVar
 
 import sqlalchemy as sa
 from sqlalchemy.dialects.mysql import DATETIME, LONGTEXT
+from sqlalchemy.engine import Row
+from sqlalchemy.orm import Session
 
-from .events import Event, Run
+from .events import ReportedRun, ReportEvent
 
-_mysql = {"mysql_engine": "InnoDB", "mysql_charset": "utf8mb4"}
-_number = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
+_MYSQL_OPTIONS = {"mysql_engine": "InnoDB", "mysql_charset": "utf8mb4"}
+_NUMBER = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
 #: In UTC, without saying so: MySQL knows no time zones.
-_time = sa.DateTime().with_variant(DATETIME(fsp=6), "mysql")
-_name = sa.String(250)
+_TIME = sa.DateTime().with_variant(DATETIME(fsp=6), "mysql")
+_NAME = sa.String(250)
 #: For how long what was delivered is kept, to know it again. Older events are not reported.
 KEPT = timedelta(days=7)
 #: The clocks of a site may differ by less.
-SLACK = timedelta(hours=1)
+CLOCK_SLACK = timedelta(hours=1)
 #: How many keys a query may name.
-CHUNK = 500
+CHUNK_SIZE = 500
+
+Value = TypeVar("Value")
+#: Makes sessions of the database, each a transaction.
+Sessions: TypeAlias = Callable[[], AbstractContextManager[Session]]
 
 metadata = sa.MetaData()
 REPORTS = sa.Table(
     "cwl_reports",
     metadata,
-    sa.Column("id", _number, primary_key=True, autoincrement=True),
+    sa.Column("id", _NUMBER, primary_key=True, autoincrement=True),
     sa.Column("event", sa.String(64), nullable=False, unique=True),
-    sa.Column("dag_run_id", _number, nullable=False),
-    sa.Column("dag_id", _name, nullable=False),
-    sa.Column("run_id", _name, nullable=False),
+    sa.Column("dag_run_id", _NUMBER, nullable=False),
+    sa.Column("dag_id", _NAME, nullable=False),
+    sa.Column("run_id", _NAME, nullable=False),
     sa.Column("route", sa.String(16), nullable=False),
     sa.Column("payload", sa.Text().with_variant(LONGTEXT(), "mysql"), nullable=False),
-    sa.Column("happened_at", _time, nullable=False),
-    sa.Column("delivered_at", _time),
+    sa.Column("happened_at", _TIME, nullable=False),
+    sa.Column("delivered_at", _TIME),
     sa.Index("cwl_reports_delivered", "delivered_at", "id"),
-    **_mysql,
+    **_MYSQL_OPTIONS,
 )
 #: The runs whose end is owed.
-RUNS = sa.Table(
+OWED_RUNS = sa.Table(
     "cwl_report_runs",
     metadata,
-    sa.Column("dag_run_id", _number, primary_key=True, autoincrement=False),
-    sa.Column("dag_id", _name, nullable=False),
-    sa.Column("run_id", _name, nullable=False),
+    sa.Column("dag_run_id", _NUMBER, primary_key=True, autoincrement=False),
+    sa.Column("dag_id", _NAME, nullable=False),
+    sa.Column("run_id", _NAME, nullable=False),
     sa.Column("logical_date", sa.String(40), nullable=False),
     sa.Column("clear_number", sa.Integer, nullable=False),
     sa.Column("progress", sa.Integer, nullable=False),
     sa.Column("ended", sa.Boolean, nullable=False),
-    **_mysql,
+    **_MYSQL_OPTIONS,
 )
-#: Since when there is a receiver, and when somebody last looked.
+#: Since when there is a receiver (`SINCE`), and when somebody last looked (`LOOKED`).
 TIMES = sa.Table(
     "cwl_report_times",
     metadata,
     sa.Column("name", sa.String(16), primary_key=True),
-    sa.Column("at", _time, nullable=False),
-    **_mysql,
+    sa.Column("at", _TIME, nullable=False),
+    **_MYSQL_OPTIONS,
 )
+SINCE, LOOKED = "since", "looked"
 
 
 @dataclass(frozen=True)
@@ -75,76 +86,110 @@ class Report:
     payload: Mapping[str, Any]
 
 
-def horizon(now: datetime, looked: datetime | None) -> datetime:
+def oldest_reported(now: datetime, looked: datetime | None) -> datetime:
     """Return since when events are reported, and what was delivered is known again: longer if nobody looked for long.
 
     :param looked: when somebody last looked.
     """
-    return min(now - KEPT, looked - SLACK) if looked else now - KEPT
+    return min(now - KEPT, looked - CLOCK_SLACK) if looked else now - KEPT
 
 
-def create(connection: Any) -> None:
-    """Make the tables that are not there."""
-    metadata.create_all(connection, checkfirst=True)
-
-
-def chunks(values: Iterable[Any]) -> Iterator[list[Any]]:
+def split_into_chunks(values: Iterable[Value]) -> Iterator[list[Value]]:
     """Share values out into as many as a query may name."""
     values = list(values)
-    for first in range(0, len(values), CHUNK):
-        yield values[first : first + CHUNK]
+    for first in range(0, len(values), CHUNK_SIZE):
+        yield values[first : first + CHUNK_SIZE]
 
 
-def write(session: Any, run: Run, events: Iterable[Event], since: datetime) -> list[str]:
+def write_events(session: Session, run: ReportedRun, events: Iterable[ReportEvent], since: datetime) -> list[str]:
     """Write the events that are not written yet.
 
     :param since: what happened before is not reported; without a time zone, in UTC.
     :returns: the routes of the new reports.
     """
-    wanted = [event for event in events if naive(event.when) >= since]
+    wanted = [event for event in events if to_naive_utc(event.when) >= since]
     known: set[str] = set()
-    for keys in chunks({key for event in wanted for key in (event.key, *event.same)}):
+    for keys in split_into_chunks({key for event in wanted for key in (event.key, *event.equivalent_keys)}):
         known.update(session.scalars(sa.select(REPORTS.c.event).where(REPORTS.c.event.in_(keys))))
     routes = []
     for event in wanted:
-        if known.isdisjoint({event.key, *event.same}):
+        if known.isdisjoint({event.key, *event.equivalent_keys}):
             known.add(event.key)
             routes.append(event.route)
             row = {"dag_run_id": run.id, "dag_id": run.dag_id, "run_id": run.run_id, "route": event.route}
-            row |= {"event": event.key, "payload": json.dumps(event.payload), "happened_at": naive(event.when)}
+            row |= {"event": event.key, "payload": json.dumps(event.payload), "happened_at": to_naive_utc(event.when)}
             session.execute(sa.insert(REPORTS).values(**row))
     return routes
 
 
-def pending(session: Any, without: Collection[int], limit: int = 100) -> list[Report]:
+def find_pending(session: Session, without_runs: Collection[int], limit: int = 100) -> list[Report]:
     """Return the oldest reports that are not delivered yet.
 
-    :param without: runs whose reports have to wait.
+    :param without_runs: runs whose reports have to wait.
     """
     query = sa.select(REPORTS).where(REPORTS.c.delivered_at.is_(None))
-    if without:
-        query = query.where(REPORTS.c.dag_run_id.not_in(without))
+    if without_runs:
+        query = query.where(REPORTS.c.dag_run_id.not_in(without_runs))
     rows = session.execute(query.order_by(REPORTS.c.id).limit(limit))
     return [Report(row.id, row.event, row.dag_run_id, row.route, json.loads(row.payload)) for row in rows]
 
 
-def mark_delivered(session: Any, ids: Iterable[int], now: datetime) -> None:
+def mark_delivered(session: Session, ids: Iterable[int], now: datetime) -> None:
     """Note that reports were delivered."""
-    for some in chunks(ids):
-        session.execute(sa.update(REPORTS).where(REPORTS.c.id.in_(some)).values(delivered_at=naive(now)))
+    for chunk in split_into_chunks(ids):
+        session.execute(sa.update(REPORTS).where(REPORTS.c.id.in_(chunk)).values(delivered_at=to_naive_utc(now)))
 
 
-def prune(session: Any, before: datetime, undelivered: bool) -> None:
+def prune_reports(session: Session, before: datetime, undelivered: bool) -> None:
     """Remove reports that were delivered before a time.
 
     :param undelivered: remove also those that happened before and nobody waits for.
     """
-    session.execute(sa.delete(REPORTS).where(REPORTS.c.delivered_at < naive(before)))
+    session.execute(sa.delete(REPORTS).where(REPORTS.c.delivered_at < to_naive_utc(before)))
     if undelivered:
-        old = REPORTS.c.happened_at < naive(before)
+        old = REPORTS.c.happened_at < to_naive_utc(before)
         session.execute(sa.delete(REPORTS).where(REPORTS.c.delivered_at.is_(None), old))
 
 
-def naive(time: datetime) -> datetime:
+def read_times(session: Session) -> dict[str, datetime]:
+    """Return the times that are noted, by name."""
+    return {row.name: row.at for row in session.execute(sa.select(TIMES))}
+
+
+def write_time(session: Session, name: str, at: datetime) -> None:
+    """Note a time under a name, in place of any before."""
+    session.execute(sa.delete(TIMES).where(TIMES.c.name == name))
+    session.execute(sa.insert(TIMES).values(name=name, at=at))
+
+
+def read_owed_runs(session: Session) -> dict[int, Row]:
+    """Return the runs whose end is owed, by id."""
+    return {row.dag_run_id: row for row in session.execute(sa.select(OWED_RUNS))}
+
+
+def write_owed_run(session: Session, run: ReportedRun, percent: int, ended: bool) -> None:
+    """Note that the end of a run is owed, in place of any note of it before.
+
+    :param percent: its progress so far.
+    :param ended: whether its own end was reported: then only tasks of it have not ended.
+    """
+    settle_owed_run(session, run.id)
+    row = {"dag_run_id": run.id, "dag_id": run.dag_id, "run_id": run.run_id, "logical_date": run.logical_date}
+    row |= {"clear_number": run.clear_number, "progress": percent, "ended": ended}
+    session.execute(sa.insert(OWED_RUNS).values(**row))
+
+
+def settle_owed_run(session: Session, dag_run_id: int) -> None:
+    """Note that nothing of a run is owed any more."""
+    session.execute(sa.delete(OWED_RUNS).where(OWED_RUNS.c.dag_run_id == dag_run_id))
+
+
+def forget_receiver(session: Session) -> None:
+    """Forget what is owed and since when: there is no receiver any more."""
+    session.execute(sa.delete(TIMES))
+    session.execute(sa.delete(OWED_RUNS))
+
+
+def to_naive_utc(time: datetime) -> datetime:
     """Return a time in UTC without its zone, as it is stored."""
     return (time.astimezone(timezone.utc) if time.tzinfo else time).replace(tzinfo=None)

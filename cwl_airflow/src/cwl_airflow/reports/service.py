@@ -1,4 +1,4 @@
-"""Report what happens to runs of CWL documents to the receiver of the site.
+"""The service that reports what happens to runs of CWL documents to the receiver of the site.
 
 One instance per site works; others wait. It reads Airflow's database and takes no part in running anything. Every
 report is kept in the table cwl_reports until it is delivered. If this process is killed between a receiver's answer and
@@ -7,197 +7,195 @@ the note of it, that one report is sent again, with the same Idempotency-Key.
 
 from __future__ import annotations
 
-import argparse
 import logging
-import signal
-import sys
 import threading
 import time
 from collections.abc import Callable, Collection
-from contextlib import AbstractContextManager, suppress
+from contextlib import suppress
 from datetime import datetime, timezone
 from functools import partial
-from typing import Any
+from typing import TypeAlias
 
 import requests
 import sqlalchemy as sa
+from sqlalchemy.engine import Connection, Engine
 from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.orm import Session
 
 from . import outbox
-from . import receiver as sending
-from .deliver import Delivery
+from .deliver import ReportDelivery
+from .outbox import Sessions
+from .receiver import ReceiverMisconfigured, ReportReceiver
 
 log = logging.getLogger(__name__)
 
 #: How often the runs are looked at, in seconds.
 INTERVAL = 1.0
 #: For how long what is known of the receiver is good, in seconds.
-SETTINGS = 5.0
+SETTINGS_LIFETIME = 5.0
 
-Sessions = Callable[[], AbstractContextManager[Any]]
+ReadReceiver: TypeAlias = Callable[[Session], ReportReceiver | None]
 
 
-class Settings:
+class ReceiverSettings:
     """The receiver, read again now and then."""
 
-    def __init__(self, sessions: Sessions) -> None:
-        """Begin."""
+    def __init__(self, sessions: Sessions, read_receiver: ReadReceiver) -> None:
+        """Know nothing of the receiver yet.
+
+        :param read_receiver: returns the receiver, none if there is none; raises `ReceiverMisconfigured`.
+        """
         self._sessions = sessions
+        self._read_receiver = read_receiver
         self._lock = threading.Lock()
-        self._read = -SETTINGS
-        self._receiver: sending.Receiver | None = None
+        self._read_at = -SETTINGS_LIFETIME
+        self._receiver: ReportReceiver | None = None
         self._problem = ""
 
-    def now(self) -> tuple[bool, sending.Receiver | None]:
+    def current_receiver(self) -> tuple[bool, ReportReceiver | None]:
         """Return whether there is a receiver, and the receiver; none if it cannot be used."""
         with self._lock:
-            if time.monotonic() - self._read >= SETTINGS:
-                try:
-                    with self._sessions() as session:
-                        self._receiver, problem = sending.receiver(session), ""
-                except sending.Unusable as error:
-                    self._receiver, problem = None, str(error)
-                if problem and problem != self._problem:
-                    log.error("%s. Until then reports are kept and nothing is sent.", problem)
-                elif self._problem and not problem:
-                    log.info("Reports can be sent again")
-                self._problem = problem
-                self._read = time.monotonic()
+            if time.monotonic() - self._read_at >= SETTINGS_LIFETIME:
+                self._read()
+                self._read_at = time.monotonic()
             return bool(self._receiver or self._problem), self._receiver
 
+    def _read(self) -> None:
+        try:
+            with self._sessions() as session:
+                self._receiver, problem = self._read_receiver(session), ""
+        except ReceiverMisconfigured as error:
+            self._receiver, problem = None, str(error)
+        if problem and problem != self._problem:
+            log.error("%s. Until then reports are kept and nothing is sent.", problem)
+        elif self._problem and not problem:
+            log.info("Reports can be sent again")
+        self._problem = problem
 
-class Table:
+
+class OutboxTable:
     """The outbox in the database."""
 
     def __init__(self, sessions: Sessions) -> None:
-        """Begin."""
+        """Take what makes sessions of the database, each a transaction."""
         self._sessions = sessions
 
-    def pending(self, without: Collection[int]) -> list[outbox.Report]:
+    def find_pending(self, without_runs: Collection[int]) -> list[outbox.Report]:
         """Return the oldest reports, but of some runs."""
         with self._sessions() as session:
-            return outbox.pending(session, without)
+            return outbox.find_pending(session, without_runs)
 
-    def mark(self, ids: Collection[int]) -> None:
+    def mark_delivered(self, ids: Collection[int]) -> None:
         """Note that reports were delivered."""
         with self._sessions() as session:
             outbox.mark_delivered(session, ids, datetime.now(timezone.utc))
 
 
-class Turn:
-    """Whose turn it is: that of the service whose connection holds a lock of MySQL."""
+class SiteLock:
+    """Lets one service of a site work: that whose connection holds a lock of MySQL."""
 
     #: Such a lock is the server's, so that it is named after the database.
-    LOCK = "SELECT GET_LOCK(CONCAT('cwl_reports.', MD5(DATABASE())), 0)"
+    QUERY = "SELECT GET_LOCK(CONCAT('cwl_reports.', MD5(DATABASE())), 0)"
     #: After how many seconds without a question the server takes a holder for dead.
     TIMEOUT = 60
 
-    def __init__(self, engine: Any) -> None:
-        """Begin; with another database than MySQL or MariaDB it is always this one's turn."""
+    def __init__(self, engine: Engine) -> None:
+        """Hold no lock yet; with another database than MySQL or MariaDB there is none, and each service works."""
         self._engine = engine
         self._guard = threading.Lock()
-        self._connection: Any = None
-        self._mine: bool | None = None
+        self._connection: Connection | None = None
+        self._was_held: bool | None = None
 
-    def mine(self) -> bool:
-        """Tell whether this service is to work."""
+    def try_to_hold(self) -> bool:
+        """Tell whether this service is to work, which it is from the first time that no other one does."""
         if self._engine.dialect.name not in ("mysql", "mariadb"):
             return True
         with self._guard:
             try:
-                if self._connection is None:
-                    self._connection = self._engine.connect().execution_options(isolation_level="AUTOCOMMIT")
-                    self._connection.detach()  # the pool would lend it, and close it when it is old
-                    self._connection.execute(sa.text(f"SET SESSION wait_timeout = {self.TIMEOUT}"))
-                mine = bool(self._connection.scalar(sa.text(self.LOCK)))
+                is_held = self._ask_for_lock()
             except SQLAlchemyError:
-                if self._connection is not None:
-                    with suppress(SQLAlchemyError):
-                        self._connection.close()
-                self._connection = None
+                self._drop_connection()
                 raise
-            if mine is not self._mine:
-                log.info("It is my turn to report" if mine else "Another service reports: waiting")
-            self._mine = mine
-            return mine
+            if is_held is not self._was_held:
+                log.info("It is my turn to report" if is_held else "Another service reports: waiting")
+            self._was_held = is_held
+            return is_held
+
+    def _ask_for_lock(self) -> bool:
+        if self._connection is None:
+            self._connection = self._engine.connect().execution_options(isolation_level="AUTOCOMMIT")
+            self._connection.detach()  # the pool would lend it, and close it when it is old
+            self._connection.execute(sa.text(f"SET SESSION wait_timeout = {self.TIMEOUT}"))
+        return bool(self._connection.scalar(sa.text(self.QUERY)))
+
+    def _drop_connection(self) -> None:
+        if self._connection is not None:
+            with suppress(SQLAlchemyError):
+                self._connection.close()
+        self._connection = None
 
 
-class Service:
-    """Looks and delivers, each at its own pace: a receiver that hangs hides nothing that happens meanwhile."""
+class ReportService:
+    """Collects and delivers, each at its own pace: a receiver that hangs hides nothing that happens meanwhile."""
 
-    def __init__(self, sessions: Sessions, watch: Callable[[bool], None], mine: Callable[[], bool]) -> None:
-        """Begin.
+    def __init__(
+        self,
+        sessions: Sessions,
+        read_receiver: ReadReceiver,
+        collect: Callable[[bool], None],
+        is_our_turn: Callable[[], bool],
+    ) -> None:
+        """Put the parts together; `run` starts them.
 
-        :param watch: looks at the runs; is told whether there is a receiver.
-        :param mine: tells whether this service is to work, and no other one of the site.
+        :param read_receiver: returns the receiver, none if there is none; raises `ReceiverMisconfigured`.
+        :param collect: looks at the runs; is told whether there is a receiver.
+        :param is_our_turn: tells whether this service is to work, and no other one of the site.
         """
-        self._settings = Settings(sessions)
-        self._delivery = Delivery(Table(sessions), time.monotonic)
+        self._settings = ReceiverSettings(sessions, read_receiver)
+        self._delivery = ReportDelivery(OutboxTable(sessions), time.monotonic)
         self._http = requests.Session()
-        self._watch = watch
-        self._mine = mine
+        self._collect = collect
+        self._is_our_turn = is_our_turn
         self.stop = threading.Event()
         self.broken = False
 
     def run(self) -> None:
         """Work until `stop` is set or something breaks."""
-        threads = [threading.Thread(target=self._repeat, args=(what,)) for what in (self._look, self._deliver)]
+        actions = (self._collect_once, self._deliver_all)
+        threads = [threading.Thread(target=self._repeat, args=(action,)) for action in actions]
         for thread in threads:
             thread.start()
         for thread in threads:
             thread.join()
 
-    def _repeat(self, act: Callable[[], None]) -> None:
-        away = False
+    def _repeat(self, action: Callable[[], None]) -> None:
+        database_away = False
         while not self.stop.is_set():
             try:
-                act()
-                if away:
+                action()
+                if database_away:
                     log.info("The database is there again")
-                away = False
+                database_away = False
             except SQLAlchemyError as error:
-                if not away:
+                if not database_away:
                     log.warning("The database is away: %s", str(error).splitlines()[0])
-                away = True
+                database_away = True
             except Exception:
                 log.exception("Stopping")
                 self.broken = True
                 self.stop.set()
             self.stop.wait(INTERVAL)
 
-    def _idle(self) -> bool:
-        return self.stop.is_set() or not self._mine()
+    def _must_rest(self) -> bool:
+        return self.stop.is_set() or not self._is_our_turn()
 
-    def _look(self) -> None:
-        if not self._idle():
-            configured, _ = self._settings.now()
-            self._watch(configured)
+    def _collect_once(self) -> None:
+        if not self._must_rest():
+            configured, _ = self._settings.current_receiver()
+            self._collect(configured)
 
-    def _deliver(self) -> None:
-        while not self._idle():
-            _, receiver = self._settings.now()
-            if not receiver or not self._delivery.round(partial(receiver.post, self._http), self._idle):
+    def _deliver_all(self) -> None:
+        while not self._must_rest():
+            _, receiver = self._settings.current_receiver()
+            if not receiver or not self._delivery.deliver_due(partial(receiver.post, self._http), self._must_rest):
                 return
-
-
-def main(argv: list[str] | None = None) -> int:
-    """Run the service; exit code 1 when something broke, 0 when it was told to stop."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.parse_args(argv)
-
-    from airflow.settings import engine
-    from airflow.utils.session import create_session
-
-    from .collect import Watch
-
-    outbox.create(engine)
-    service = Service(create_session, Watch(create_session).look, Turn(engine).mine)
-    for name in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(name, lambda *_: service.stop.set())
-    log.info("Reporting to the connection %s, while there is one", sending.CONNECTION)
-    service.run()
-    return int(service.broken)
-
-
-if __name__ == "__main__":
-    sys.exit(main())
