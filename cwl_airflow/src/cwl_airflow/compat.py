@@ -52,9 +52,10 @@ def _hide_process(_module: Any) -> None:
 @when_imported("celery.worker.control")
 def _stop_runs(module: Any) -> None:
     """Let workers be asked to stop a run."""
-    from .stopping import celery_command as worker
+    from .stopping.celery_command import answer_request
+    from .stopping.model import COMMAND
 
-    module.control_command(name=worker.COMMAND)(worker.answer)
+    module.control_command(name=COMMAND)(answer_request)
 
 
 @when_imported("airflow.dag_processing.manager")

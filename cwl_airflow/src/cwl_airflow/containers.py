@@ -1,63 +1,65 @@
-"""The program that runs containers, as far as this package asks it itself."""
+"""A container engine, by its command: docker, podman and the like."""
 
 from __future__ import annotations
 
 import re
-import shutil
 import subprocess
-from dataclasses import dataclass
+from collections.abc import Collection
 
-#: For how long it may take to answer, in seconds.
+#: For how long an engine may take to answer, in seconds.
 TIMEOUT = 60
+#: What engines say of a container that is gone.
+_GONE = re.compile("no (such )?(container|object)", re.IGNORECASE)
 
 
-class EngineError(Exception):
-    """What the engine said instead, or that it did not answer."""
+class ContainerEngineError(Exception):
+    """An engine did not do what it was asked; the message is its own."""
 
 
-@dataclass(frozen=True)
 class ContainerEngine:
-    """An engine with the commands of Docker."""
+    """Lists, looks into and removes containers; one that is gone meanwhile is no error."""
 
-    #: Its command: ``docker`` or ``podman``.
-    command: str = "docker"
+    def __init__(self, command: str, timeout: float = TIMEOUT) -> None:
+        """Take the command.
 
-    def installed(self) -> bool:
-        """Tell whether there is one here."""
-        return shutil.which(self.command) is not None
-
-    def remove(self, container: str, timeout: float = TIMEOUT) -> None:
-        """End and remove a container, if it is still there.
-
-        :param container: its identifier.
-        :param timeout: in seconds.
-        :raises EngineError: it may still be there.
+        :param timeout: for how long it may take to answer, in seconds.
         """
-        self.ask("rm", "--force", container, timeout=timeout)
+        self.command = command
+        self._timeout = timeout
 
-    def mounts(self, timeout: float = TIMEOUT) -> dict[str, list[str]]:
-        """Return all containers by their identifiers, with the paths of this host that they see.
+    def list_containers(self) -> list[str]:
+        """Return the identifiers of all containers, also of those that do not run.
 
-        :param timeout: in seconds, of each of two questions.
-        :raises EngineError: it does not say.
+        :raises ContainerEngineError: the engine does not say.
         """
-        containers = self.ask("ps", "--all", "--quiet", "--no-trunc", timeout=timeout).split()
-        form = "{{.Id}}{{range .Mounts}}\t{{.Source}}{{end}}"
-        said = self.ask("inspect", "--format", form, *containers, timeout=timeout) if containers else ""
-        return {container: sources for container, *sources in (line.split("\t") for line in said.splitlines())}
+        return self._run("ps", "--all", "--quiet", "--no-trunc").split()
 
-    def ask(self, *arguments: str, timeout: float = TIMEOUT) -> str:
-        """Return what it prints. A container that has ended meanwhile is no error.
+    def inspect_mounts(self, containers: Collection[str]) -> dict[str, list[str]]:
+        """Return the folders of the host that containers have, by container; those that are gone are left out.
 
-        :raises EngineError: it failed.
+        :raises ContainerEngineError: the engine does not say.
         """
+        if not containers:
+            return {}
+        line_format = "{{.Id}}{{range .Mounts}}\t{{.Source}}{{end}}"
+        lines = self._run("inspect", "--format", line_format, *containers).splitlines()
+        return {container: sources for container, *sources in (line.split("\t") for line in lines)}
+
+    def remove(self, container: str) -> None:
+        """Remove a container, whether it runs or not; nothing happens if it is gone.
+
+        :raises ContainerEngineError: it is still there, or the engine does not say.
+        """
+        self._run("rm", "--force", container)
+
+    def _run(self, *arguments: str) -> str:
         try:
             done = subprocess.run(
-                [self.command, *arguments], check=False, capture_output=True, text=True, timeout=timeout
+                [self.command, *arguments], check=False, capture_output=True, text=True, timeout=self._timeout
             )
         except (OSError, subprocess.SubprocessError) as error:
-            raise EngineError(str(error)) from error
-        said = done.stderr.strip()
-        if done.returncode != 0 and not re.search("no (such )?(container|object)", said, re.IGNORECASE):
-            raise EngineError(said or f"exit status {done.returncode}")
+            raise ContainerEngineError(str(error)) from error
+        message = done.stderr.strip()
+        if done.returncode != 0 and not _GONE.search(message):
+            raise ContainerEngineError(message or f"exit status {done.returncode}")
         return done.stdout

@@ -15,9 +15,26 @@ from typing import Any
 
 import psutil
 import pytest
-from cwl_airflow.stopping import celery_command as worker
-from cwl_airflow.stopping import coordinator as runs
-from cwl_airflow.stopping import host_agent as host
+from cwl_airflow.gate import Places
+from cwl_airflow.gate.places import LOCK
+from cwl_airflow.stopping import host_agent
+from cwl_airflow.stopping.celery_command import HostAgentProcess
+from cwl_airflow.stopping.coordinator import RunStopper, name_remaining
+from cwl_airflow.stopping.host_agent import end_run, remove_run_data
+from cwl_airflow.stopping.model import (
+    Deadline,
+    EndTimes,
+    JobFolders,
+    NotStopped,
+    RunReference,
+    RunRows,
+    StartedTask,
+    StopRequest,
+    WorkerAnswer,
+    WorkerAnswers,
+)
+from cwl_airflow.stopping.processes import is_alive
+from cwl_airflow.stopping.stoppable_run import StoppableRun
 from gates import places
 
 DAG, RUN = "align", "manual__2026-01-01T00:00:00+00:00"
@@ -27,10 +44,15 @@ DEAF = "trap '' TERM INT HUP\n"
 Start = Callable[..., psutil.Process]
 
 
+def locate(dag_id: str, run_id: str, site: Places, job: JobFolders, reports: list[str]) -> StoppableRun:
+    """Return a run with its folders."""
+    return StoppableRun.locate(RunReference(dag_id, run_id, job, reports), site)
+
+
 @pytest.fixture
-def run(tmp_path: Path) -> host.Run:
+def run(tmp_path: Path) -> StoppableRun:
     """Return a run whose folder is there."""
-    made = host.Run.of(DAG, RUN, places(tmp_path), {}, [])
+    made = locate(DAG, RUN, places(tmp_path), {}, [])
     made.folders[0].mkdir(parents=True)
     return made
 
@@ -78,14 +100,16 @@ def wait_for(found: Callable[[], Any]) -> Any:
         (f"airflow task runner: other {DAG} {RUN} 17", False),
         (f"airflow task supervisor: {['airflow', 'tasks', 'run', DAG, 'map', 'other', '--local']}", False),
         (f"airflow task supervisor: ['airflow', 'tasks', 'run', '{DAG}', 'ma", False),
+        ("airflow task supervisor: 5", False),  # any program may call itself so
+        (f"airflow task supervisor: {'[' * 5000}", False),
         (f"airflow tasks states-for-dag-run {DAG} {RUN}", False),
         (f"airflow dags trigger {DAG} --run-id {RUN}", False),
         (f"cwl-airflow-stop {DAG} {RUN}", False),
         ("", False),
     ],
 )
-def test_a_task_is_known_by_its_title(run: host.Run, title: str, mine: bool) -> None:
-    assert run.names(title) is mine
+def test_a_task_is_known_by_its_title(run: StoppableRun, title: str, mine: bool) -> None:
+    assert run.has_title(title) is mine
 
 
 def test_a_run_has_the_folders_that_its_job_and_its_dispatcher_name(tmp_path: Path) -> None:
@@ -96,7 +120,7 @@ def test_a_run_has_the_folders_that_its_job_and_its_dispatcher_name(tmp_path: Pa
     (site.inputs / "job.yml").write_text(f"tmp_folder: {tmp_path}/else", encoding="utf-8")
 
     def found(run_id: str, job: Any, reports: list[str]) -> list[str]:
-        made = host.Run.of("d", run_id, site, job, reports)
+        made = locate("d", run_id, site, job, reports)
         return [str(folder.relative_to(tmp_path)) for folder in made.folders]
 
     own = "site/cwl/tmp/d/r"
@@ -114,29 +138,29 @@ def test_a_run_has_the_folders_that_its_job_and_its_dispatcher_name(tmp_path: Pa
 def test_no_folder_is_removed_that_the_run_may_not_write(tmp_path: Path) -> None:
     site = places(tmp_path)
     for folder in (site.dags, site.tmp / "other"):
-        made = host.Run.of("d", "r", site, {"tmp_folder": str(folder)}, [])
+        made = locate("d", "r", site, {"tmp_folder": str(folder)}, [])
         assert made.folders == (site.tmp / "d/r",)
 
 
-def test_a_task_that_is_deaf_is_killed_with_all_it_started(run: host.Run, start: Start, tmp_path: Path) -> None:
+def test_a_task_that_is_deaf_is_killed_with_all_it_started(run: StoppableRun, start: Start, tmp_path: Path) -> None:
     far = f"setsid sh -c {shlex.quote(DEAF + f'echo $$ > {tmp_path}/far; sleep 1000; sleep 1000')} &\n"
     task = start(RUNNER, DEAF + far + "ready\nsleep 1000; sleep 1000")
     wait_for(lambda: (tmp_path / "far").exists() and (tmp_path / "far").read_text(encoding="utf-8"))
     all_of_it = [task, *task.children(recursive=True)]
     assert len(all_of_it) >= 3
     began = time.monotonic()
-    assert host.end(run, "here", grace=1, limit=60) == []
+    assert end_run(run, "here", EndTimes(grace=1, limit=60)) == []
     assert time.monotonic() - began >= 1
-    assert [process for process in all_of_it if host.alive(process)] == []
+    assert [process for process in all_of_it if is_alive(process)] == []
 
 
-def test_a_task_may_end_itself(run: host.Run, start: Start, tmp_path: Path) -> None:
+def test_a_task_may_end_itself(run: StoppableRun, start: Start, tmp_path: Path) -> None:
     start(RUNNER, f"trap 'sleep 0.5; touch {tmp_path}/tidied; exit' TERM\nready\nwhile :; do sleep 0.1; done")
-    assert host.end(run, "here", grace=60, limit=60) == []
+    assert end_run(run, "here", EndTimes(grace=60, limit=60)) == []
     assert (tmp_path / "tidied").exists()
 
 
-def test_what_a_killed_task_left_is_killed_and_nothing_else(run: host.Run, start: Start, tmp_path: Path) -> None:
+def test_what_a_killed_task_left_is_killed_and_nothing_else(run: StoppableRun, start: Start, tmp_path: Path) -> None:
     (run.folders[0].parent / f"{run.folders[0].name}2").mkdir()
     others = [
         start(RUNNER.replace(RUN, f"{RUN}2"), "ready\nsleep 1000"),
@@ -144,14 +168,14 @@ def test_what_a_killed_task_left_is_killed_and_nothing_else(run: host.Run, start
     ]
     in_folder = start("tool", f"{DEAF}ready\nsleep 1000; sleep 1000", run.folders[0])
     writes = start("tool", f"{DEAF}exec > {run.folders[0]}/out\nready\nsleep 1000; sleep 1000")
-    assert host.end(run, "here", grace=60, limit=60) == []
-    assert [host.alive(process) for process in (in_folder, writes, *others)] == [False, False, True, True]
+    assert end_run(run, "here", EndTimes(grace=60, limit=60)) == []
+    assert [is_alive(process) for process in (in_folder, writes, *others)] == [False, False, True, True]
     assert (run.folders[0] / "failed").exists()
 
 
-def test_what_does_not_end_in_time_is_named(run: host.Run, start: Start) -> None:
+def test_what_does_not_end_in_time_is_named(run: StoppableRun, start: Start) -> None:
     task = start(RUNNER, f"{DEAF}ready\nwhile :; do sleep 0.1; done")
-    left = host.end(run, "here", grace=20, limit=0.5)
+    left = end_run(run, "here", EndTimes(grace=20, limit=0.5))
     assert left[0] == f"process {task.pid} ({RUNNER}) on here"
 
 
@@ -171,135 +195,185 @@ esac
     (folder / "docker").write_text(script, encoding="utf-8")
     (folder / "docker").chmod(0o755)
     monkeypatch.setenv("PATH", f"{folder}:/usr/bin:/bin")
-    monkeypatch.setattr(host, "ENGINES", ("docker",))
+    monkeypatch.setattr(host_agent, "ENGINES", ("docker",))
     return folder
 
 
-def test_containers_are_found_by_their_notes_and_by_their_folders(run: host.Run, engine: Path) -> None:
+def test_containers_are_found_by_their_notes_and_by_their_folders(run: StoppableRun, engine: Path) -> None:
     mine = run.folders[0] / "containers/here/jobs-map/0"
     for folder, container in ((mine, "noted"), (run.folders[0] / "containers/there/step-map", "elsewhere")):
         folder.mkdir(parents=True)
         (folder / "1.cid").write_text(container, encoding="utf-8")
-    for container, place in (("old", "step-map"), ("gone", "jobs-map/0")):  # an earlier version noted no host
-        (run.folders[0] / "containers" / place).mkdir(parents=True)
-        (run.folders[0] / "containers" / place / "1.cid").write_text(container, encoding="utf-8")
-    (engine / "old").write_text("/somewhere", encoding="utf-8")
     (engine / "noted").write_text("/somewhere", encoding="utf-8")
     (engine / "unnoted").write_text(f"{run.folders[0]}/outputs/step-map/abc", encoding="utf-8")
     (engine / "foreign").write_text(f"{run.folders[0]}2/outputs", encoding="utf-8")
-    assert host.end(run, "here", grace=1, limit=60) == []
+    assert end_run(run, "here", EndTimes(grace=1, limit=60)) == []
     assert sorted(file.name for file in engine.iterdir()) == ["docker", "foreign"]
     # The other host has to confirm its own.
-    assert host.remove(run) == ["container elsewhere on there, whose worker does not answer"]
-    assert run.noted("here") == set()
-    assert host.remove(run, ["there"]) == []
+    assert remove_run_data(run) == ["container elsewhere on there, whose worker does not answer"]
+    assert run.noted_containers() == {"elsewhere": "there"}
+    assert remove_run_data(run, ["there"]) == []
 
 
-def test_a_container_that_stays_is_named(run: host.Run, engine: Path) -> None:
+def test_a_container_that_stays_is_named(run: StoppableRun, engine: Path) -> None:
     (engine / "deaf").touch()
     (engine / "0123456789abcdef").write_text(str(run.folders[0]), encoding="utf-8")
-    assert host.end(run, "here", grace=0, limit=0.5) == ["container 0123456789ab on here"]
+    assert end_run(run, "here", EndTimes(grace=0, limit=0.5)) == ["container 0123456789ab on here"]
 
 
-def test_an_engine_that_does_not_answer_is_named_if_it_had_containers(run: host.Run, engine: Path) -> None:
+def test_an_engine_that_does_not_answer_is_named_if_it_had_containers(run: StoppableRun, engine: Path) -> None:
     (engine / "docker").write_text("#!/bin/sh\necho no daemon >&2\nexit 1\n", encoding="utf-8")
-    assert host.end(run, "here", grace=0, limit=0) == []
+    assert end_run(run, "here", EndTimes(grace=0, limit=0)) == []
     note = run.folders[0] / "containers/here/step-map/1.cid"
     note.parent.mkdir(parents=True)
     note.write_text("0123", encoding="utf-8")
-    assert host.end(run, "here", grace=0, limit=0) == ["docker on here does not say which containers run: no daemon"]
+    assert end_run(run, "here", EndTimes(grace=0, limit=0)) == [
+        "docker on here does not say which containers run: no daemon"
+    ]
     assert note.exists()
 
 
-def test_data_is_removed_unless_a_task_works_in_it(run: host.Run) -> None:
+def test_data_is_removed_unless_a_task_works_in_it(run: StoppableRun) -> None:
     folder = run.folders[0]
-    with (folder / host.LOCK).open("w") as lock:
+    with (folder / LOCK).open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_SH)
-        assert host.remove(run) == [f"a task that works in {folder}"]
-    assert host.remove(run) == []
+        assert remove_run_data(run) == [f"a task that works in {folder}"]
+    assert remove_run_data(run) == []
     assert not folder.exists()
     assert folder.parent.exists()
-    assert host.remove(run) == []
+    assert remove_run_data(run) == []
 
 
 def test_the_worker_asks_a_program_and_does_not_wait(
-    run: host.Run, start: Start, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    run: StoppableRun, start: Start, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PYTHONPATH", ":".join(sys.path))
     task = start(RUNNER, f"{DEAF}ready\nwhile :; do sleep 0.1; done")
-    asked: dict[str, Any] = {"dag_id": DAG, "run_id": RUN, "job": {}, "reports": []}
-    asked |= {"places": places(tmp_path).to_json()}
     # The task is deaf: the program is at it until the test ends it.
-    work = worker.Work.begin({"run": asked, "end": {"grace": 60, "limit": 60}})
-    assert work.left() is None
+    request = StopRequest(RunReference(DAG, RUN, {}, []), EndTimes(grace=60, limit=60))
+    agent = HostAgentProcess.start(request, places(tmp_path).to_json())
+    assert agent.read_remaining() is None
     task.kill()
-    assert wait_for(lambda: work.left() is not None)
-    assert work.left() == []
-    assert work.left() == []
+    assert wait_for(lambda: agent.read_remaining() is not None)
+    assert agent.read_remaining() == []
+    assert agent.read_remaining() == []
+    removal = HostAgentProcess.start(StopRequest(request.run), places(tmp_path).to_json())
+    assert wait_for(lambda: removal.read_remaining() is not None)
+    assert removal.read_remaining() == []
+    assert not run.folders[0].exists()
 
 
 def test_a_program_that_breaks_is_no_success(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PYTHONPATH", os.devnull)
-    work = worker.Work.begin({})
-    assert wait_for(lambda: work.left() is not None)
-    (left,) = work.left() or ()
-    assert left.startswith("whatever it is: looking for it ended with 1")
+    agent = HostAgentProcess.start(StopRequest(RunReference(DAG, RUN, None, [])), {})
+    assert wait_for(lambda: agent.read_remaining() is not None)
+    (remaining,) = agent.read_remaining() or ()
+    assert remaining.startswith("whatever it is: looking for it ended with 1")
 
 
-class Database:
-    """The rows of a run in memory, whose task ran on a host that is silent."""
+def test_a_request_and_an_answer_are_the_same_after_their_way_as_json() -> None:
+    run = RunReference(DAG, RUN, {"tmp_folder": "/a"}, ["/b.json"])
+    for request in (StopRequest(run, EndTimes(1, 2)), StopRequest(run, gone_hosts=("there",))):
+        assert StopRequest.from_json(json.loads(json.dumps(request.to_json()))) == request
+    for answer in (WorkerAnswer("here", None), WorkerAnswer("here", ["process 7"])):
+        assert WorkerAnswer.from_json(json.loads(json.dumps(answer.to_json()))) == answer
 
-    task = runs.Task("map", "silent", 1)
+
+class RowsInMemory:
+    """The rows of a run, whose task ran on a host that is silent."""
+
+    task = StartedTask("map", "silent", 1)
 
     def __init__(self) -> None:
         """Hold the rows."""
         self.there = True
-        self.over: set[int] = set()
+        self.ended_jobs: set[int] = set()
 
-    def mark_failed(self, _dag_id: str, _run_id: str) -> runs.Rows | None:
+    def mark_failed(self, _dag_id: str, _run_id: str, /) -> RunRows | None:
         """Return what is there."""
-        return runs.Rows([self.task], {}, []) if self.there else None
+        return RunRows([self.task], {}, []) if self.there else None
 
-    def ended(self, _job_ids: Collection[int]) -> set[int]:
+    def find_ended_jobs(self, _job_ids: Collection[int], /) -> set[int]:
         """Return the jobs that have ended."""
-        return self.over
+        return self.ended_jobs
 
-    def remove(self, _dag_id: str, _run_id: str) -> None:
+    def remove_run(self, _dag_id: str, _run_id: str, /) -> None:
         """Remove the rows."""
         self.there = False
 
 
-@pytest.fixture
-def stop(monkeypatch: pytest.MonkeyPatch) -> Callable[..., bool]:
-    """Return a function that stops the run of a database; the worker of another host than its task's answers."""
+class WorkersInMemory:
+    """Workers that answer what a test says, the same to each question after the last."""
 
-    def broadcast(*_: Any) -> runs.Answers:
-        return {"celery@other": {"host": "other", "left": []}}
+    def __init__(self, *answers: WorkerAnswers) -> None:
+        """Keep the answers."""
+        self.answers = list(answers)
+        self.asked: list[tuple[StopRequest, list[str] | None, int | None]] = []
 
-    monkeypatch.setattr(runs, "_broadcast", broadcast)
-    return lambda database, gone=(): runs._stop(database, DAG, RUN, gone, runs.Times(time.monotonic(), 0))
+    def ask(
+        self, _key: str, request: StopRequest, /, *, destination: list[str] | None, expected: int | None
+    ) -> WorkerAnswers:
+        """Return the next answer."""
+        self.asked.append((request, destination, expected))
+        return self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
 
 
-def test_a_run_is_not_stopped_while_a_host_that_had_some_is_silent(stop: Callable[..., bool]) -> None:
-    database = Database()
+def stop(rows: RowsInMemory, *answers: WorkerAnswers, gone: Collection[str] = (), grace: float = 0) -> bool:
+    """Stop the run of some rows; by default the worker of another host than its task's answers."""
+    workers = WorkersInMemory(*(answers or ({"celery@other": WorkerAnswer("other", [])},)))
+    return RunStopper(rows, workers).stop(DAG, RUN, gone, Deadline(time.monotonic(), grace))
+
+
+def test_a_run_is_not_stopped_while_a_host_that_had_some_is_silent() -> None:
+    rows = RowsInMemory()
     for _ in range(2):
-        with pytest.raises(runs.NotStopped, match="task map on silent, whose worker does not answer"):
-            stop(database)
-        assert database.there
-    database.over = {1}
-    assert stop(database)
-    assert not database.there
-    assert not stop(database)
+        with pytest.raises(NotStopped, match="task map on silent, whose worker does not answer"):
+            stop(rows)
+        assert rows.there
+    rows.ended_jobs = {1}
+    assert stop(rows)
+    assert not rows.there
+    assert not stop(rows)
 
 
-def test_a_host_that_is_gone_for_good_need_not_answer(stop: Callable[..., bool]) -> None:
-    database = Database()
-    assert stop(database, gone=["silent"])
-    assert not database.there
+def test_a_host_that_is_gone_for_good_need_not_answer() -> None:
+    rows = RowsInMemory()
+    assert stop(rows, gone=["silent"])
+    assert not rows.there
+
+
+def test_without_any_worker_nobody_can_remove_the_data() -> None:
+    rows = RowsInMemory()
+    rows.ended_jobs = {1}
+    with pytest.raises(NotStopped, match="task map on silent, whose worker does not answer"):
+        stop(rows, {})
+    assert rows.there
+
+
+def test_workers_are_asked_until_they_have_done_it_and_one_of_them_removes_the_data() -> None:
+    at_it = {"b": WorkerAnswer("silent", None), "a": WorkerAnswer("other", [])}
+    workers = WorkersInMemory(at_it, {**at_it, "b": WorkerAnswer("silent", [])}, {"a": WorkerAnswer("other", [])})
+    rows = RowsInMemory()
+    assert RunStopper(rows, workers).stop(DAG, RUN, ["gone"], Deadline(time.monotonic(), 30))
+    assert not rows.there
+    end, again, removal = workers.asked
+    assert end == (again[0], None, None)
+    assert end[0].end and 25 < end[0].end.grace <= 30 and 55 < end[0].end.limit <= 60
+    assert again[1:] == (None, 2)
+    assert removal == (StopRequest(end[0].run, None, ("gone",)), ["a"], 1)
+
+
+def test_a_worker_that_answers_no_more_counts_as_gone(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("cwl_airflow.stopping.coordinator.PAUSE", 0)
+    lost = {"b": WorkerAnswer("silent", None)}
+    workers = WorkersInMemory({"a": WorkerAnswer("other", []), **lost}, {"a": WorkerAnswer("other", [])})
+    rows = RowsInMemory()
+    rows.ended_jobs = {1}
+    assert RunStopper(rows, workers).stop(DAG, RUN, (), Deadline(time.monotonic(), 30))
+    assert [expected for _, destination, expected in workers.asked if destination is None] == [None, 2, 2, 2, 2, 1]
 
 
 def test_what_workers_say_is_passed_on() -> None:
-    assert runs.still_there({"a": {"host": "one", "left": []}, "b": {"host": "two", "left": ["process 7 on two"]}}) == [
-        "process 7 on two"
-    ]
-    assert runs.still_there({"a": {"host": "one", "left": None}}) == ["something on one, whose worker is still at it"]
+    answers = {"a": WorkerAnswer("one", []), "b": WorkerAnswer("two", ["process 7 on two"])}
+    assert name_remaining(answers) == ["process 7 on two"]
+    assert name_remaining({"a": WorkerAnswer("one", None)}) == ["something on one, whose worker is still at it"]

@@ -14,8 +14,8 @@ from ..callers import Caller, acting
 from ..dags.settings import CWLSettings
 from ..gate import Refused
 from ..gate.job import check_job as check_at_gate
-from ..stopping import NotStopped
-from ..stopping import stop_run as end_run
+from ..stopping.model import NotStopped
+from ..stopping.site import stop_run as end_run
 from .models import NewRun
 from .names import check_run_id
 from .problems import Problem

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import psutil
 
-from ..containers import ContainerEngine, EngineError
+from ..containers import ContainerEngine, ContainerEngineError
 
 _logger = logging.getLogger("cwltool")
 
@@ -44,7 +44,7 @@ def remove_noted_containers(folder: Path, engine: ContainerEngine) -> None:
                 _logger.info("Removing container %s", container)
                 engine.remove(container)
             file.unlink()
-        except EngineError as error:
+        except ContainerEngineError as error:
             _logger.error("Container %s could not be removed: %s", container, error)
         except OSError:  # it is gone
             pass

@@ -38,7 +38,7 @@ class CWLRun:
     #: Options of cwltool by name, and ``javascript_socket`` (see `javascript.client.use`).
     options: Mapping[str, Any]
     #: What runs its containers.
-    engine: ContainerEngine = field(default_factory=ContainerEngine)
+    engine: ContainerEngine = field(default_factory=lambda: ContainerEngine("docker"))
     #: Where documents that were read are kept.
     documents_folder: Path | None = None
     #: Where the task that acts notes its containers.

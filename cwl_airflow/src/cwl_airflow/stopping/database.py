@@ -14,16 +14,17 @@ from airflow.utils.session import create_session
 from airflow.utils.state import DagRunState, State, TaskInstanceState
 from airflow.utils.xcom import XCOM_RETURN_KEY
 from sqlalchemy import delete, select
+from sqlalchemy.orm import Session
 
 from ..gate.job import FOLDERS
-from .coordinator import Rows, Task
+from .model import JobFolders, RunRows, StartedTask
 
 
-def mark_failed(dag_id: str, run_id: str) -> Rows | None:
+def mark_failed(dag_id: str, run_id: str) -> RunRows | None:
     """Mark what has not ended of a run as failed, so that nothing of it is started; none if there is no such run."""
 
     @retry_db_transaction  # type: ignore[untyped-decorator]
-    def mark(session: Any) -> Rows | None:
+    def mark(session: Session) -> RunRows | None:
         run = session.scalar(select(DagRun).where(DagRun.dag_id == dag_id, DagRun.run_id == run_id))
         if run is None:
             return None
@@ -34,29 +35,30 @@ def mark_failed(dag_id: str, run_id: str) -> Rows | None:
         for row in session.scalars(query):
             name = row.task_id if row.map_index < 0 else f"{row.task_id} [{row.map_index}]"
             if row.hostname and row.state not in State.success_states:
-                unsure.append(Task(name, row.hostname, row.job_id))
+                unsure.append(StartedTask(name, row.hostname, row.job_id))
             if row.state not in State.finished:
                 # One that began is found again as unsure when the run is stopped again.
                 row.set_state(TaskInstanceState.FAILED if row.hostname else TaskInstanceState.SKIPPED, session=session)
         session.commit()
-        return Rows(unsure, folders_of((run.conf or {}).get("job")), _reports(dag_id, run_id, session))
+        return RunRows(unsure, keep_folders((run.conf or {}).get("job")), find_reports(session, dag_id, run_id))
 
     with create_session() as session:
         return mark(session)  # type: ignore[no-any-return]
 
 
-def folders_of(job: Any) -> Any:
+def keep_folders(job: Any) -> JobFolders:
     """Return what of a job is needed to know its folders."""
     if isinstance(job, Mapping):
         return {name: job[name] for name in FOLDERS if job.get(name)}
     return job if isinstance(job, str) else None
 
 
-def _reports(dag_id: str, run_id: str, session: Any) -> list[str]:
+def find_reports(session: Session, dag_id: str, run_id: str) -> list[str]:
+    """Return the paths of the files that the tasks of a run returned: their reports."""
     found = set()
-    of_run = (XCom.dag_id == dag_id, XCom.run_id == run_id, XCom.key == XCOM_RETURN_KEY)
+    returned = (XCom.dag_id == dag_id, XCom.run_id == run_id, XCom.key == XCOM_RETURN_KEY)
     # As they are stored: what a user's task returned need not be readable here.
-    for stored in session.scalars(select(XCom.value).where(*of_run)):
+    for stored in session.scalars(select(XCom.value).where(*returned)):
         with suppress(TypeError, ValueError):
             value = json.loads(stored)
             if isinstance(value, str) and value.startswith("/") and value.endswith(".json"):
@@ -64,20 +66,20 @@ def _reports(dag_id: str, run_id: str, session: Any) -> list[str]:
     return sorted(found)
 
 
-def ended(job_ids: Collection[int]) -> set[int]:
-    """Return the jobs that have ended, of those that wait for tasks."""
+def find_ended_jobs(job_ids: Collection[int]) -> set[int]:
+    """Return those of some jobs, which wait for tasks, that have ended."""
     with create_session() as session:
         running = select(Job.id).where(Job.id.in_(job_ids), Job.state.in_([JobState.RUNNING, JobState.RESTARTING]))
         return set(job_ids) - set(session.scalars(running))
 
 
-def remove(dag_id: str, run_id: str) -> None:
+def remove_run(dag_id: str, run_id: str) -> None:
     """Remove a run with what depends on it, as Airflow's REST API does. Its DAG stays."""
 
     @retry_db_transaction  # type: ignore[untyped-decorator]
-    def remove_run(session: Any) -> None:
+    def delete_rows(session: Session) -> None:
         session.execute(delete(DagRun).where(DagRun.dag_id == dag_id, DagRun.run_id == run_id))
         session.commit()
 
     with create_session() as session:
-        remove_run(session)
+        delete_rows(session)
