@@ -19,7 +19,7 @@ import pytest
 from ansible.parsing.dataloader import DataLoader
 from ansible.plugins.loader import filter_loader, init_plugin_loader
 from ansible.template import Templar, trust_as_template
-from cwl_airflow.commands.check import setting
+from cwl_airflow.configuration import read_option
 from hypothesis import example, given
 from hypothesis import strategies as st
 from rabbitmq_password_hash import rabbitmq_password_hash
@@ -140,8 +140,8 @@ def test_our_checks_read_what_airflow_reads(password: str, tmp_path: Path, monke
     path = tmp_path / "airflow.cfg"
     path.write_text(airflow_cfg_text(airflow_database_url=password), encoding="utf-8")
     monkeypatch.setenv("AIRFLOW_CONFIG", str(path))
-    assert setting("database", "sql_alchemy_conn") == password
-    assert setting("celery", "result_backend") == f"db+{password}"
+    assert read_option("database", "sql_alchemy_conn") == password
+    assert read_option("celery", "result_backend") == f"db+{password}"
 
 
 WIRING = ("group_vars/all/wiring.yml",)

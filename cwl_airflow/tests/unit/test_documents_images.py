@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 import yaml
-from cwl_airflow.documents.images import DocumentError, document_images, find_images, is_document, main, tagged
+from cwl_airflow.commands.images import main
+from cwl_airflow.documents.images import DocumentError, document_images, find_images, is_document, tagged
 from hypothesis import given
 from hypothesis import strategies as st
 

@@ -10,14 +10,14 @@ from typing import Any
 
 import sqlalchemy
 from cryptography.fernet import Fernet, InvalidToken, MultiFernet
-from cwl_airflow.commands.check import setting
+from cwl_airflow.configuration import read_option
 
 MARK = "Set by Ansible."
 # The parts of a connection that are compared; what is not given must be empty.
 PARTS = ("conn_type", "host", "schema", "port", "login", "password", "extra")
 
 wanted = json.load(sys.stdin)
-fernet = MultiFernet([Fernet(key.strip()) for key in setting("core", "fernet_key").split(",")])
+fernet = MultiFernet([Fernet(key.strip()) for key in read_option("core", "fernet_key").split(",")])
 
 
 def read(value: str | None, encrypted: bool) -> str | None:
@@ -38,7 +38,7 @@ def table(name: str, *columns: str) -> sqlalchemy.sql.Select:
 variables = table("variable", "key", "val", "is_encrypted", "description")
 connections = table("connection", "conn_id", *PARTS, "is_encrypted", "is_extra_encrypted", "description")
 there: dict[str, dict[str, Any]] = {"variables": {}, "connections": {}}
-with sqlalchemy.create_engine(setting("database", "sql_alchemy_conn")).connect() as database:
+with sqlalchemy.create_engine(read_option("database", "sql_alchemy_conn")).connect() as database:
     for row in database.execute(variables):
         there["variables"][row.key] = read(row.val, row.is_encrypted), row.description
     for row in database.execute(connections):

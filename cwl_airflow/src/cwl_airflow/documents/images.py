@@ -7,9 +7,6 @@ referenced tool once per step, and leaves out the tag ``latest`` for requirement
 
 from __future__ import annotations
 
-import argparse
-import json
-import sys
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -127,17 +124,3 @@ def find_images(folders: Iterable[Path]) -> tuple[dict[str, list[str]], list[str
             except DocumentError as error:
                 errors.append(str(error))
     return {image: sorted(paths) for image, paths in sorted(images.items())}, errors
-
-
-def main(argv: list[str] | None = None) -> int:
-    """Print the images of CWL documents as JSON; exit code 1 when a document could not be read."""
-    arguments = argparse.ArgumentParser(description="List the container images that CWL documents need.")
-    arguments.add_argument("folders", nargs="+", type=Path, help="folders with *.cwl, or documents")
-    images, errors = find_images(arguments.parse_args(argv).folders)
-    json.dump({"images": images, "errors": errors}, sys.stdout, indent=2)
-    print()
-    return 1 if errors else 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

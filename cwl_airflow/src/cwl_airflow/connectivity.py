@@ -1,0 +1,58 @@
+"""Whether this host reaches database and broker as Airflow does; without Airflow, whose import takes seconds."""
+
+from __future__ import annotations
+
+import uuid
+from typing import Any
+
+from .configuration import read_option
+
+
+def check_database(timeout: int) -> str:
+    """Connect to the database and ask for its version.
+
+    :param timeout: bound of the connection attempt, in seconds.
+    :returns: who answered.
+    """
+    import MySQLdb
+    from sqlalchemy.engine import make_url
+
+    url = make_url(read_option("database", "sql_alchemy_conn"))
+    arguments = mysql_arguments(url)
+    connection = MySQLdb.connect(**arguments, connect_timeout=timeout)
+    cursor = connection.cursor()
+    cursor.execute("SELECT VERSION()")
+    return f"{url.host}:{arguments['port']} answers, version {cursor.fetchone()[0]}"
+
+
+def mysql_arguments(url: Any) -> dict[str, Any]:
+    """Return how MySQL's client is told where a database is.
+
+    :param url: of SQLAlchemy.
+    """
+    return {
+        "host": url.host,
+        "port": url.port or 3306,
+        "user": url.username or "",
+        "password": url.password or "",
+        "database": url.database or "",
+        "charset": url.query.get("charset", "utf8mb4"),
+    }
+
+
+def check_broker(timeout: int) -> str:
+    """Connect to the broker, and pass a message through a queue of this connection's own.
+
+    :param timeout: bound of the connection attempt and of the message's way, in seconds.
+    :returns: who passed it.
+    """
+    from kombu import Connection
+
+    with Connection(read_option("celery", "broker_url"), connect_timeout=timeout) as connection:
+        name = f"cwl-airflow-check-{uuid.uuid4()}"
+        queue = connection.SimpleQueue(name, queue_opts={"exclusive": True, "auto_delete": True, "durable": False})
+        queue.put("ping")
+        message = queue.get(timeout=timeout)
+        message.ack()
+        queue.close()
+        return f"{connection.hostname}:{connection.port} passes messages"

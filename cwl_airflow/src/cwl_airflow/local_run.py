@@ -1,0 +1,115 @@
+"""Run one CWL document on this host through Airflow's REST API, as any run, and remove its DAG again."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import shutil
+import time
+import uuid
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from .configuration import read_option, read_option_if_set
+from .documents.plan import REPORT, STATISTICS
+from .files import replace
+from .gate import Places
+from .gate.job import check_job
+from .rest import AirflowClient, DeadlineExceeded, RestError, RunFailed
+
+#: The name of the only run of each DAG.
+RUN_ID = "run"
+DAG_FILE = """\
+from cwl_airflow.extensions.cwldag import CWLDAG
+
+dag = CWLDAG(dag_id={dag_id!r}, workflow={workflow!r}, is_paused_upon_creation=False)
+"""
+FOLDERS = ("tmp_folder", "inputs_folder", "outputs_folder", "pickle_folder")
+
+
+class LocalRunFailed(Exception):
+    """The document did not run; the message says why."""
+
+
+def run_document(client: AirflowClient, document: str, job: str | None, outdir: Path | None, timeout: float) -> Any:
+    """Run a document and return its outputs.
+
+    :param document: path or URL, perhaps with ``#name``.
+    :param job: path of the job's file; none for no inputs.
+    :param outdir: folder for the outputs; none to leave them in the host's.
+    :param timeout: for how long to wait, in seconds.
+    :raises LocalRunFailed: it did not succeed, or not in time; then it was stopped.
+    :raises Refused: the job or the document names what runs may not read or write.
+    """
+    deadline = time.monotonic() + timeout
+    dag_id = f"cwl-run-{uuid.uuid4()}"
+    workflow = make_absolute(document)
+    conf_job: str | dict[str, Any] = make_absolute(job) if job else {}
+    check_access(dag_id, workflow, conf_job)
+    file = Path(read_option("core", "dags_folder")) / f"{dag_id}.py"
+    replace(file, DAG_FILE.format(dag_id=dag_id, workflow=workflow))
+    try:
+        file.chmod(0o644)
+        run_dag(client, dag_id, file, conf_job, deadline)
+    except (RestError, RunFailed, DeadlineExceeded) as error:
+        raise LocalRunFailed(str(error)) from error
+    finally:
+        file.unlink(missing_ok=True)
+        with contextlib.suppress(RestError):  # refused while a task ends
+            client.delete_dag(dag_id)
+    return read_outputs(Path(read_option("cwl", "outputs_folder")) / dag_id / RUN_ID, outdir)
+
+
+def run_dag(client: AirflowClient, dag_id: str, file: Path, job: str | Mapping[str, Any], deadline: float) -> None:
+    """Run the DAG of a file once, and end the run when this is interrupted or too late.
+
+    :param deadline: until when, by `time.monotonic`.
+    """
+    try:
+        client.wait_for_dag(dag_id, str(file), deadline)
+        client.trigger(dag_id, RUN_ID, {"job": job})
+        client.wait_for_run(dag_id, RUN_ID, deadline)
+    except BaseException:
+        with contextlib.suppress(RestError):
+            client.set_run_state(dag_id, RUN_ID, "failed")
+        raise
+
+
+def make_absolute(source: str) -> str:
+    """Return the absolute form of a path, perhaps with ``#name``; a URL as it is."""
+    return source if "://" in source else os.path.abspath(source)
+
+
+def check_access(dag_id: str, document: str, job: str | Mapping[str, Any]) -> None:
+    """Refuse what the run would refuse, as far as can be seen before.
+
+    :raises Refused: names the document or the input, the path, and what would allow it.
+    """
+    dags = Path(read_option("core", "dags_folder"))
+    folders = {"dags_folder": dags, **{name: Path(read_option("cwl", name)) for name in FOLDERS}}
+    places = Places.of(dags.parent, folders, lambda name: read_option_if_set("cwl", name))
+    gate = places.gate(dag_id, reads=None)
+    if "://" not in document:
+        gate.read(document.partition("#")[0], "Document")
+    with contextlib.suppress(OSError, ValueError):  # the first task says so
+        check_job(job, gate, str(places.inputs), code_allowed=True)
+
+
+def read_outputs(folder: Path, outdir: Path | None) -> Any:
+    """Return the outputs of a run from its report.
+
+    :param folder: with its outputs.
+    :param outdir: where they are moved to; none to leave them there.
+    """
+    text = (folder / REPORT).read_text(encoding="utf-8")
+    if outdir:
+        shutil.copytree(folder, outdir, symlinks=True, dirs_exist_ok=True)
+        shutil.rmtree(folder.parent)
+        outdir = outdir.absolute()
+        text = text.replace(folder.as_uri(), outdir.as_uri())
+        text = text.replace(json.dumps(str(folder))[1:-1], json.dumps(str(outdir))[1:-1])
+    outputs = json.loads(text)
+    outputs.pop(STATISTICS, None)
+    return outputs

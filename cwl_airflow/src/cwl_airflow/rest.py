@@ -1,0 +1,207 @@
+"""Airflow's REST API: trigger runs, wait for them, and find out what went wrong with them.
+
+Source: https://airflow.apache.org/docs/apache-airflow/2.11.0/stable-rest-api-ref.html
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import quote
+
+import requests
+from requests.adapters import HTTPAdapter
+from urllib3.util import Retry
+
+#: Below the URL of the web server.
+API_PATH = "/api/v1"
+ACTIVE_RUN_STATES = ("queued", "running")
+#: For how long a request may take, in seconds.
+TIMEOUT = 60
+#: Seconds between two questions whether something has ended.
+PAUSE = 0.5
+#: Answers of a server that is restarted or overloaded, after 0, 2, 4 and 8 seconds.
+RETRIES = Retry(
+    total=4, backoff_factor=1, status_forcelist=range(500, 600), allowed_methods=None, raise_on_status=False
+)
+#: How much of an answer is shown, in characters, and of a log, in lines.
+SHOWN_ANSWER, SHOWN_LOG = 500, 40
+
+
+class RestError(Exception):
+    """The API cannot be reached, or did not do what it was asked; the message says why."""
+
+
+class NotFound(RestError):
+    """The API does not know what it was asked for."""
+
+
+class RunFailed(Exception):
+    """A run failed; the message has the end of the log of each failed task."""
+
+
+class DeadlineExceeded(Exception):
+    """What was waited for took too long."""
+
+
+class AirflowClient:
+    """Airflow's REST API, as one user."""
+
+    def __init__(self, url: str, user: str, password: str, retries: Retry = RETRIES) -> None:
+        """Take where it is and who asks; nothing is sent yet.
+
+        :param url: of the web server.
+        """
+        self._url = url.rstrip("/") + API_PATH
+        self._session = requests.Session()
+        self._session.auth = (user, password)
+        for scheme in ("http://", "https://"):
+            self._session.mount(scheme, HTTPAdapter(max_retries=retries))
+
+    def request(
+        self,
+        method: str,
+        path: str,
+        params: Mapping[str, str | int] | None = None,
+        json: Mapping[str, Any] | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> requests.Response:
+        """Return what the API answers. What fails for want of a server is tried again for a while.
+
+        :param path: below that of the API.
+        :raises NotFound: it does not know what it was asked for.
+        :raises RestError: it cannot be reached, or refuses.
+        """
+        return check_answer(self._send(method, path, params=params, json=json, headers=headers))
+
+    def _send(self, method: str, path: str, **arguments: Any) -> requests.Response:
+        url = f"{self._url}/{path}"
+        try:
+            return self._session.request(method, url, timeout=TIMEOUT, **arguments)
+        except requests.RequestException as error:
+            raise RestError(f"{method} {url}: {error}") from error
+
+    def get(self, path: str, **params: str | int) -> Any:
+        """Return the JSON that the API answers.
+
+        :param path: below that of the API.
+        :param params: of the query.
+        :raises NotFound: it does not know what it was asked for.
+        :raises RestError: it cannot be reached, or refuses.
+        """
+        return self.request("GET", path, params=params).json()
+
+    def has_dag(self, dag_id: str) -> bool:
+        """Tell whether Airflow knows a DAG."""
+        try:
+            self.get(dag_path(dag_id))
+        except NotFound:
+            return False
+        return True
+
+    def find_import_error(self, filename: str) -> str | None:
+        """Return why Airflow could not read a DAG file, of the 100 newest errors; none if there is none.
+
+        :param filename: its path.
+        """
+        errors = self.get("importErrors", limit=100, order_by="-import_error_id")["import_errors"]
+        return next((str(error["stack_trace"]) for error in errors if error["filename"] == filename), None)
+
+    def wait_for_dag(self, dag_id: str, filename: str, deadline: float) -> None:
+        """Wait until Airflow has read a DAG file.
+
+        :param filename: path of the file.
+        :param deadline: until when, by `time.monotonic`.
+        :raises RestError: it cannot be read; the message is Airflow's.
+        :raises DeadlineExceeded: it is too late.
+        """
+        while not self.has_dag(dag_id):
+            if error := self.find_import_error(filename):
+                raise RestError(error)
+            if time.monotonic() > deadline:
+                raise DeadlineExceeded(f"Airflow did not read {filename} in time")
+            time.sleep(PAUSE)
+
+    def trigger(self, dag_id: str, run_id: str, conf: Mapping[str, Any]) -> None:
+        """Start a run of a DAG.
+
+        :raises RestError: it cannot be started, for instance as there is one of that name.
+        """
+        answer = self._send("POST", f"{dag_path(dag_id)}/dagRuns", json={"dag_run_id": run_id, "conf": conf})
+        # The answer to the first request was lost, and the run is the one that it started.
+        if not (answer.status_code == 409 and was_retried(answer)):
+            check_answer(answer)
+
+    def get_run_state(self, dag_id: str, run_id: str) -> str:
+        """Return the state of a run."""
+        return str(self.get(run_path(dag_id, run_id))["state"])
+
+    def set_run_state(self, dag_id: str, run_id: str, state: str) -> None:
+        """Mark a run as failed or successful, which ends what it runs."""
+        self.request("PATCH", run_path(dag_id, run_id), json={"state": state})
+
+    def delete_dag(self, dag_id: str) -> None:
+        """Remove a DAG with its runs; refused while a task runs."""
+        self.request("DELETE", dag_path(dag_id))
+
+    def wait_for_run(self, dag_id: str, run_id: str, deadline: float) -> None:
+        """Wait until a run has succeeded.
+
+        :param deadline: until when, by `time.monotonic`.
+        :raises RunFailed: it failed, with the end of the log of each failed task.
+        :raises DeadlineExceeded: it is too late.
+        """
+        while (state := self.get_run_state(dag_id, run_id)) in ACTIVE_RUN_STATES:
+            if time.monotonic() > deadline:
+                raise DeadlineExceeded("The run took too long")
+            time.sleep(PAUSE)
+        if state != "success":
+            raise RunFailed("\n".join(self.read_failures(dag_id, run_id)) or "The run failed")
+
+    def read_failures(self, dag_id: str, run_id: str) -> list[str]:
+        """Return the end of the log of each failed task of a run."""
+        tasks = self.get(f"{run_path(dag_id, run_id)}/taskInstances")["task_instances"]
+        return [
+            f"{task['task_id']} failed:\n{self.read_log_end(dag_id, run_id, task)}"
+            for task in tasks
+            if task["state"] == "failed"
+        ]
+
+    def read_log_end(self, dag_id: str, run_id: str, task: Mapping[str, Any]) -> str:
+        """Return the last lines of the log of a task.
+
+        :param task: as the API describes it.
+        """
+        name = quote(task["task_id"], safe="")
+        path = f"{run_path(dag_id, run_id)}/taskInstances/{name}/logs/{max(task['try_number'], 1)}"
+        log = self.request("GET", path, params={"map_index": task["map_index"]}, headers={"Accept": "text/plain"})
+        return "\n".join(log.text.splitlines()[-SHOWN_LOG:])
+
+
+def check_answer(answer: requests.Response) -> requests.Response:
+    """Return an answer that is no error.
+
+    :raises NotFound: the API does not know what it was asked for.
+    :raises RestError: it refuses.
+    """
+    if answer.ok:
+        return answer
+    kind = NotFound if answer.status_code == 404 else RestError
+    raise kind(f"{answer.request.method} {answer.url}: {answer.status_code} {answer.text[:SHOWN_ANSWER]}")
+
+
+def was_retried(answer: requests.Response) -> bool:
+    """Tell whether an answer is that to a request which was sent more than once."""
+    retries = answer.raw.retries
+    return bool(retries and retries.history)
+
+
+def dag_path(dag_id: str) -> str:
+    """Return the path of a DAG below that of the API."""
+    return f"dags/{quote(dag_id, safe='')}"
+
+
+def run_path(dag_id: str, run_id: str) -> str:
+    """Return the path of a run below that of the API."""
+    return f"{dag_path(dag_id)}/dagRuns/{quote(run_id, safe='')}"
