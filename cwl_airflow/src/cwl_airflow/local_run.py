@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from .configuration import read_option, read_option_if_set
-from .documents.plan import REPORT, STATISTICS
+from .documents.plan import OUTPUTS_REPORT, STATISTICS
 from .files import replace
 from .gate import Places
 from .gate.job import check_job
@@ -103,7 +103,7 @@ def read_outputs(folder: Path, outdir: Path | None) -> Any:
     :param folder: with its outputs.
     :param outdir: where they are moved to; none to leave them there.
     """
-    text = (folder / REPORT).read_text(encoding="utf-8")
+    text = (folder / OUTPUTS_REPORT).read_text(encoding="utf-8")
     if outdir:
         shutil.copytree(folder, outdir, symlinks=True, dirs_exist_ok=True)
         shutil.rmtree(folder.parent)

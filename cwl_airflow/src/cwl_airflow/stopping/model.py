@@ -73,7 +73,7 @@ class StopRequest:
 
     def to_json(self) -> dict[str, Any]:
         """Return it as what JSON can hold."""
-        return asdict(self)
+        return {**asdict(self), "gone_hosts": list(self.gone_hosts)}
 
     @classmethod
     def from_json(cls, content: Mapping[str, Any]) -> StopRequest:

@@ -1,0 +1,303 @@
+"""The whole service of a site: from Airflow's rows to a receiver over HTTP."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import datetime, timedelta, timezone
+from pathlib import Path
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+from airflow.models import Connection
+from airflow.utils.session import create_session
+from cwl_airflow.commands import reports as command
+from cwl_airflow.reports import outbox, service, site
+from cwl_airflow.reports.printing_server import PrintingServer
+from cwl_airflow.reports.receiver import CONNECTION, ReceiverMisconfigured, ReportReceiver
+from cwl_airflow.reports.service import OutboxTable, ReceiverSettings, ReportService, SiteLock
+from rows import add_run, add_task, change_task, end_run
+
+
+@pytest.fixture(autouse=True)
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(service, "INTERVAL", 0.02)
+    monkeypatch.setattr(service, "SETTINGS_LIFETIME", 0.02)
+
+
+@pytest.fixture
+def receiver() -> Iterator[PrintingServer]:
+    """Return a receiver, and set it in Airflow."""
+    with PrintingServer(("127.0.0.1", 0), None, "RS256") as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield server
+        server.shutdown()
+
+
+def wait_for(found: Callable[[], Any]) -> Any:
+    """Wait until something is found, and return it."""
+    deadline = time.monotonic() + 60
+    while not (value := found()):
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    return value
+
+
+@contextmanager
+def working(made: ReportService) -> Iterator[None]:
+    """Have a service work meanwhile."""
+    thread = threading.Thread(target=made.run)
+    thread.start()
+    try:
+        yield
+    finally:
+        made.stop.set()
+        thread.join(60)
+
+
+def set_connection(server: PrintingServer) -> None:
+    with create_session() as session:
+        session.add(Connection(CONNECTION, conn_type="http", host="127.0.0.1", port=server.server_port))
+
+
+def undelivered() -> int:
+    with create_session() as session:
+        return int(session.scalar(sa.select(sa.func.count()).where(outbox.REPORTS.c.delivered_at.is_(None))))
+
+
+@pytest.mark.usefixtures("clean_database")
+def test_a_run_is_reported_to_a_receiver(receiver: PrintingServer, capfd: pytest.CaptureFixture[str]) -> None:
+    set_connection(receiver)
+    printed: list[dict[str, Any]] = []
+
+    def routes(count: int) -> list[str]:
+        printed.extend(json.loads(line) for line in capfd.readouterr().out.splitlines() if line.startswith("{"))
+        return [report["route"] for report in printed] if len(printed) >= count else []
+
+    made = site.make_report_service()
+    with working(made):
+        wait_for(since_is_noted)
+        add_run()
+        add_task("a", "running", 1)
+        assert wait_for(lambda: routes(1)) == ["status"]
+        change_task("a", state="success", end_date=2)
+        end_run("success", 3)
+        assert wait_for(lambda: routes(5)) == ["status", "status", "progress", "progress", "results"]
+        wait_for(lambda: not undelivered())
+    assert not made.broken
+    assert len({report["key"] for report in printed}) == 5
+
+
+def since_is_noted() -> bool:
+    with create_session() as session:
+        return outbox.SINCE in outbox.read_times(session)
+
+
+@pytest.fixture
+def sessions(tmp_path: Path) -> outbox.Sessions:
+    """Return what makes sessions of a database with our tables alone."""
+    engine = sa.create_engine(f"sqlite:///{tmp_path}/outbox.db", future=True)
+    outbox.metadata.create_all(engine)
+
+    @contextmanager
+    def make() -> Iterator[Any]:
+        with sa.orm.Session(engine) as session, session.begin():
+            yield session
+
+    return make
+
+
+def test_what_is_delivered_is_noted(sessions: outbox.Sessions) -> None:
+    now = datetime.now(timezone.utc)
+    row = {"dag_id": "a", "run_id": "b", "route": "status", "payload": "{}", "happened_at": outbox.to_naive_utc(now)}
+    with sessions() as session:
+        for number in (1, 2):
+            session.execute(sa.insert(outbox.REPORTS).values(event=str(number), dag_run_id=number, **row))
+    table = OutboxTable(sessions)
+    assert [report.id for report in table.find_pending(())] == [1, 2]
+    assert [report.id for report in table.find_pending({1})] == [2]
+    table.mark_delivered([1])
+    assert [report.id for report in table.find_pending(())] == [2]
+    with sessions() as session:
+        noted = session.scalar(sa.select(outbox.REPORTS.c.delivered_at).where(outbox.REPORTS.c.id == 1))
+    assert timedelta(0) <= outbox.to_naive_utc(datetime.now(timezone.utc)) - noted < timedelta(minutes=1)
+
+
+def test_the_receiver_is_read_again_now_and_then(
+    sessions: outbox.Sessions, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    answers: list[Any] = [None, ReceiverMisconfigured("no host"), ReceiverMisconfigured("no host"), ReportReceiver("u")]
+    asked = []
+
+    def read(_session: Any) -> ReportReceiver | None:
+        asked.append(answers[0])
+        answer = answers.pop(0)
+        if isinstance(answer, Exception):
+            raise answer
+        return answer  # type: ignore[no-any-return]
+
+    settings = ReceiverSettings(sessions, read)
+    clock = [100.0]
+    monkeypatch.setattr(service, "SETTINGS_LIFETIME", 5)
+    monkeypatch.setattr(service.time, "monotonic", lambda: clock[0])
+    assert settings.current_receiver() == (False, None)
+    clock[0] += 4
+    assert settings.current_receiver() == (False, None)
+    assert len(asked) == 1
+    for _ in range(2):
+        clock[0] += 5
+        # There is one, which cannot be used: what happens is kept.
+        assert settings.current_receiver() == (True, None)
+    assert caplog.text.count("no host. Until then reports are kept and nothing is sent.") == 1
+    clock[0] += 5
+    assert settings.current_receiver() == (True, ReportReceiver("u"))
+    assert "Reports can be sent again" in caplog.text
+
+
+def make_service(sessions: outbox.Sessions, collect: Callable[[bool], None]) -> ReportService:
+    return ReportService(sessions, lambda _: None, collect, lambda: True)
+
+
+def test_a_database_that_is_away_is_waited_for(sessions: outbox.Sessions, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO)
+    looks = []
+
+    def collect(_configured: bool) -> None:
+        looks.append(None)
+        if len(looks) < 4:
+            raise sa.exc.OperationalError("SELECT 1", {}, OSError("away"))
+
+    made = make_service(sessions, collect)
+    with working(made):
+        wait_for(lambda: len(looks) > 6)
+    assert not made.broken
+    assert caplog.text.count("The database is away") == 1
+    assert caplog.text.count("The database is there again") == 1
+
+
+def test_what_breaks_stops_the_service(sessions: outbox.Sessions, caplog: pytest.LogCaptureFixture) -> None:
+    def collect(_configured: bool) -> None:
+        raise ZeroDivisionError
+
+    made = make_service(sessions, collect)
+    made.run()
+    assert made.broken
+    assert "ZeroDivisionError" in caplog.text
+
+
+class MySQL:
+    """An engine of MySQL's dialect, and its only connection."""
+
+    def __init__(self) -> None:
+        """Be there, with a free lock."""
+        self.dialect = type("Dialect", (), {"name": "mysql"})
+        self.held: Any = 1
+        self.away = False
+        self.said: list[str] = []
+
+    def connect(self) -> MySQL:
+        """Return the connection."""
+        if self.away:
+            raise sa.exc.OperationalError("connect", {}, OSError("away"))
+        self.said.append("connect")
+        return self
+
+    def execution_options(self, isolation_level: str) -> MySQL:
+        """Note that nothing waits for a commit."""
+        assert isolation_level == "AUTOCOMMIT"
+        return self
+
+    def detach(self) -> None:
+        """Leave the pool."""
+        self.said.append("detach")
+
+    def execute(self, query: Any) -> None:
+        """Take a setting."""
+        self.said.append(str(query))
+
+    def scalar(self, query: Any) -> Any:
+        """Answer whether the lock is held."""
+        if self.away:
+            raise sa.exc.OperationalError("GET_LOCK", {}, OSError("away"))
+        assert "GET_LOCK" in str(query)
+        return self.held
+
+    def close(self) -> None:
+        """Close, which fails as well."""
+        self.said.append("close")
+        raise sa.exc.OperationalError("close", {}, OSError("away"))
+
+
+def test_who_holds_mysqls_lock_works(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO)
+    server: Any = MySQL()
+    lock = SiteLock(server)
+    assert lock.try_to_hold()
+    assert lock.try_to_hold()
+    assert server.said == ["connect", "detach", "SET SESSION wait_timeout = 60"]
+    assert caplog.text.count("It is my turn to report") == 1
+    server.held = 0
+    assert not lock.try_to_hold()
+    assert not lock.try_to_hold()
+    assert caplog.text.count("Another service reports: waiting") == 1
+    server.away = True
+    with pytest.raises(sa.exc.OperationalError):
+        lock.try_to_hold()
+    assert server.said[-1] == "close"
+    with pytest.raises(sa.exc.OperationalError):  # and no second connection is closed
+        lock.try_to_hold()
+    assert server.said.count("close") == 1
+    server.away, server.held = False, 1
+    assert lock.try_to_hold()
+    assert server.said.count("connect") == 2
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_the_command_ends_when_it_is_told_to(clean_database: Path, number: int) -> None:
+    code = "import sys; from cwl_airflow.commands.reports import main; sys.exit(main([]))"
+    with subprocess.Popen([sys.executable, "-c", code], env=dict(os.environ)) as process:
+        try:
+            wait_for(lambda: has_table(clean_database, "cwl_airflow_version"))
+            # The handlers of signals come right after the tables.
+            time.sleep(2)
+            process.send_signal(number)
+            assert process.wait(30) == 0
+        finally:
+            process.kill()
+
+
+def has_table(database: Path, name: str) -> bool:
+    with sa.create_engine(f"sqlite:///{database}").connect() as connection:
+        return bool(sa.inspect(connection).has_table(name))
+
+
+@pytest.mark.parametrize("broken", [False, True])
+def test_the_command_says_whether_it_broke(monkeypatch: pytest.MonkeyPatch, broken: bool) -> None:
+    class Service:
+        stop = threading.Event()
+
+        def __init__(self) -> None:
+            self.broken = False
+
+        def run(self) -> None:
+            os.kill(os.getpid(), signal.SIGTERM)
+            assert self.stop.wait(10)
+            self.broken = broken
+
+    monkeypatch.setattr(site, "make_report_service", Service)
+    handlers = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
+    try:
+        assert command.main([]) == int(broken)
+    finally:
+        for number, handler in handlers.items():
+            signal.signal(number, handler)

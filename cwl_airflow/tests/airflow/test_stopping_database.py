@@ -1,0 +1,124 @@
+"""The rows of a run that is stopped, in a real database of Airflow."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+from airflow.jobs.job import Job
+from airflow.models import DagRun, TaskInstance
+from airflow.models.xcom import BaseXCom
+from airflow.utils.session import create_session
+from cwl_airflow.stopping import database
+from cwl_airflow.stopping.model import RunRows, StartedTask
+from rows import DAG, RUN, add_run, add_task, at, push
+
+pytestmark = pytest.mark.usefixtures("clean_database")
+
+
+def states() -> dict[str, str | None]:
+    with create_session() as session:
+        return {
+            f"{row.task_id} {row.map_index}": row.state
+            for row in session.execute(sa.select(TaskInstance.task_id, TaskInstance.map_index, TaskInstance.state))
+        }
+
+
+def run_state() -> str:
+    with create_session() as session:
+        return str(session.scalar(sa.select(DagRun._state)))
+
+
+def test_what_has_not_ended_fails_or_is_skipped() -> None:
+    add_run(conf={"job": {"tmp_folder": "/a", "outputs_folder": "", "reads": {"class": "File"}}})
+    add_task("runs", "running", 1, hostname="here", job_id=7)
+    add_task("waits", "scheduled")
+    add_task("queued", "queued")
+    add_task("done", "success", 1, 2, hostname="here", job_id=8)
+    add_task("failed", "failed", 1, 2, hostname="there", job_id=9)
+    add_task("share", "up_for_retry", 1, 2, map_index=3, hostname="there")
+    rows = database.mark_failed(DAG, RUN)
+    assert rows and (rows.job, rows.reports) == ({"tmp_folder": "/a"}, [])
+    assert sorted(rows.unsure, key=lambda task: task.name) == [
+        StartedTask("failed", "there", 9),
+        StartedTask("runs", "here", 7),
+        StartedTask("share [3]", "there", None),
+    ]
+    assert run_state() == "failed"
+    expected = {
+        "runs -1": "failed", "waits -1": "skipped", "queued -1": "skipped", "done -1": "success",
+        "failed -1": "failed", "share 3": "failed",
+    }  # fmt: skip
+    assert states() == expected
+    # Again: what began is still unsure.
+    assert database.mark_failed(DAG, RUN) == rows
+    assert states() == expected
+
+
+def test_a_run_that_has_ended_stays_as_it_was() -> None:
+    add_run(state="success")
+    add_task("a", "success", 1, 2, hostname="here")
+    assert database.mark_failed(DAG, RUN) == RunRows([], None, [])
+    assert run_state() == "success"
+
+
+def test_there_is_no_such_run() -> None:
+    add_run()
+    add_task("a", "running", 1)
+    assert database.mark_failed(DAG, "other") is None
+    assert database.mark_failed("other", RUN) is None
+    assert states() == {"a -1": "running"}
+
+
+@pytest.mark.parametrize(
+    ("conf", "job"),
+    [
+        (None, None),
+        ({}, None),
+        ({"job": "/job.yml"}, "/job.yml"),
+        ({"job": {"outputs_folder": "b", "a": 1}}, {"outputs_folder": "b"}),
+        ({"job": ["no", "job"]}, None),
+    ],
+)
+def test_of_a_job_its_folders_are_known(conf: Any, job: Any) -> None:
+    add_run(conf=conf)
+    rows = database.mark_failed(DAG, RUN)
+    assert rows and rows.job == job
+
+
+def test_reports_of_tasks_are_found() -> None:
+    add_run()
+    values = {"b": "/b/report.json", "a": "/a/report.json", "relative": "c.json", "text": "/d.txt", "number": 5}
+    for name, value in values.items():
+        add_task(name, "success", 1, 2)
+        push(name, "return_value", value)
+    push("a", "other", "/e.json")
+    add_task("unreadable", "success", 1, 2)
+    push("unreadable", "return_value", None, stored=b"{")
+    rows = database.mark_failed(DAG, RUN)
+    assert rows and rows.reports == ["/a/report.json", "/b/report.json"]
+
+
+def test_which_jobs_have_ended() -> None:
+    with create_session() as session:
+        jobs = [Job(state=state) for state in ("running", "restarting", "success", "failed")]
+        session.add_all(jobs)
+        session.flush()
+        running, restarting, success, failed = (job.id for job in jobs)
+    asked = {running, restarting, success, 999}
+    assert database.find_ended_jobs(asked) == {success, 999}
+    assert database.find_ended_jobs({failed}) == {failed}
+    assert database.find_ended_jobs(set()) == set()
+
+
+def test_a_run_is_removed_with_its_tasks_and_nothing_else() -> None:
+    for name, date in ((RUN, 0), ("other", 1)):
+        add_run(name, logical_date=at(date))
+        add_task("a", "failed", 1, 2, run_id=name)
+        push("a", "return_value", "/a.json", run_id=name)
+    database.remove_run(DAG, RUN)
+    with create_session() as session:
+        for model in (DagRun, TaskInstance, BaseXCom):
+            assert list(session.scalars(sa.select(model.run_id))) == ["other"], model
+    database.remove_run(DAG, RUN)

@@ -1,0 +1,174 @@
+"""The client of Airflow's REST API against a real HTTP server."""
+
+from __future__ import annotations
+
+import base64
+import time
+from collections.abc import Iterator
+
+import pytest
+from airflow_api import AirflowApi, serve
+from cwl_airflow.rest import AirflowClient, DeadlineExceeded, NotFound, RestError, RunFailed
+
+from cwl_airflow import rest
+
+RUN = "/dags/a/dagRuns/run"
+NO_WAIT = rest.RETRIES.new(backoff_factor=0)
+
+
+@pytest.fixture
+def api(monkeypatch: pytest.MonkeyPatch) -> Iterator[AirflowApi]:
+    monkeypatch.setattr(rest, "PAUSE", 0.01)
+    with serve() as server:
+        yield server
+
+
+@pytest.fixture
+def client(api: AirflowApi) -> AirflowClient:
+    return AirflowClient(f"{api.url}/", "admin", "secret", NO_WAIT)
+
+
+def later(seconds: float = 60) -> float:
+    return time.monotonic() + seconds
+
+
+def test_who_asks_is_told(api: AirflowApi, client: AirflowClient) -> None:
+    api.answer("GET /dags/a", (200, {"dag_id": "a"}))
+    assert client.get("dags/a", limit=1) == {"dag_id": "a"}
+    assert api.requests == [("GET /dags/a", {"limit": ["1"]})]
+    assert api.headers[0]["Authorization"] == f"Basic {base64.b64encode(b'admin:secret').decode()}"
+
+
+def test_names_are_quoted(api: AirflowApi, client: AirflowClient) -> None:
+    api.answer("GET /dags/a%2Fb/dagRuns/manual__2026%2B1%3F", (200, {"state": "queued"}))
+    assert client.get_run_state("a/b", "manual__2026+1?") == "queued"
+
+
+def test_what_is_not_there(api: AirflowApi, client: AirflowClient) -> None:
+    assert not client.has_dag("a")
+    with pytest.raises(NotFound, match="404"):
+        client.get_run_state("a", "run")
+    assert api.questions() == ["GET /dags/a", f"GET {RUN}"]  # and is not asked for again
+
+
+def test_a_refusal_is_told(api: AirflowApi, client: AirflowClient) -> None:
+    api.answer("DELETE /dags/a", (403, {"title": "Forbidden", "detail": "x" * 1000}))
+    with pytest.raises(RestError, match=r"DELETE http://127.0.0.1:\d+/api/v1/dags/a: 403 .*Forbidden") as error:
+        client.delete_dag("a")
+    assert len(str(error.value)) < 600
+    assert len(api.requests) == 1
+
+
+@pytest.mark.parametrize("failure", [(500, {}), (502, "bad gateway"), (503, {}), None])
+def test_what_a_server_cannot_answer_is_asked_again(
+    api: AirflowApi, client: AirflowClient, failure: tuple[int, object] | None
+) -> None:
+    api.answer("GET /dags/a", failure, failure, (200, {}))
+    assert client.has_dag("a")
+    assert len(api.requests) == 3
+
+
+def test_a_server_that_goes_on_failing(api: AirflowApi, client: AirflowClient) -> None:
+    api.answer("GET /dags/a", (503, "restarting"))
+    with pytest.raises(RestError, match="503 restarting"):
+        client.has_dag("a")
+    assert len(api.requests) == 1 + 4
+
+
+def test_there_is_no_server() -> None:
+    with pytest.raises(RestError, match=r"GET http://127.0.0.1:9/api/v1/dags/a: .*refused"):
+        AirflowClient("http://127.0.0.1:9", "a", "b", NO_WAIT).has_dag("a")
+
+
+def test_it_waits_longer_from_time_to_time() -> None:
+    """As long as a web server takes to restart."""
+    retries, waits = rest.RETRIES, []
+    for _ in range(4):
+        retries = retries.increment("GET", "/", error=OSError())
+        waits.append(retries.get_backoff_time())
+    assert waits == [0, 2, 4, 8]
+
+
+def test_trigger(api: AirflowApi, client: AirflowClient) -> None:
+    api.answer("POST /dags/a/dagRuns", (200, {}))
+    client.trigger("a", "run", {"job": {"x": 1}})
+    assert api.requests == [("POST /dags/a/dagRuns", {"dag_run_id": "run", "conf": {"job": {"x": 1}}})]
+
+
+def test_a_run_that_is_there_is_not_triggered(api: AirflowApi, client: AirflowClient) -> None:
+    api.answer("POST /dags/a/dagRuns", (409, {"title": "Conflict"}))
+    with pytest.raises(RestError, match="409"):
+        client.trigger("a", "run", {})
+
+
+def test_a_run_is_triggered_although_the_first_answer_was_lost(api: AirflowApi, client: AirflowClient) -> None:
+    api.answer("POST /dags/a/dagRuns", None, (409, {"title": "Conflict"}))
+    client.trigger("a", "run", {})
+    assert len(api.requests) == 2
+
+
+def test_a_run_is_ended(api: AirflowApi, client: AirflowClient) -> None:
+    api.answer(f"PATCH {RUN}", (200, {}))
+    client.set_run_state("a", "run", "failed")
+    assert api.requests == [(f"PATCH {RUN}", {"state": "failed"})]
+    api.answer("DELETE /dags/a", (204, ""))
+    client.delete_dag("a")
+
+
+def test_it_waits_for_a_dag(api: AirflowApi, client: AirflowClient) -> None:
+    api.answer("GET /dags/a", (404, {}), (404, {}), (200, {}))
+    other = {"filename": "/other.py", "stack_trace": "no"}
+    api.answer("GET /importErrors", (200, {"import_errors": [other]}))
+    client.wait_for_dag("a", "/a.py", later())
+    assert api.questions() == ["GET /dags/a", "GET /importErrors"] * 2 + ["GET /dags/a"]
+    assert api.requests[1][1] == {"limit": ["100"], "order_by": ["-import_error_id"]}
+
+
+def test_a_dag_that_cannot_be_read(api: AirflowApi, client: AirflowClient) -> None:
+    errors = [{"filename": "/b.py", "stack_trace": "no"}, {"filename": "/a.py", "stack_trace": "step 'x' fails"}]
+    api.answer("GET /importErrors", (200, {"import_errors": errors}))
+    with pytest.raises(RestError, match=r"^step 'x' fails$"):
+        client.wait_for_dag("a", "/a.py", later())
+
+
+def test_a_dag_that_does_not_come(api: AirflowApi, client: AirflowClient) -> None:
+    api.answer("GET /importErrors", (200, {"import_errors": []}))
+    with pytest.raises(DeadlineExceeded, match=r"Airflow did not read /a\.py in time"):
+        client.wait_for_dag("a", "/a.py", later(0.05))
+
+
+def test_it_waits_for_a_run(api: AirflowApi, client: AirflowClient) -> None:
+    api.answer(f"GET {RUN}", (200, {"state": "queued"}), (200, {"state": "running"}), (200, {"state": "success"}))
+    client.wait_for_run("a", "run", later())
+    assert api.questions() == [f"GET {RUN}"] * 3
+
+
+def test_a_run_that_takes_too_long(api: AirflowApi, client: AirflowClient) -> None:
+    api.answer(f"GET {RUN}", (200, {"state": "running"}))
+    with pytest.raises(DeadlineExceeded, match="The run took too long"):
+        client.wait_for_run("a", "run", later(0.05))
+
+
+def test_a_run_that_fails_says_how_its_tasks_ended(api: AirflowApi, client: AirflowClient) -> None:
+    tasks = [
+        {"task_id": "good", "state": "success", "try_number": 1, "map_index": -1},
+        {"task_id": "bad.jobs", "state": "failed", "try_number": 2, "map_index": 3},
+        {"task_id": "never", "state": "failed", "try_number": 0, "map_index": -1},
+    ]
+    api.answer(f"GET {RUN}", (200, {"state": "failed"}))
+    api.answer(f"GET {RUN}/taskInstances", (200, {"task_instances": tasks}))
+    api.answer(f"GET {RUN}/taskInstances/bad.jobs/logs/2", (200, "\n".join(f"line {n}" for n in range(100))))
+    api.answer(f"GET {RUN}/taskInstances/never/logs/1", (200, "killed"))
+    with pytest.raises(RunFailed) as error:
+        client.wait_for_run("a", "run", later())
+    expected = "bad.jobs failed:\n" + "\n".join(f"line {n}" for n in range(60, 100)) + "\nnever failed:\nkilled"
+    assert str(error.value) == expected
+    assert api.requests[2][1] == {"map_index": ["3"]}
+    assert api.headers[2]["Accept"] == "text/plain"
+
+
+def test_a_run_that_fails_without_a_task(api: AirflowApi, client: AirflowClient) -> None:
+    api.answer(f"GET {RUN}", (200, {"state": "failed"}))
+    api.answer(f"GET {RUN}/taskInstances", (200, {"task_instances": []}))
+    with pytest.raises(RunFailed, match=r"^The run failed$"):
+        client.wait_for_run("a", "run", later())
