@@ -1,0 +1,225 @@
+"""The command that runs a document: which questions it asks Airflow's API, what it prints, what it leaves behind."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from airflow_api import AirflowApi, Answer, serve
+from cwl_airflow.commands import run as command
+from cwl_airflow.documents.plan import REPORT, STATISTICS
+
+from cwl_airflow import local_run, rest
+
+DAG_ID = "cwl-run-1"
+RUN = f"/dags/{DAG_ID}/dagRuns/run"
+
+
+class Site:
+    """A host with its folders and the stand-in for its Airflow."""
+
+    def __init__(self, folder: Path, api: AirflowApi) -> None:
+        """Write its configuration; a run succeeds."""
+        self.api = api
+        self.folder = folder
+        self.dags = folder / "dags"
+        self.outputs = folder / "cwl/outputs"
+        for name in ("tmp", "inputs", "outputs", "pickle"):
+            (folder / "cwl" / name).mkdir(parents=True)
+        self.dags.mkdir()
+        self.document = self.dags / "tool.cwl"
+        self.document.write_text("cwlVersion: v1.2", encoding="utf-8")
+        options = {"core": {"dags_folder": self.dags}, "celery": {"flower_basic_auth": "admin:%%41"}}
+        options["cwl"] = {f"{name}_folder": folder / "cwl" / name for name in ("tmp", "inputs", "outputs", "pickle")}
+        sections = [
+            "\n".join([f"[{section}]", *(f"{name} = {value}" for name, value in values.items())])
+            for section, values in options.items()
+        ]
+        (folder / "airflow.cfg").write_text("\n".join(sections), encoding="utf-8")
+        self.dag_files: list[str] = []
+        api.answer(f"GET /dags/{DAG_ID}", (404, {}), self.see_dag)
+        api.answer("GET /importErrors", (200, {"import_errors": []}))
+        api.answer(f"POST /dags/{DAG_ID}/dagRuns", (200, {}))
+        api.answer(f"GET {RUN}", (200, {"state": "running"}), self.succeed)
+        api.answer(f"PATCH {RUN}", (200, {}))
+        api.answer(f"DELETE /dags/{DAG_ID}", (204, ""))
+
+    def see_dag(self) -> Answer:
+        """Read the DAG files, as Airflow does."""
+        self.dag_files = [file.read_text(encoding="utf-8") for file in self.dags.glob("*.py")]
+        return 200, {}
+
+    def succeed(self) -> Answer:
+        """Write the outputs, as the last task does."""
+        folder = self.outputs / DAG_ID / "run"
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / "out").write_text("said", encoding="utf-8")
+        report = {"out": {"path": str(folder / "out"), "location": (folder / "out").as_uri()}, STATISTICS: {}}
+        (folder / REPORT).write_text(json.dumps(report), encoding="utf-8")
+        return 200, {"state": "success"}
+
+    def fail(self, log: str) -> None:
+        """Have a task fail, with a log."""
+        tasks = [{"task_id": "a", "state": "failed", "try_number": 1, "map_index": -1}]
+        self.api.answer(f"GET {RUN}", (200, {"state": "failed"}))
+        self.api.answer(f"GET {RUN}/taskInstances", (200, {"task_instances": tasks}))
+        self.api.answer(f"GET {RUN}/taskInstances/a/logs/1", (200, log))
+
+    def run(self, *arguments: str) -> int:
+        """Run the document."""
+        return command.main(["--url", self.api.url, *arguments])
+
+
+@pytest.fixture
+def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Site]:
+    monkeypatch.setattr(rest, "PAUSE", 0.01)
+    monkeypatch.setattr(local_run.uuid, "uuid4", lambda: "1")
+    monkeypatch.setenv("AIRFLOW_CONFIG", str(tmp_path / "airflow.cfg"))
+    monkeypatch.delenv("AIRFLOW_PASSWORD", raising=False)
+    handler = signal.getsignal(signal.SIGTERM)
+    with serve() as api:
+        yield Site(tmp_path, api)
+    signal.signal(signal.SIGTERM, handler)
+
+
+def test_outputs_are_printed_and_stay_on_the_host(site: Site, capsys: pytest.CaptureFixture[str]) -> None:
+    job = site.folder / "cwl/inputs/job.yml"
+    job.write_text("{}", encoding="utf-8")
+    assert site.run(str(site.document), str(job)) == 0
+    file = site.outputs / DAG_ID / "run/out"
+    assert json.loads(capsys.readouterr().out) == {"out": {"path": str(file), "location": file.as_uri()}}
+    assert site.dag_files == [local_run.DAG_FILE.format(dag_id=DAG_ID, workflow=str(site.document))]
+    assert list(site.dags.glob("*.py")) == []
+    body = {"dag_run_id": "run", "conf": {"job": str(job)}}
+    assert (f"POST /dags/{DAG_ID}/dagRuns", body) in site.api.requests
+    assert site.api.questions()[-1] == f"DELETE /dags/{DAG_ID}"
+    assert f"PATCH {RUN}" not in site.api.questions()
+
+
+def test_outputs_are_moved_where_they_are_wanted(
+    site: Site, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    outdir = tmp_path / 'my "results'
+    assert site.run("--outdir", str(outdir), str(site.document)) == 0
+    file = outdir / "out"
+    assert json.loads(capsys.readouterr().out) == {"out": {"path": str(file), "location": file.as_uri()}}
+    assert file.read_text(encoding="utf-8") == "said"
+    assert list(site.outputs.iterdir()) == []
+    assert site.api.requests[-4][1] == {"dag_run_id": "run", "conf": {"job": {}}}
+
+
+@pytest.mark.parametrize(("given", "password"), [(None, "%41"), ("other", "other")])
+def test_who_asks_is_the_administrator(
+    site: Site, monkeypatch: pytest.MonkeyPatch, given: str | None, password: str
+) -> None:
+    if given:
+        monkeypatch.setenv("AIRFLOW_PASSWORD", given)
+    asked = []
+    monkeypatch.setattr(command, "AirflowClient", lambda *arguments: asked.append(arguments))
+    monkeypatch.setattr(command, "run_document", lambda *_: {})
+    assert site.run(str(site.document)) == 0
+    assert asked == [(site.api.url, "admin", password)]
+
+
+def test_a_run_that_fails(site: Site, capsys: pytest.CaptureFixture[str]) -> None:
+    site.fail("exit status 1")
+    assert site.run(str(site.document)) == 1
+    shown = capsys.readouterr()
+    assert (shown.out, shown.err) == ("", "a failed:\nexit status 1\n")
+    assert list(site.dags.glob("*.py")) == []
+    assert site.run("--quiet", str(site.document)) == 1
+    assert capsys.readouterr().err == ""
+
+
+def test_what_is_not_supported_has_its_own_code(site: Site) -> None:
+    site.fail("UnsupportedRequirement: no")
+    assert site.run(str(site.document)) == 33
+
+
+def test_a_run_that_takes_too_long_is_stopped(site: Site, capsys: pytest.CaptureFixture[str]) -> None:
+    site.api.answer(f"GET {RUN}", (200, {"state": "running"}))
+    assert site.run("--timeout", "0.2", str(site.document)) == 1
+    assert capsys.readouterr().err == "The run took too long\n"
+    assert (f"PATCH {RUN}", {"state": "failed"}) in site.api.requests
+    assert site.api.questions()[-1] == f"DELETE /dags/{DAG_ID}"
+
+
+def test_a_document_that_airflow_cannot_read(site: Site, capsys: pytest.CaptureFixture[str]) -> None:
+    error = {"filename": str(site.dags / f"{DAG_ID}.py"), "stack_trace": "tool.cwl: not CWL"}
+    site.api.answer(f"GET /dags/{DAG_ID}", (404, {}))
+    site.api.answer("GET /importErrors", (200, {"import_errors": [error]}))
+    # Where there is no such run, and no such DAG.
+    site.api.answer(f"PATCH {RUN}", (404, {}))
+    site.api.answer(f"DELETE /dags/{DAG_ID}", (404, {}))
+    assert site.run(str(site.document)) == 1
+    assert capsys.readouterr().err == "tool.cwl: not CWL\n"
+
+
+def test_airflow_refuses(site: Site, capsys: pytest.CaptureFixture[str]) -> None:
+    site.api.answer(f"POST /dags/{DAG_ID}/dagRuns", (403, {"title": "Forbidden"}))
+    assert site.run(str(site.document)) == 1
+    assert "403" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("what", ["document", "job"])
+def test_what_the_run_would_refuse_is_refused_before(
+    site: Site, capsys: pytest.CaptureFixture[str], what: str, tmp_path: Path
+) -> None:
+    job = site.folder / "cwl/inputs/job.yml"
+    job.write_text(json.dumps({"secret": {"class": "File", "path": "/etc/shadow"}}), encoding="utf-8")
+    arguments = ["/etc/passwd"] if what == "document" else [str(site.document), str(job)]
+    assert site.run(*arguments) == 1
+    assert ("/etc/passwd" if what == "document" else "/etc/shadow") in capsys.readouterr().err
+    assert site.api.requests == []
+    assert list(site.dags.glob("*.py")) == []
+
+
+@pytest.mark.parametrize(
+    ("source", "expected"),
+    [
+        ("https://example.org/a.cwl#main", "https://example.org/a.cwl#main"),
+        ("/a/b.cwl#main", "/a/b.cwl#main"),
+        ("b.cwl", f"{os.getcwd()}/b.cwl"),
+    ],
+)
+def test_paths_are_those_of_the_folder_where_it_is_called(source: str, expected: str) -> None:
+    assert local_run.make_absolute(source) == expected
+
+
+def test_a_document_of_the_net_is_no_file_of_the_host(site: Site) -> None:
+    local_run.check_access(DAG_ID, "https://example.org/a.cwl", {})
+
+
+def test_whoever_is_told_to_stop_stops_the_run(site: Site, wait: Callable[[Callable[[], Any]], None]) -> None:
+    site.api.answer(f"GET {RUN}", (200, {"state": "running"}))
+    code = "import sys, uuid; uuid.uuid4 = lambda: '1'; from cwl_airflow.commands.run import main; sys.exit(main())"
+    arguments = ["--url", site.api.url, str(site.document)]
+    environment = {**os.environ, "PYTHONPATH": ":".join(sys.path)}
+    with subprocess.Popen([sys.executable, "-c", code, *arguments], env=environment) as process:
+        try:
+            wait(lambda: f"GET {RUN}" in site.api.questions())
+            process.terminate()
+            assert process.wait(30) == 143
+        finally:
+            process.kill()
+    assert (f"PATCH {RUN}", {"state": "failed"}) in site.api.requests
+    assert list(site.dags.glob("*.py")) == []
+
+
+@pytest.fixture
+def wait() -> Callable[[Callable[[], Any]], None]:
+    def until(found: Callable[[], Any]) -> None:
+        deadline = time.monotonic() + 60
+        while not found():
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+
+    return until
