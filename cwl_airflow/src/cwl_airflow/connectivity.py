@@ -5,6 +5,8 @@ from __future__ import annotations
 import uuid
 from typing import Any
 
+from sqlalchemy.engine import URL, make_url
+
 from .configuration import read_option
 
 
@@ -15,7 +17,6 @@ def check_database(timeout: int) -> str:
     :returns: who answered.
     """
     import MySQLdb
-    from sqlalchemy.engine import make_url
 
     url = make_url(read_option("database", "sql_alchemy_conn"))
     arguments = mysql_arguments(url)
@@ -25,11 +26,8 @@ def check_database(timeout: int) -> str:
     return f"{url.host}:{arguments['port']} answers, version {cursor.fetchone()[0]}"
 
 
-def mysql_arguments(url: Any) -> dict[str, Any]:
-    """Return how MySQL's client is told where a database is.
-
-    :param url: of SQLAlchemy.
-    """
+def mysql_arguments(url: URL) -> dict[str, Any]:
+    """Return how MySQL's client is told where a database is."""
     return {
         "host": url.host,
         "port": url.port or 3306,

@@ -33,7 +33,9 @@ class LocalRunFailed(Exception):
     """The document did not run; the message says why."""
 
 
-def run_document(client: AirflowClient, document: str, job: str | None, outdir: Path | None, timeout: float) -> Any:
+def run_document(
+    client: AirflowClient, document: str, job: str | None, outdir: Path | None, timeout: float
+) -> dict[str, Any]:
     """Run a document and return its outputs.
 
     :param document: path or URL, perhaps with ``#name``.
@@ -97,7 +99,7 @@ def check_access(dag_id: str, document: str, job: str | Mapping[str, Any]) -> No
         check_job(job, gate, str(places.inputs), code_allowed=True)
 
 
-def read_outputs(folder: Path, outdir: Path | None) -> Any:
+def read_outputs(folder: Path, outdir: Path | None) -> dict[str, Any]:
     """Return the outputs of a run from its report.
 
     :param folder: with its outputs.
@@ -110,6 +112,6 @@ def read_outputs(folder: Path, outdir: Path | None) -> Any:
         outdir = outdir.absolute()
         text = text.replace(folder.as_uri(), outdir.as_uri())
         text = text.replace(json.dumps(str(folder))[1:-1], json.dumps(str(outdir))[1:-1])
-    outputs = json.loads(text)
+    outputs: dict[str, Any] = json.loads(text)
     outputs.pop(STATISTICS, None)
     return outputs

@@ -124,6 +124,12 @@ def test_a_task_that_fails_in_the_queue_did_not_start_again() -> None:
     assert said(found(RUN, tasks, (past,))) == ["status running a", "status failed a", "status failed a"]
 
 
+def test_a_try_of_the_past_that_never_started_is_no_event() -> None:
+    """It was taken out of the queue: Airflow gives one date for both."""
+    past = task("a", "failed", 2, 2)
+    assert said(found(RUN, [task("a", "running", 5, try_number=2)], (past,))) == ["status running a"]
+
+
 def test_a_run_that_was_cleared_gives_new_events() -> None:
     failed = replace(RUN, state="failed", end_date=at(9))
     tasks = [task("a", "failed", 1, 2), task("b", "upstream_failed", 3, 3, try_number=0)]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+import re
 import shlex
 import subprocess
 import sys
@@ -361,6 +362,19 @@ def test_workers_are_asked_until_they_have_done_it_and_one_of_them_removes_the_d
     assert end[0].end and 25 < end[0].end.grace <= 30 and 55 < end[0].end.limit <= 60
     assert again[1:] == (None, 2)
     assert removal == (StopRequest(end[0].run, None, ("gone",)), ["a"], 1)
+
+
+def test_what_is_left_is_tried_again_until_it_is_late() -> None:
+    deaf, gone = {"a": WorkerAnswer("silent", ["process 7 on silent"])}, {"a": WorkerAnswer("silent", [])}
+    rows = RowsInMemory()
+    assert stop(rows, deaf, deaf, gone, grace=30)
+    assert not rows.there
+    rows = RowsInMemory()
+    with pytest.raises(
+        NotStopped, match=f"Of run '{re.escape(RUN)}' of DAG '{DAG}' there is still: process 7 on silent"
+    ):
+        stop(rows, deaf, grace=0.3)
+    assert rows.there
 
 
 def test_a_worker_that_answers_no_more_counts_as_gone(monkeypatch: pytest.MonkeyPatch) -> None:
