@@ -14,6 +14,8 @@ from typing import Any
 
 #: Under which name a run's configuration says who started it.
 KEY = "cwl_airflow_caller"
+#: What a role needs to add documents, beside Airflow's own permissions: a document runs any command on a worker.
+DOCUMENTS = "CWL documents"
 
 
 @dataclass(frozen=True)
@@ -124,8 +126,6 @@ def _logged_in() -> Caller:
     import logging
 
     from airflow.www.extensions.init_auth_manager import get_auth_manager
-
-    from .api.permissions import DOCUMENTS
 
     try:
         manager = get_auth_manager()

@@ -12,8 +12,7 @@ from airflow.www.extensions.init_auth_manager import get_auth_manager
 from flask import Flask
 from flask_appbuilder.const import AUTH_LDAP
 
-from ..callers import NOBODY, Caller, from_permissions
-from .permissions import DOCUMENTS
+from ..callers import DOCUMENTS, NOBODY, Caller, from_permissions
 
 
 class Need(NamedTuple):
