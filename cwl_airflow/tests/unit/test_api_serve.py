@@ -40,7 +40,7 @@ class Running:
     def __init__(self) -> None:
         """Start it."""
         self.bodies = Bodies(_application, LARGEST_UPLOAD, 2**20)
-        self.server = serve.Server(self.bodies, "127.0.0.1:0")
+        self.server = serve.Server(self.bodies, "127.0.0.1", 0)
         self.thread = threading.Thread(target=self.server.run)
         self.thread.start()
         deadline = time.monotonic() + 10
@@ -238,3 +238,16 @@ def test_each_answer_is_noted_without_its_query(
             time.sleep(0.05)
     assert any(line.startswith('127.0.0.1 "GET /a%0Ab" 200 ') for line in caplog.messages)
     assert "secret" not in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("text", "found"), [("127.0.0.1:8081", ("127.0.0.1", 8081)), ("[::1]:80", ("::1", 80)), ("host:1", ("host", 1))]
+)
+def test_where_to_listen(text: str, found: tuple[str, int]) -> None:
+    assert serve.address(text) == found
+
+
+@pytest.mark.parametrize("text", ["", "8081", ":8081", "host", "host:", "host:x", "::1:80", "[]:80", "a:1\n"])
+def test_nowhere_to_listen(text: str) -> None:
+    with pytest.raises(SystemExit):
+        serve.main(["--bind", text])

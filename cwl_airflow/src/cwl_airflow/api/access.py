@@ -17,6 +17,17 @@ from .users import Need
 READ_DAG, READ_RUN = Need("GET", "dag"), Need("GET", "run")
 TRIGGER, STOP, ADD = Need("POST", "run"), Need("PUT", "run"), Need("POST", "document")
 
+#: Ways to make oneself known, as the specification has them. One of them is enough.
+SCHEMES = {
+    "user": {"type": "http", "scheme": "basic", "description": "A user of Airflow."},
+    "token": {
+        "type": "http",
+        "scheme": "bearer",
+        "bearerFormat": "JWT",
+        "description": "A JSON Web Token that is good for one request.",
+    },
+}
+
 Function = TypeVar("Function", bound=Callable[..., Any])
 
 
@@ -60,12 +71,16 @@ class Access:
     #: Whether the body may have a token that is good for this run in place of a login.
     takes_trigger_token: bool = False
 
+    def named(self, parts: Parts) -> str | None:
+        """Return the DAG that a request names; none if it is about all."""
+        return self.dag(parts) if self.dag else None
+
     def asked(self, parts: Parts) -> tuple[tuple[Need, ...], str | None]:
         """Return what a user must be allowed to do for a request, and the DAG; none if it is about all.
 
         :raises ValueError: it does not say which run is to be stopped.
         """
-        dag_id = self.dag(parts) if self.dag else None
+        dag_id = self.named(parts)
         if self.stops and dag_id == CLEAN_DAG_RUN:
             return (STOP,), target(self.stops(parts))[0]
         return self.needs, dag_id
@@ -74,18 +89,6 @@ class Access:
         """Return how one may make oneself known, as the specification has it."""
         ways: list[dict[str, list[str]]] = [{name: []} for name in SCHEMES]
         return [*ways, {}] if self.takes_trigger_token else ways
-
-
-#: Ways to make oneself known. One of them is enough.
-SCHEMES = {
-    "user": {"type": "http", "scheme": "basic", "description": "A user of Airflow."},
-    "token": {
-        "type": "http",
-        "scheme": "bearer",
-        "bearerFormat": "JWT",
-        "description": "A JSON Web Token that is good for one request.",
-    },
-}
 
 
 #: What is asked where nothing is served: who may see DAGs may know that there is nothing.

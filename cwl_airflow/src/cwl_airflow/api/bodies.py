@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from io import SEEK_END
 from tempfile import SpooledTemporaryFile
 from typing import Any
 
@@ -51,7 +52,8 @@ class Bodies:
                     body.write(piece)
                 await self._app({**scope, KEY: body}, _replayed(body, receive), send)
             except Problem as refusal:
-                body.truncate(0)
+                body.truncate(0)  # makes room at once
+                self.waiting, size = self.waiting - size, 0
                 refused = Answer(refusal.status_code, refusal.detail)
                 refused.headers["Connection"] = "close"  # the rest of the body is not read
                 await refused(scope, receive, send)
@@ -63,7 +65,7 @@ class Bodies:
     def _check(self, size: int) -> None:
         if size > self._largest:
             raise Problem(413, f"The body has more than {self._largest // 2**20} MiB")
-        if self.waiting > self._together:
+        if size and self.waiting > self._together:
             raise Problem(503, "Other clients are sending too much: ask again later")
 
 
@@ -84,7 +86,8 @@ def tail(scope: Any) -> bytes:
 
 def size_of(scope: Any) -> int:
     """Return the bytes of the body of a request that `Bodies` let pass."""
-    size: int = scope[KEY].seek(0, 2)
+    scope[KEY].seek(0, SEEK_END)
+    size: int = scope[KEY].tell()
     return size
 
 

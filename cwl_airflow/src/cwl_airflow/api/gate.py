@@ -92,22 +92,22 @@ class Visit:
             settings.Session.remove()
 
     async def serve(self, app: Any, scope: Any, receive: Any, send: Any) -> None:
-        """Have the request answered. If it is refused, its token may be used again, as the DAG is not there yet."""
-        refused = True
+        """Have the request answered. If it is refused, its token may be used again: the DAG may come yet."""
+        answered = False
 
         async def note(message: Any) -> None:
-            nonlocal refused
-            if message["type"] == "http.response.start" and message["status"] < 400:
-                refused = False
+            nonlocal answered
             # Before the answer is out: the next request may come at once.
-            if message["type"] == "http.response.start" and refused:
+            if message["type"] == "http.response.start" and message["status"] >= 400:
                 await self._withdraw()
+            answered = True
             await send(message)
 
         try:
             await app(scope, receive, note)
-        except BaseException:
-            await self._withdraw()
+        except Exception:  # not where the service stops: what was begun may still be done
+            if not answered:
+                await self._withdraw()
             raise
 
     async def _withdraw(self) -> None:
@@ -136,7 +136,7 @@ class Visit:
             name, self._used = accept_request(token, _said(request))
             rights = everything(name)  # the key's holder may ask for anything
         elif (body := self._signed()) is not None:
-            name, self._used = accept_trigger(body, self._parts.path["dag_id"])
+            name, self._used = accept_trigger(body, str(self._access.named(self._parts)))
             rights = Caller(name, reads=None)  # to trigger, and nothing else
         elif user is None or login is None:
             raise Unknown("The CWL API asks for a user of Airflow or a token")

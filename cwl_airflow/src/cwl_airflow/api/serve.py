@@ -152,18 +152,18 @@ class Server(uvicorn.Server):
 
     server_state: Any
 
-    def __init__(self, application: Any, bind: str) -> None:
+    def __init__(self, application: Any, host: str, port: int) -> None:
         """Say where to listen.
 
         :param application: of ASGI.
-        :param bind: address and port, ``127.0.0.1:8081`` or ``[::1]:8081``.
+        :param host: an address or its name.
+        :param port: of TCP; 0 for any that is free.
         """
-        host, _, port = bind.rpartition(":")
         super().__init__(
             uvicorn.Config(
                 Noted(application),
-                host=host.strip("[]"),
-                port=int(port),
+                host=host,
+                port=port,
                 http=Connection,
                 ws="none",
                 loop="asyncio",
@@ -191,10 +191,21 @@ def _note(client: Any, method: str, path: str, status: int, spent: float) -> Non
     log.info('%s "%s %s" %s %d ms', client[0] if client else "-", method, quote(path), status, spent)
 
 
+def address(text: str) -> tuple[str, int]:
+    """Return host and port of a text like ``127.0.0.1:8081`` or ``[::1]:8081``.
+
+    :raises ArgumentTypeError: it is not like that.
+    """
+    found = re.fullmatch(r"(?:\[([^\[\]]+)\]|([^\[\]:]+)):([0-9]{1,5})", text)
+    if not found:
+        raise argparse.ArgumentTypeError(f"{text!r} is not like 127.0.0.1:8081 or [::1]:8081")
+    return found[1] or found[2], int(found[3])
+
+
 def main(argv: list[str] | None = None) -> int:
     """Serve until the service is stopped."""
     parser = argparse.ArgumentParser(description="Serve the CWL API.")
-    parser.add_argument("--bind", required=True, metavar="ADDRESS:PORT", help="where to listen")
+    parser.add_argument("--bind", required=True, type=address, metavar="ADDRESS:PORT", help="where to listen")
     options = parser.parse_args(argv)
     from .app import create_app
 
@@ -203,7 +214,7 @@ def main(argv: list[str] | None = None) -> int:
     log.addHandler(handler)
     log.propagate = False
     log.setLevel(logging.INFO)
-    Server(create_app(), options.bind).run()
+    Server(create_app(), *options.bind).run()
     return 0
 
 
