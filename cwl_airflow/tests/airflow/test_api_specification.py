@@ -84,6 +84,7 @@ class Links(HTMLParser):
 def test_the_page_loads_nothing_from_elsewhere(api: Api) -> None:
     answer = api.ask("GET", "/ui/", "viewer")
     assert answer.headers["Content-Type"].startswith("text/html")
+    assert answer.headers["Content-Security-Policy"].startswith("default-src 'self'")
     links = Links()
     links.feed(answer.text)
     assert len(links.found) == 3

@@ -15,6 +15,8 @@ from .route import router
 routes = router()
 
 PAGE = Path(__file__).with_name("page.html")
+#: What a browser lets the page do. Its own script and the styles that swagger-ui sets are in it.
+POLICY = "default-src 'self' 'unsafe-inline'; img-src 'self' data:; frame-ancestors 'none'"
 
 
 @routes.get("/openapi.json", include_in_schema=False)
@@ -37,7 +39,7 @@ def get_page_elsewhere() -> RedirectResponse:
 @needs(READ_DAG)
 def get_page() -> FileResponse:
     """Show the page."""
-    return FileResponse(PAGE)
+    return FileResponse(PAGE, headers={"Content-Security-Policy": POLICY})
 
 
 @routes.get("/ui/{name}", include_in_schema=False)
