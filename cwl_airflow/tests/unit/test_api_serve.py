@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import json
+import signal
 import socket
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -224,6 +227,44 @@ def test_what_is_worked_on_ends_before_the_server_does(server: Running, client: 
         assert _all(sends) == b""
     stopping.join()
     assert time.monotonic() - began < 2.5
+
+
+#: Serves what works for longer than a service has to stop, in a thread.
+STUCK = """
+import sys, time
+from anyio.to_thread import run_sync
+from cwl_airflow.api import serve
+async def application(scope, receive, send):
+    assert scope["type"] == "http"
+    print("begun", flush=True)
+    await run_sync(time.sleep, 60)
+serve.GRACE = 1
+serve.Server(application, "127.0.0.1", int(sys.argv[1])).run()
+"""
+
+
+def test_what_does_not_end_in_time_does_not_keep_the_server() -> None:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    with subprocess.Popen([sys.executable, "-c", STUCK, str(port)], stdout=subprocess.PIPE, text=True) as server:
+        deadline = time.monotonic() + 30
+        while True:
+            try:
+                made = socket.create_connection(("127.0.0.1", port))
+                break
+            except ConnectionRefusedError:
+                assert time.monotonic() < deadline
+                time.sleep(0.1)
+        with made:
+            made.sendall(_head())
+            assert server.stdout is not None
+            while server.stdout.readline() != "begun\n":
+                assert server.poll() is None
+            began = time.monotonic()
+            server.send_signal(signal.SIGTERM)
+            assert server.wait(timeout=20) == -signal.SIGTERM
+            assert time.monotonic() - began < 10
 
 
 def test_each_answer_is_noted_without_its_query(
