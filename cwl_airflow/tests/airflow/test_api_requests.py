@@ -57,7 +57,7 @@ def unchanged(request: pytest.FixtureRequest, api: Api, site: Site) -> Any:
     """Check that a test leaves nothing, unless it says that it does."""
     before = left(HOME)
     yield
-    if not request.node.get_closest_marker("usefixtures"):
+    if "leaves_something" not in request.fixturenames:
         assert left(HOME) == before
 
 

@@ -30,6 +30,7 @@ DEADLINE = 120
 GRACE = 30
 #: Bytes of the head of a request.
 LARGEST_HEAD = 32 * 2**10
+#: What is too long for h11 to be the length of a body, and is a number all the same.
 LENGTH = re.compile(rb"\ncontent-length:[ \t]*[0-9]{20,}[ \t]*\r?\n", re.IGNORECASE)
 
 
@@ -41,7 +42,7 @@ class Reader(h11.Connection):
 
     def receive_data(self, data: bytes) -> None:
         """Take what came."""
-        self._last = data
+        self._last = data[:LARGEST_HEAD]
         super().receive_data(data)
 
     def next_event(self) -> Any:
@@ -52,7 +53,7 @@ class Reader(h11.Connection):
                 raise h11.RemoteProtocolError("The head is too large", error_status_hint=431)
         except h11.RemoteProtocolError as error:
             self.error = error
-            if LENGTH.search(self._last):  # a number, too long for h11
+            if LENGTH.search(self._last):
                 self.error = h11.RemoteProtocolError("The body is too large", error_status_hint=413)
             raise
         return event
