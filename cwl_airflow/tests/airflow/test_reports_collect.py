@@ -134,6 +134,19 @@ def test_retries(collector: RunCollector) -> None:
     assert collected(collector) == ["status a running", "status a success", "progress running 100"]
 
 
+def test_a_try_that_ends_and_the_next_that_starts_between_two_looks(collector: RunCollector) -> None:
+    add_run()
+    add_task("a", "running", 1, max_tries=1)
+    collector.collect(True)
+    with create_session() as session:
+        task = rows.find_tasks(session)[0]
+        task.end_date = at(2)
+        TaskInstanceHistory.record_ti(task, session=session)
+        task.state = "running"
+    change_task("a", try_number=2, start_date=5)
+    assert collected(collector) == ["status a up_for_retry", "status a running"]
+
+
 def test_a_run_that_is_cleared_is_reported_again(collector: RunCollector) -> None:
     add_run()
     add_task("a", "failed", 1, 2)

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 from airflow.configuration import conf
+from airflow.providers.celery.executors import celery_executor_utils
 from celery import Celery
 from celery.worker.control import Panel
 from cwl_airflow.commands import stop as stop_command
@@ -191,7 +192,7 @@ def test_the_command(stopped: list[Any], capsys: pytest.CaptureFixture[str]) -> 
 def test_the_command_stops_a_run_of_this_site(
     app: Celery, start: Any, folders: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(site, "app", app)
+    monkeypatch.setattr(celery_executor_utils, "app", app)
     monkeypatch.setenv("AIRFLOW__CORE__KILLED_TASK_CLEANUP_TIME", "30")
     assert conf.getfloat("core", "killed_task_cleanup_time") == 30
     add_run()

@@ -189,7 +189,7 @@ def test_a_receiver_that_does_not_answer_has_refused(monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(sending, "TIMEOUT", (5, 0.1))
     with socket.create_server(("127.0.0.1", 0)) as silent, requests.Session() as session:
         url = f"http://127.0.0.1:{silent.getsockname()[1]}/"
-        with pytest.raises(sending.ReportRefused, match="progress: .*timed out"):
+        with pytest.raises(sending.ReportRefused, match=r"progress: .*timed out"):
             sending.ReportReceiver(url).post(session, report(1))
 
 

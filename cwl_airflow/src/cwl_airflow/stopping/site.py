@@ -6,7 +6,6 @@ import time
 from collections.abc import Collection
 
 from airflow.configuration import conf
-from airflow.providers.celery.executors.celery_executor_utils import app
 
 from . import database
 from .coordinator import RunStopper
@@ -25,5 +24,8 @@ def stop_run(dag_id: str, run_id: str, gone_hosts: Collection[str] = ()) -> bool
     :raises NotStopped: something is still alive after twice that time, or the data could not be removed. The run is
         marked as failed then, and may be stopped again.
     """
+    # Only now: it makes Celery's app, which takes a second, and the CWL API seldom needs it.
+    from airflow.providers.celery.executors.celery_executor_utils import app
+
     deadline = Deadline(time.monotonic(), conf.getfloat("core", "killed_task_cleanup_time"))
     return RunStopper(database, CeleryWorkers(app)).stop(dag_id, run_id, gone_hosts, deadline)
