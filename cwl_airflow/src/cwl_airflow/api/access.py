@@ -7,10 +7,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any, TypeVar
 
-from airflow import settings
 from fastapi import Depends, Request
 
 from ..callers import Caller
+from .database import end_session
 from .stop import CLEAN_DAG_RUN, target
 from .users import Need
 
@@ -106,8 +106,7 @@ def needs(
             try:
                 return function(*arguments, **more)
             finally:
-                # What was read began a transaction, which nobody else would end: it belongs to this thread.
-                settings.Session.remove()
+                end_session()
 
         done.access = Access(wanted, dag, stops, takes_trigger_token)  # type: ignore[attr-defined]
         return done  # type: ignore[return-value]

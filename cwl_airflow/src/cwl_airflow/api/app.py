@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from http import HTTPStatus
-from typing import Any
+from typing import Any, TypeAlias, cast
 
-from airflow import settings
 from anyio.to_thread import current_default_thread_limiter
 from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
+from starlette.responses import Response
 from starlette.routing import Match
 
 from .bodies import Bodies
+from .database import end_session
 from .gate import Gate
 from .problems import Answer, Problem, one_line
 from .routes import dag_runs, dags, pages, wes
@@ -26,6 +27,9 @@ from .users import Users
 BASE = "/api/experimental"
 #: Requests that are worked on at a time; others wait for one of these.
 THREADS = 8
+
+#: As Starlette wants them, whichever exception they are for.
+ExceptionHandler: TypeAlias = Callable[[Request, Exception], Awaitable[Response]]
 
 
 def create_app() -> FastAPI:
@@ -42,16 +46,15 @@ def create_app() -> FastAPI:
     for router in (dags.routes, dag_runs.routes, pages.routes):
         app.include_router(router, prefix=BASE)
     app.include_router(wes.routes, prefix=f"{BASE}/wes")
-    app.add_exception_handler(HTTPException, _refused)
-    app.add_exception_handler(RequestValidationError, _malformed)
+    app.add_exception_handler(HTTPException, cast(ExceptionHandler, _refused))
+    app.add_exception_handler(RequestValidationError, cast(ExceptionHandler, _malformed))
     app.add_exception_handler(Exception, _failed)
     # The last one comes first.
     app.add_middleware(Gate, routes=app.routes, users=Users())
     app.add_middleware(Bodies)
     document = specification(app, BASE)
-    app.openapi = lambda: document
-    # What was read until now began a transaction, which nobody would end.
-    settings.Session.remove()
+    app.openapi = lambda: document  # type: ignore[method-assign]  # as FastAPI documents it
+    end_session()
     return app
 
 

@@ -113,7 +113,7 @@ def make_dag(dag_id: str, workflow: str, made: list[str | Path]) -> NewDag:
     file.write_text(DAG.format(workflow=workflow, dag_id=dag_id), encoding="utf-8")
     dag.fileloc = str(file)
     bag = DagBag(dag_folder=os.devnull, include_examples=False)
-    bag.bag_dag(dag=dag, root_dag=dag)
+    bag.bag_dag(dag=dag, root_dag=dag)  # type: ignore[no-untyped-call]
     bag.sync_to_db()
     if bag.import_errors:
         raise Problem(500, f"DAG '{dag_id}' cannot be stored: the log of the service says why")

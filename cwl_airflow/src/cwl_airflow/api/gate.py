@@ -11,7 +11,6 @@ from collections.abc import Iterable
 from typing import Any
 from urllib.parse import quote, urlsplit
 
-from airflow import settings
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.routing import Match
@@ -20,6 +19,7 @@ from .. import strict_json
 from ..callers import Caller, everything
 from .access import ELSEWHERE, Access, Parts
 from .bodies import size_of, whole
+from .database import end_session
 from .limits import LARGEST_JOB
 from .login import basic
 from .names import check_name
@@ -89,7 +89,7 @@ class Visit:
             log.warning("%s refused: %s", self._asked(), error)
             raise Problem(403, f"Token refused: {error}") from error
         finally:
-            settings.Session.remove()
+            end_session()
 
     async def serve(self, app: Any, scope: Any, receive: Any, send: Any) -> None:
         """Have the request answered. If it is refused, its token may be used again: the DAG may come yet."""
@@ -225,4 +225,4 @@ def _challenge(answer: Answer) -> None:
         if is_configured():
             answer.headers.append("WWW-Authenticate", "Bearer")
     finally:
-        settings.Session.remove()
+        end_session()

@@ -39,9 +39,9 @@ class RunToStart(BaseModel):
     """What a run is started with."""
 
     # It may be left out, and may not be null.
-    run_id: str = Field(None, max_length=LONGEST)
+    run_id: str = Field(None, max_length=LONGEST)  # type: ignore[assignment]
     conf: Any = Field(None, description='an object such as {"job": …}, or its JSON as text')
-    token: str = Field(None, description="JSON Web Token of run_id and conf")
+    token: str = Field(None, description="JSON Web Token of run_id and conf")  # type: ignore[assignment]
 
 
 class NewRun(BaseModel):
@@ -117,8 +117,8 @@ class Log(BaseModel):
     """A run or one of its tasks."""
 
     name: str
-    start_time: Time = Field(None, description="left out while it waits")
-    end_time: Time = Field(None, description="left out while it runs")
+    start_time: Time = Field(None, description="left out while it waits")  # type: ignore[assignment]
+    end_time: Time = Field(None, description="left out while it runs")  # type: ignore[assignment]
 
 
 class RunLog(RunStatus):

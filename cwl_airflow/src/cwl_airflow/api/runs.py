@@ -7,6 +7,7 @@ from typing import Any
 from airflow.api.common.trigger_dag import trigger_dag
 from airflow.exceptions import AirflowException, DagNotFound, DagRunAlreadyExists, ParamValidationError
 from airflow.utils import timezone
+from airflow.utils.state import DagRunState
 from sqlalchemy.exc import DataError, IntegrityError
 
 from .. import strict_json
@@ -102,7 +103,11 @@ def trigger_or_stop(dag_id: str, run_id: str | None, conf: Any, caller: Caller) 
     began = timezone.utcnow().isoformat()
     stop(*stopped)
     return NewRun(
-        dag_id=dag_id, run_id=run_id or f"manual__{began}", execution_date=began, start_date=began, state="success"
+        dag_id=dag_id,
+        run_id=run_id or f"manual__{began}",
+        execution_date=began,
+        start_date=began,
+        state=DagRunState.SUCCESS,
     )
 
 

@@ -120,7 +120,7 @@ class Connection(H11Protocol):
         answer.headers["Connection"] = "close"
         try:
             head = h11.Response(status_code=status, headers=answer.raw_headers, reason=HTTPStatus(status).phrase)
-            for event in (head, h11.Data(data=answer.body), h11.EndOfMessage()):
+            for event in (head, h11.Data(data=bytes(answer.body)), h11.EndOfMessage()):
                 self.transport.write(self.conn.send(event))
         except h11.LocalProtocolError:  # it is being answered already
             pass

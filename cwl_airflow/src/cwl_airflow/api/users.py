@@ -38,7 +38,7 @@ class Users:
         with self._app.app_context():
             init_appbuilder(self._app)
             self._manager: Any = get_auth_manager()
-            manager = self._manager.security_manager
+            manager: Any = self._manager.security_manager
             permission = manager.create_permission("can_create", DOCUMENTS)
             manager.add_permission_to_role(manager.find_role("Admin"), permission)
 

@@ -10,7 +10,6 @@ from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from airflow.models import BaseOperator
 from airflow.models.dag import DAG
 from airflow.utils import timezone
 
@@ -27,6 +26,7 @@ from .queues import queues_of_tasks
 from .settings import CWLSettings
 
 if TYPE_CHECKING:
+    from airflow.models.taskmixin import DAGNode
     from airflow.utils.context import Context
 
     from ..documents.load import LoadedDocument
@@ -164,10 +164,12 @@ class CWLDAG(DAG):
         }
         for name, task in self.plan.tasks.items():
             first = self._scatter(steps[name], of_queue[name]) if task.scattered else steps[name]
-            before: list[BaseOperator] = [steps[before] for before in task.before]
+            before: list[DAGNode] = [steps[before] for before in task.before]
             first.set_upstream(before or [self.dispatcher])
         # Steps that give no output must end, too, before the run does.
-        last = [step for name, step in steps.items() if name in self.plan.last or not step.downstream_list]
+        last: list[DAGNode] = [
+            step for name, step in steps.items() if name in self.plan.last or not step.downstream_list
+        ]
         self.gatherer.set_upstream(last or [self.dispatcher])
 
     def _scatter(self, step: CWLStepOperator, of_queue: Mapping[str, str]) -> CWLScatterOperator:

@@ -73,7 +73,8 @@ def answer_request(_state: object, key: str, request: Mapping[str, Any]) -> dict
     if key not in _agents:
         _agents[key] = HostAgentProcess.start(StopRequest.from_json(request), CWLSettings.read({}).places.to_json())
         forget_old_requests()
-    return WorkerAnswer(get_hostname(), _agents[key].read_remaining()).to_json()
+    host = get_hostname()  # type: ignore[no-untyped-call]
+    return WorkerAnswer(host, _agents[key].read_remaining()).to_json()
 
 
 def forget_old_requests() -> None:

@@ -7,11 +7,11 @@ from collections.abc import Collection, Mapping
 from contextlib import suppress
 from typing import Any
 
-from airflow.jobs.job import Job, JobState
+from airflow.jobs.job import Job
 from airflow.models import DagRun, TaskInstance, XCom
 from airflow.utils.retries import retry_db_transaction
 from airflow.utils.session import create_session
-from airflow.utils.state import DagRunState, State, TaskInstanceState
+from airflow.utils.state import DagRunState, JobState, State, TaskInstanceState
 from airflow.utils.xcom import XCOM_RETURN_KEY
 from sqlalchemy import delete, select
 from sqlalchemy.orm import Session
@@ -23,7 +23,7 @@ from .model import JobFolders, RunRows, StartedTask
 def mark_failed(dag_id: str, run_id: str) -> RunRows | None:
     """Mark what has not ended of a run as failed, so that nothing of it is started; none if there is no such run."""
 
-    @retry_db_transaction  # type: ignore[untyped-decorator]
+    @retry_db_transaction
     def mark(session: Session) -> RunRows | None:
         run = session.scalar(select(DagRun).where(DagRun.dag_id == dag_id, DagRun.run_id == run_id))
         if run is None:
@@ -43,7 +43,7 @@ def mark_failed(dag_id: str, run_id: str) -> RunRows | None:
         return RunRows(unsure, keep_folders((run.conf or {}).get("job")), find_reports(session, dag_id, run_id))
 
     with create_session() as session:
-        return mark(session)  # type: ignore[no-any-return]
+        return mark(session)
 
 
 def keep_folders(job: Any) -> JobFolders:
@@ -76,7 +76,7 @@ def find_ended_jobs(job_ids: Collection[int]) -> set[int]:
 def remove_run(dag_id: str, run_id: str) -> None:
     """Remove a run with what depends on it, as Airflow's REST API does. Its DAG stays."""
 
-    @retry_db_transaction  # type: ignore[untyped-decorator]
+    @retry_db_transaction
     def delete_rows(session: Session) -> None:
         session.execute(delete(DagRun).where(DagRun.dag_id == dag_id, DagRun.run_id == run_id))
         session.commit()

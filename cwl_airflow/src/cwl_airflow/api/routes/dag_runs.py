@@ -12,7 +12,7 @@ from fastapi import Query
 from pydantic import WithJsonSchema
 
 from ..access import READ_DAG, READ_RUN, TRIGGER, Rights, in_body, in_path, in_query, needs
-from ..models import NewRun, Run, Runs, RunToStart
+from ..models import NewRun, Run, Runs, RunToStart, Task
 from ..names import LONGEST
 from ..problems import Problem
 from ..runs import reference, trigger_or_stop
@@ -85,6 +85,6 @@ def _described(run: Any, tasks: list[Any]) -> Run:
     done = sum(task.state == "success" for task in tasks)
     return Run(
         **reference(run),
-        tasks=[{"id": task.task_id, "state": task.state} for task in tasks],
+        tasks=[Task(id=task.task_id, state=task.state) for task in tasks],
         progress=100 * done // len(tasks) if tasks else 0,
     )

@@ -52,7 +52,8 @@ def get_dags(
 @needs(ADD, dag=in_query("dag_id"))
 def post_dags(
     dag_id: Annotated[str | None, Query(description="of the new DAG; a random one by default")] = None,
-    workflow: Workflow = None,  # it may be left out, and may not be null
+    # They may be left out, and may not be null.
+    workflow: Workflow = None,  # type: ignore[assignment]
     workflow_content: WorkflowContent = None,  # type: ignore[assignment]
 ) -> NewDag:
     """Add a DAG of a document."""
@@ -73,7 +74,7 @@ def post_dags_dag_runs(
     dag_id: Annotated[str, Query()],
     run_id: Annotated[str, Query(max_length=LONGEST)],
     conf: Annotated[str | None, Query(description='JSON such as {"job": …}')] = None,
-    workflow: Workflow = None,
+    workflow: Workflow = None,  # type: ignore[assignment]
     workflow_content: WorkflowContent = None,  # type: ignore[assignment]
 ) -> NewRun:
     """Add a DAG of a document unless it is there, and start a run in place of one of the same name."""

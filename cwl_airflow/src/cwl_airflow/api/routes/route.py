@@ -64,7 +64,7 @@ class StrictRequest(Request):
         except ValueError as error:
             raise Problem(400, f"The body cannot be read: {error}") from error
 
-    async def _get_form(self, **_: Any) -> FormData:
+    async def _get_form(self, **_limits: Any) -> FormData:
         """Return a form, as Starlette reads it."""
         _check_form(self.scope, self.headers.get("content-type", ""))
         try:

@@ -26,14 +26,19 @@ from ...gate.places import ATTACHMENTS
 from .. import attachments
 from ..access import ADD, READ_DAG, READ_RUN, STOP, TRIGGER, Rights, in_path, needs
 from ..dag_files import all_or_nothing, make_dag
-from ..models import Log, RunId, RunList, RunLog, RunRequest, RunStatus, ServiceInfo, WorkflowType
+from ..models import Log, RunId, RunList, RunLog, RunRequest, RunStatus, ServiceInfo, WesState, WorkflowType
 from ..problems import Problem
 from ..runs import trigger
 from .route import IN_THE_WAY, NOT_THERE, refusals, router
 
 routes = router("Workflow Execution Service")
 
-STATES = {"queued": "QUEUED", "running": "RUNNING", "success": "COMPLETE", "failed": "EXECUTOR_ERROR"}
+STATES: dict[str, WesState] = {
+    "queued": "QUEUED",
+    "running": "RUNNING",
+    "success": "COMPLETE",
+    "failed": "EXECUTOR_ERROR",
+}
 
 
 @dataclass(frozen=True)
@@ -123,8 +128,8 @@ def wes_get_run_log(run_id: str) -> RunLog:
         run_id=run_id,
         request=RunRequest(workflow_params=job if isinstance(job, dict) else {}),
         state=STATES[run.state],
-        run_log=Log(name=run_id, **{name: time.isoformat() for name, time in times.items() if time}),
-        task_logs=[Log(name=task.task_id) for task in tasks],
+        run_log=Log.model_validate({"name": run_id} | {name: time.isoformat() for name, time in times.items() if time}),
+        task_logs=[Log.model_validate({"name": task.task_id}) for task in tasks],
         outputs=_outputs(tasks),
     )
 

@@ -41,7 +41,8 @@ def _log_in() -> None:
     if g.get("cwl_token") == token:
         return
     name = conf.get("cwl", "jwt_user", fallback="")
-    user = get_auth_manager().security_manager.find_user(username=name) if name else None
+    manager: Any = get_auth_manager().security_manager
+    user = manager.find_user(username=name) if name else None
     if user is None or not user.is_active:
         log.error("No token is accepted: [cwl] jwt_user is '%s', which is no active user of Airflow", name)
         raise Refused("the user of tokens is not there")
