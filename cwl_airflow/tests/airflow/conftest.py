@@ -50,7 +50,8 @@ def api_database(airflow_home: Path) -> Path:
     """Return the file of a database with users of each role and two DAGs, `mine` and `other`."""
     import api
     from airflow.models import Variable
-    from cwl_airflow.api.tokens.used import create_tables
+    from airflow.settings import engine
+    from cwl_airflow.schema import upgrade
 
     saved = airflow_home / "api.db"
     restored(airflow_home / "empty.db")
@@ -59,7 +60,7 @@ def api_database(airflow_home: Path) -> Path:
     api.make_users()
     for dag_id in ("mine", "other"):
         api.add_dag(folder, dag_id)
-    create_tables()
+    upgrade(engine)
     Variable.set("jwt_backend_public_key", api.public_key())
     forget_connections()
     shutil.copy(airflow_home / "airflow.db", saved)

@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 from http import HTTPStatus
 from typing import Any, TypeAlias, cast
 
+from airflow import settings
 from anyio.to_thread import current_default_thread_limiter
 from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
@@ -15,13 +16,13 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Match
 
+from ..schema import upgrade
 from .bodies import Bodies
 from .database import end_session
 from .gate import Gate
 from .problems import Answer, Problem, one_line
 from .routes import dag_runs, dags, pages, wes
 from .specification import specification
-from .tokens.used import create_tables
 from .users import Users
 
 BASE = "/api/experimental"
@@ -34,7 +35,7 @@ ExceptionHandler: TypeAlias = Callable[[Request, Exception], Awaitable[Response]
 
 def create_app() -> FastAPI:
     """Make the application."""
-    create_tables()
+    upgrade(settings.engine)
     app = FastAPI(
         title="CWL API",
         version="2.0.0",

@@ -10,14 +10,15 @@ from collections.abc import Callable
 from functools import wraps
 from typing import Any
 
+from airflow import settings
 from airflow.configuration import conf
 from airflow.www.extensions.init_auth_manager import get_auth_manager
 from flask import Response, g, request
 from flask_login import login_user
 
+from ...schema import upgrade
 from .claims import Refused
 from .requests import Asked, accept_request, bearer
-from .used import create_tables
 
 log = logging.getLogger(__name__)
 
@@ -26,7 +27,7 @@ CLIENT_AUTH = None
 
 def init_app(_app: Any) -> None:
     """Create the table of used tokens."""
-    create_tables()
+    upgrade(settings.engine)
 
 
 def _log_in() -> None:

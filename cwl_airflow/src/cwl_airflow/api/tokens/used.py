@@ -15,7 +15,7 @@ from airflow import settings
 from airflow.models.base import StringID
 from airflow.utils import timezone
 from airflow.utils.sqlalchemy import UtcDateTime
-from sqlalchemy import Column, MetaData, String, Table, inspect
+from sqlalchemy import Column, MetaData, String, Table
 from sqlalchemy.exc import DataError, DBAPIError, IntegrityError
 
 #: 2038, in seconds since 1970.
@@ -55,16 +55,6 @@ class Acceptance:
             for table, row in self.rows:
                 keys = [column == row[column.name] for column in table.primary_key.columns]
                 connection.execute(table.delete().where(*keys))
-
-
-def create_tables() -> None:
-    """Create the tables, unless they are there."""
-    for table in _metadata.sorted_tables:
-        try:
-            table.create(settings.engine, checkfirst=True)
-        except DBAPIError:  # another process was faster
-            if not inspect(settings.engine).has_table(table.name):
-                raise
 
 
 def accept(digest: str, expires: float | None, run: tuple[str, str] | None = None) -> Acceptance:
