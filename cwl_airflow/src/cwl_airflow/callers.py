@@ -50,7 +50,7 @@ class Caller:
 NOBODY = Caller()
 
 
-def everything(name: str) -> Caller:
+def unrestricted_caller(name: str) -> Caller:
     """Return somebody who may do all: who has a shell on the host as the services' user, for instance."""
     return Caller(name, None, True)
 
@@ -59,7 +59,7 @@ _acting: ContextVar[Caller | None] = ContextVar("caller", default=None)
 
 
 @contextmanager
-def acting(caller: Caller) -> Iterator[None]:
+def acting_as(caller: Caller) -> Iterator[None]:
     """Say who starts the runs that are made meanwhile."""
     token = _acting.set(caller)
     try:
@@ -86,7 +86,7 @@ def from_permissions(manager: Any, user: Any, name: str, documents: str) -> Call
     return Caller(name, None if reads is None else frozenset(reads), bool(may_add))
 
 
-def note(_run: Any, _arguments: Any, values: dict[str, Any]) -> None:
+def note_caller(_run: Any, _arguments: Any, values: dict[str, Any]) -> None:
     """Note who starts a run that is made (SQLAlchemy's event ``init``).
 
     :param values: of its columns, by name.
@@ -94,13 +94,13 @@ def note(_run: Any, _arguments: Any, values: dict[str, Any]) -> None:
     conf = values.get("conf")
     if not conf or not isinstance(conf, Mapping):
         return  # there is nothing of the caller's in it
-    caller = _current() or everything("this host")
+    caller = _current_caller() or unrestricted_caller("this host")
     # Of a run of something else as well, as its tasks may give on what it got; as little as possible.
     if "job" in conf or KEY in conf or caller.reads is not None or not caller.documents:
         values["conf"] = caller.noted_in(conf)
 
 
-def _current() -> Caller | None:
+def _current_caller() -> Caller | None:
     """Return who starts runs now; nobody on a schedule, or with a shell on the host."""
     from flask import has_request_context
 

@@ -21,21 +21,21 @@ def _note_callers(module: Any) -> None:
     """Note in each run who started it."""
     from sqlalchemy import event
 
-    from .callers import note
+    from .callers import note_caller
 
-    event.listen(module.DagRun, "init", note)
+    event.listen(module.DagRun, "init", note_caller)
 
 
 @when_imported("celery.signals")
 def _preload_in_worker(module: Any) -> None:
     """Load the engine once in the worker's first process: those of its tasks inherit it."""
 
-    def preload(**_: Any) -> None:
-        from .dags.preload import preload
+    def preload_engine(**_: Any) -> None:
+        from .dags.preload import preload_engine
 
-        preload()
+        preload_engine()
 
-    module.worker_init.connect(preload, weak=False)
+    module.worker_init.connect(preload_engine, weak=False)
 
 
 @when_imported("airflow.providers.celery.cli.celery_command")
@@ -63,9 +63,9 @@ def _preload_in_dag_processor(module: Any) -> None:
     """Load the engine once in the process that starts one for each DAG file."""
 
     def start(wrapped: Any, _instance: Any, arguments: Any, keywords: Any) -> Any:
-        from .dags.preload import preload
+        from .dags.preload import preload_engine
 
-        preload()
+        preload_engine()
         return wrapped(*arguments, **keywords)
 
     wrap_function_wrapper(module, "DagFileProcessorManager.start", start)

@@ -8,7 +8,7 @@ import os
 PREFIX = "AIRFLOW__"
 
 
-def environment() -> dict[str, str]:
+def environment_without_options() -> dict[str, str]:
     """Return the environment for a program that needs none of Airflow's options: others can look into programs."""
     return {name: value for name, value in os.environ.items() if not name.startswith(PREFIX)}
 
@@ -20,6 +20,6 @@ def leave_environment() -> None:
     """
     from airflow.configuration import conf
 
-    for name in os.environ.keys() - environment().keys():
+    for name in os.environ.keys() - environment_without_options().keys():
         section, _, option = name.removeprefix(PREFIX).lower().partition("__")
         conf.read_dict({section: {option: os.environ.pop(name).replace("%", "%%")}})

@@ -7,7 +7,7 @@ import uuid
 from pathlib import Path
 
 
-def replace(path: Path, content: str | bytes) -> None:
+def write_atomically(path: Path, content: str | bytes) -> None:
     """Write a file, at once or not at all; its folder is made."""
     path.parent.mkdir(parents=True, exist_ok=True)
     new = path.with_name(f".{uuid.uuid4()}.new")

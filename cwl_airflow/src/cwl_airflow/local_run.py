@@ -14,7 +14,7 @@ from typing import Any
 
 from .configuration import read_option, read_option_if_set
 from .documents.plan import OUTPUTS_REPORT, STATISTICS
-from .files import replace
+from .files import write_atomically
 from .gate import Places
 from .gate.job import check_job
 from .rest import AirflowClient, DeadlineExceeded, RestError, RunFailed
@@ -51,7 +51,7 @@ def run_document(
     conf_job: str | dict[str, Any] = make_absolute(job) if job else {}
     check_access(dag_id, workflow, conf_job)
     file = Path(read_option("core", "dags_folder")) / f"{dag_id}.py"
-    replace(file, DAG_FILE.format(dag_id=dag_id, workflow=workflow))
+    write_atomically(file, DAG_FILE.format(dag_id=dag_id, workflow=workflow))
     try:
         file.chmod(0o644)
         run_dag(client, dag_id, file, conf_job, deadline)

@@ -15,7 +15,7 @@ def loads(text: str | bytes) -> Any:
     """Return what a text of JSON says.
 
     :param text: text, or its UTF-8.
-    :raises ValueError: it is not JSON, or `check` refuses it; the message is one clause.
+    :raises ValueError: it is not JSON, or `check_value` refuses it; the message is one clause.
     """
     try:
         value = json.loads(text if isinstance(text, str) else text.decode("utf-8"), parse_constant=_no_number)
@@ -23,11 +23,11 @@ def loads(text: str | bytes) -> Any:
         raise ValueError(f"it is nested more than {DEEPEST} deep") from error
     except UnicodeDecodeError as error:
         raise ValueError("it is not UTF-8") from error
-    check(value)
+    check_value(value)
     return value
 
 
-def check(value: Any) -> None:
+def check_value(value: Any) -> None:
     """Refuse what JSON can say and others cannot store, show or send.
 
     :param value: what was read.
@@ -36,12 +36,12 @@ def check(value: Any) -> None:
     """
     level = [value]
     for _ in range(DEEPEST):
-        level = [inner for item in level for inner in _inside(item)]
-    if any(isinstance(item, (dict, list)) or _inside(item) for item in level):
+        level = [inner for item in level for inner in _items_inside(item)]
+    if any(isinstance(item, (dict, list)) or _items_inside(item) for item in level):
         raise ValueError(f"it is nested more than {DEEPEST} deep")
 
 
-def _inside(item: Any) -> Iterable[Any]:
+def _items_inside(item: Any) -> Iterable[Any]:
     """Return what is in a list or an object, with its names; check what is neither."""
     if isinstance(item, dict):
         return [*item.keys(), *item.values()]

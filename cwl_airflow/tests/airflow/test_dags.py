@@ -14,10 +14,10 @@ import yaml
 from airflow.configuration import conf
 from airflow.models import DagRun, TaskInstance
 from airflow.utils.session import create_session
-from cwl_airflow.callers import Caller, acting, everything
+from cwl_airflow.callers import Caller, acting_as, unrestricted_caller
 from cwl_airflow.dags.dag import CWLDAG, document_source, unused_task_id
 from cwl_airflow.dags.operators import ERROR, LONGEST_RESULTS, RESULTS, CWLJobDispatcher, CWLJobGatherer
-from cwl_airflow.dags.preload import preload
+from cwl_airflow.dags.preload import preload_engine
 from cwl_airflow.dags.settings import CWLSettings
 from cwl_airflow.documents.plan import OUTPUTS_REPORT, STATISTICS
 from cwl_airflow.runs.folder import remove_old_failures
@@ -82,7 +82,7 @@ def ran(clean_database: Path, written: Callable[..., Path]) -> Callable[..., Dag
 
     def run(document: dict[str, Any], job: Any, dag: CWLDAG | None = None, **settings: Any) -> DagRun:
         made = dag or CWLDAG(dag_id="document", workflow=written(document), default_args={"cwl": settings})
-        with acting(everything("test")):
+        with acting_as(unrestricted_caller("test")):
             return made.test(run_conf={"job": job})
 
     return run
@@ -136,7 +136,7 @@ def test_a_chain_gives_its_outputs(ran: Any, site: Site) -> None:
 
 
 def test_a_run_says_who_started_it(ran: Any) -> None:
-    assert Caller.of(ran(CHAIN, {"word": "hello"}).conf) == everything("test")
+    assert Caller.of(ran(CHAIN, {"word": "hello"}).conf) == unrestricted_caller("test")
 
 
 def test_intermediate_data_is_kept_if_asked_for(ran: Any, site: Site) -> None:
@@ -426,11 +426,11 @@ def test_a_dag_has_the_default_arguments_of_before(written: Any) -> None:
 def test_everything_can_be_loaded_beforehand(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
     frozen = []
     monkeypatch.setattr("gc.freeze", lambda: frozen.append(True))
-    preload()
+    preload_engine()
     assert not caplog.records
     assert frozen
     monkeypatch.setattr("cwl_airflow.dags.preload.AIRFLOW", ("airflow.not_there",))
-    preload()
+    preload_engine()
     assert "could not be loaded beforehand" in caplog.text
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 import yaml
 from cwl_airflow.commands.images import main
-from cwl_airflow.documents.images import DocumentError, document_images, find_images, is_document, tagged
+from cwl_airflow.documents.images import DocumentError, document_images, find_images, is_document, with_tag
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -453,7 +453,7 @@ def test_finds_the_images_of_the_examples(name: str) -> None:
     assert errors == []
     text = "".join(path.read_text(encoding="utf-8") for path in (WORKFLOWS / name).glob("*.cwl"))
     written = re.findall(r"dockerPull: (\S+?)[}\s]", text)
-    assert images.keys() == {tagged(image) for image in written}
+    assert images.keys() == {with_tag(image) for image in written}
     assert written
 
 
@@ -472,13 +472,13 @@ def test_finds_the_images_of_the_examples(name: str) -> None:
     ],
 )
 def test_adds_the_tag_that_the_engine_assumes(write: Write, image: str, name: str) -> None:
-    assert tagged(image) == name
+    assert with_tag(image) == name
     assert document_images(write("tool.cwl", tool(image))) == {name}
 
 
 @given(st.text())
 def test_adding_a_tag_twice_changes_nothing(image: str) -> None:
-    assert tagged(tagged(image)) == tagged(image)
+    assert with_tag(with_tag(image)) == with_tag(image)
 
 
 @given(st.text(alphabet="abc:/@.\n#&*!|>'\"%{}[]?-,= \t0x_", max_size=40) | st.text(max_size=40))

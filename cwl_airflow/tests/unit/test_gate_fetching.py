@@ -15,7 +15,7 @@ import pytest
 import requests
 import yaml
 from cwl_airflow.gate import Refused
-from cwl_airflow.gate.fetching import ANY, check_url, exists, fetch, fetch_text
+from cwl_airflow.gate.fetching import ANY, check_url, fetch_into, fetch_text, url_exists
 
 #: A public address, which leads to the loopback here.
 PUBLIC = "93.184.215.14"
@@ -117,10 +117,10 @@ def test_no_credentials_of_a_netrc_are_sent(
     here = serve(answering(b"", status, Location=f"http://{there.host}/x"))
     hosts = (here.host, there.host)
     target = BytesIO()
-    fetch(f"http://{here.host}/x", hosts, "Job", target)
+    fetch_into(f"http://{here.host}/x", hosts, "Job", target)
     assert target.getvalue() == b"text"
     assert fetch_text(f"http://{here.host}/x", hosts, "Job") == "text"
-    assert exists(f"http://{here.host}/x", hosts, "Job")
+    assert url_exists(f"http://{here.host}/x", hosts, "Job")
     asked = here.headers() + there.headers()
     assert len(asked) == 6
     assert not [headers for headers in asked if "authorization" in headers]
@@ -151,11 +151,11 @@ def test_a_proxy_looks_up_no_host_that_is_not_listed(
     proxy = serve(answering(b"text"))
     monkeypatch.setenv("http_proxy", f"http://{proxy.host}")
     url = "http://files.example.org:8080/x"
-    for ask in (fetch_text, exists):
+    for ask in (fetch_text, url_exists):
         with pytest.raises(Refused, match=r"'files\.example\.org' to cwl_airflow_fetch_hosts"):
             ask(url, (ANY,), "Document")
     with pytest.raises(Refused, match="cwl_airflow_fetch_hosts"):
-        fetch(url, (ANY,), "Document", BytesIO())
+        fetch_into(url, (ANY,), "Document", BytesIO())
     assert (proxy.asked, looked_up) == ([], [])
 
 

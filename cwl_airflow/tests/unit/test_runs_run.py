@@ -17,7 +17,7 @@ from cwl_airflow.containers import ContainerEngine
 from cwl_airflow.runs.executor import StepExecutor
 from cwl_airflow.runs.inputs import begin_run
 from cwl_airflow.runs.layout import RunLayout
-from cwl_airflow.runs.outputs import collect_outputs, statistics
+from cwl_airflow.runs.outputs import collect_outputs, run_statistics
 from cwl_airflow.runs.processes import remove_noted_containers
 from cwl_airflow.runs.run import CWLRun
 from cwl_airflow.runs.steps import run_scatter_share, run_step, share_out_scatter
@@ -255,7 +255,7 @@ def test_collecting_may_be_tried_again(make: Any, tmp_path: Path) -> None:
         outputs = collect_outputs(made, tmp_path / place)
         assert outputs["said"]["location"] == (tmp_path / place / "said.txt").as_uri()
         assert (tmp_path / place / "said.txt").read_text(encoding="utf-8") == "hello\n"
-    assert statistics(made)["steps"]["say"]["disk"] == len("hello\n")
+    assert run_statistics(made)["steps"]["say"]["disk"] == len("hello\n")
 
 
 def test_a_file_that_is_two_outputs_stays_one(make: Any, tmp_path: Path) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
-from cwl_airflow.strict_json import DEEPEST, check, loads
+from cwl_airflow.strict_json import DEEPEST, check_value, loads
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -49,4 +49,4 @@ def test_the_limit_of_depth_is_exact() -> None:
 
 
 def test_much_that_is_not_deep_is_read() -> None:
-    check([{"a": [str(number)] * 10} for number in range(10_000)])
+    check_value([{"a": [str(number)] * 10} for number in range(10_000)])

@@ -16,7 +16,7 @@ from starlette.requests import Request
 from starlette.routing import Match
 
 from .. import strict_json
-from ..callers import Caller, everything
+from ..callers import Caller, unrestricted_caller
 from .access import ELSEWHERE, Access, Parts
 from .bodies import size_of, whole
 from .database import end_session
@@ -134,7 +134,7 @@ class Visit:
             raise Problem(413, f"Without a login the body must have 1 to {LARGEST_JOB} bytes")
         if token is not None:
             name, self._used = accept_request(token, _said(request))
-            rights = everything(name)  # the key's holder may ask for anything
+            rights = unrestricted_caller(name)  # the key's holder may ask for anything
         elif (body := self._signed()) is not None:
             name, self._used = accept_trigger(body, str(self._access.named(self._parts)))
             rights = Caller(name, reads=None)  # to trigger, and nothing else

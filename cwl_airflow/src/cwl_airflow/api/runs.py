@@ -11,7 +11,7 @@ from airflow.utils.state import DagRunState
 from sqlalchemy.exc import DataError, IntegrityError
 
 from .. import strict_json
-from ..callers import Caller, acting
+from ..callers import Caller, acting_as
 from ..dags.settings import CWLSettings
 from ..gate import Refused
 from ..gate.job import check_job as check_at_gate
@@ -76,7 +76,7 @@ def trigger(dag_id: str, run_id: str | None, settings: dict[str, Any], caller: C
     check_run(run_id)
     check_job(dag_id, settings, caller)
     try:
-        with acting(caller):
+        with acting_as(caller):
             run = trigger_dag(dag_id=dag_id, run_id=run_id, conf=settings, replace_microseconds=False)
     except DagNotFound as error:
         raise Problem(404, f"There is no DAG '{dag_id}'") from error

@@ -15,7 +15,7 @@ from airflow.utils import timezone
 
 from ..documents.embedded import embedded_text
 from ..documents.plan import DocumentPlan, cached_plan
-from ..files import replace
+from ..files import write_atomically
 from ..gate import Refused
 from ..gate.job import check_folder
 from ..gate.places import EMBEDDED
@@ -47,7 +47,7 @@ def document_source(workflow: str | Path, folder: Path) -> str:
         return workflow
     file = folder / EMBEDDED / f"{hashlib.sha256(text.encode()).hexdigest()}.cwl"
     if not file.exists():
-        replace(file, text)
+        write_atomically(file, text)
     return str(file)
 
 

@@ -33,7 +33,7 @@ def error_line(error: BaseException, name: str, task_id: str) -> str:
     :param name: of the step or else the task.
     """
     said = " ".join(str(error).split()) if isinstance(error, StepFailed) else last_line(error)
-    return shortened(said if said.startswith((f"{name}:", f"{task_id}:")) else f"{name}: {said}", LONGEST_ERROR)
+    return shorten(said if said.startswith((f"{name}:", f"{task_id}:")) else f"{name}: {said}", LONGEST_ERROR)
 
 
 def last_line(error: BaseException) -> str:
@@ -42,7 +42,7 @@ def last_line(error: BaseException) -> str:
     if type(error).__module__.startswith(OF_CWLTOOL):
         text = text.partition("{")[0].strip() or text
     text = " ".join(text.split())
-    return shortened(text, 400) or type(error).__name__
+    return shorten(text, 400) or type(error).__name__
 
 
 def failure_text(failure: JobFailure) -> str:
@@ -54,9 +54,9 @@ def failure_text(failure: JobFailure) -> str:
 def failure_line(failure: JobFailure) -> str:
     """Return how a job failed, in one line."""
     said = f": {failure.lines[-1]}" if failure.lines else ""
-    return f"'{shortened(failure.command)}' {failure.reason}{said}"
+    return f"'{shorten(failure.command)}' {failure.reason}{said}"
 
 
-def shortened(text: str, length: int = 200) -> str:
+def shorten(text: str, length: int = 200) -> str:
     """Return a text with its middle left out if it is long."""
     return text if len(text) <= length else f"{text[: length // 2]} … {text[-length // 2 :]}"

@@ -17,7 +17,7 @@ from airflow.models import BaseOperator
 from ..callers import Caller
 from ..documents.plan import DISPATCHER, GATHERER
 from ..environment import leave_environment
-from ..files import replace
+from ..files import write_atomically
 from ..runs.folder import held_folder, remove_old_failures
 from ..runs.job_input import check_folder_writable, folders_named_by_job, job_in_configuration
 from ..runs.layout import RunLayout
@@ -204,7 +204,7 @@ class CWLJobDispatcher(CWLOperator):
         with self.acting(layout):
             inputs = self.begin(context, layout, job)
         report = {**inputs, "tmp_folder": str(folder), "outputs_folder": str(outputs_folder)}
-        replace(layout.job, json.dumps(report))
+        write_atomically(layout.job, json.dumps(report))
         return str(layout.job)
 
 

@@ -18,7 +18,7 @@ AIRFLOW = (
 )
 
 
-def preload() -> None:
+def preload_engine() -> None:
     """Import the engine and read the schemas of CWL."""
     try:
         from cwltool.process import get_schema

@@ -94,21 +94,21 @@ class CWLSettings(BaseModel, frozen=True):
         if engine := next((engine for engine in ("podman", "singularity") if args.get(engine)), None):
             values["container_engine"] = engine
         own = [name for name in cls.model_fields if name != "cwltool"]
-        values |= {name: value for name in own if (value := _setting(name, args)) is not None}
+        values |= {name: value for name in own if (value := _configured_text(name, args)) is not None}
         try:
             settings = cls(**values)
         except ValidationError as error:
-            raise ValueError("; ".join(_problem(wrong) for wrong in error.errors())) from error
+            raise ValueError("; ".join(_problem_line(wrong) for wrong in error.errors())) from error
         return settings.model_copy(update={"cwltool": _cwltool_options(args, own, settings.container_engine)})
 
 
-def _setting(name: str, args: Mapping[str, Any]) -> str | None:
+def _configured_text(name: str, args: Mapping[str, Any]) -> str | None:
     # What the host says goes before what a DAG says.
     value = conf.get("cwl", name, fallback=None) or args.get(name)
     return None if value in (None, "") else str(value)
 
 
-def _problem(wrong: Mapping[str, Any]) -> str:
+def _problem_line(wrong: Mapping[str, Any]) -> str:
     """Return in a line what pydantic found."""
     what = str(wrong["msg"]).removeprefix("Input should be ").removeprefix("Value error, ")
     return f"[cwl] {wrong['loc'][0]} is {wrong['input']}; it must be {what}"
@@ -118,7 +118,7 @@ def _cwltool_options(args: Mapping[str, Any], own: list[str], engine: str) -> di
     options: dict[str, Any] = {"enable_dev": True, "eval_timeout": 120}
     options |= {name: value for name, value in args.items() if name not in {*own, *OF_THE_HOST}}
     options |= {name: conf.getboolean("cwl", name) for name in CWLTOOL_SWITCHES if conf.has_option("cwl", name)}
-    if address := _setting("javascript_socket", args):
+    if address := _configured_text("javascript_socket", args):
         options["javascript_socket"] = address
     return options | {"podman": engine == "podman", "singularity": engine in ("singularity", "apptainer")}
 

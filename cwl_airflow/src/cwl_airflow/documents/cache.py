@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import unquote, urlsplit
 
-from ..files import replace
+from ..files import write_atomically
 
 T = TypeVar("T")
 
@@ -61,14 +61,14 @@ def cached(
             logging.getLogger(__name__).warning("Could not read %s again; what is stored is used", key, exc_info=True)
             return stored[0]
         raise
-    store(folder, key, made, texts, encode)
+    store_entry(folder, key, made, texts, encode)
     return made
 
 
-def store(folder: Path, key: Any, made: T, texts: Mapping[str, str], encode: Callable[[T], bytes]) -> None:
+def store_entry(folder: Path, key: Any, made: T, texts: Mapping[str, str], encode: Callable[[T], bytes]) -> None:
     """Keep something; the parameters are those of `cached`."""
     head = json.dumps({"texts": dict(texts), "time": time.time()}).encode()
-    replace(_entry_path(folder, key), head + b"\n" + encode(made))
+    write_atomically(_entry_path(folder, key), head + b"\n" + encode(made))
     _remove_old_entries(folder)
 
 

@@ -45,11 +45,11 @@ def is_document(path: Path) -> bool:
 _LOADER = getattr(yaml, "CBaseLoader", yaml.BaseLoader)
 
 
-def _processes(loaded: Any) -> Iterator[Any]:
+def _list_processes(loaded: Any) -> Iterator[Any]:
     yield from loaded if isinstance(loaded, list) else [loaded]
 
 
-def _images(part: Any) -> Iterator[str]:
+def _required_images(part: Any) -> Iterator[str]:
     """Find the images in the requirements and hints of a process or step."""
     for requirement in [*(part.requirements or []), *(part.hints or [])]:
         image = None
@@ -63,18 +63,18 @@ def _images(part: Any) -> Iterator[str]:
 
 def _all_images(process: Any, seen: set[str]) -> Iterator[str]:
     """Find the images of a process, of its steps, and of all that they run."""
-    yield from _images(process)
+    yield from _required_images(process)
     for step in getattr(process, "steps", None) or []:
-        yield from _images(step)
+        yield from _required_images(step)
         if not isinstance(step.run, str):
             yield from _all_images(step.run, seen)
         elif step.run not in seen:
             seen.add(step.run)
-            for referenced in _processes(_referenced(step.run)):
+            for referenced in _list_processes(_load_referenced(step.run)):
                 yield from _all_images(referenced, seen)
 
 
-def _referenced(uri: str) -> Any:
+def _load_referenced(uri: str) -> Any:
     try:
         # cwl-utils decodes a URI as if it were a form, where a plus sign is a space.
         return parser.load_document_by_uri(uri.replace("+", "%2B"))
@@ -93,13 +93,13 @@ def document_images(path: Path) -> set[str]:
     """
     try:
         loaded = parser.load_document_by_uri(path.resolve().as_uri(), load_all=True)
-        found = [image for process in _processes(loaded) for image in _all_images(process, set())]
+        found = [image for process in _list_processes(loaded) for image in _all_images(process, set())]
     except Exception as error:  # cwl-utils raises what its parsers raise
         raise DocumentError(f"{path}: {' '.join(str(error).split())}") from error
-    return {tagged(image) for image in found}
+    return {with_tag(image) for image in found}
 
 
-def tagged(image: str) -> str:
+def with_tag(image: str) -> str:
     """Add the tag that the Docker engine assumes: ``host:5000/name`` has none, ``name@sha256:…`` needs none."""
     return image if ":" in image.rpartition("/")[2] or "@" in image else f"{image}:latest"
 

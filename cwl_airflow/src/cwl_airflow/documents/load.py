@@ -18,11 +18,11 @@ from cwltool.workflow import Workflow, default_make_tool
 from schema_salad.ref_resolver import Loader, file_uri
 
 from ..gate import Gate
-from ..gate.hooks import fetcher
+from ..gate.hooks import make_fetcher
 from ..javascript import client as javascript
 from . import cache
 from .plan import GATHERER
-from .planning import output_id, sources
+from .planning import output_id, source_ids
 
 #: Which form kept documents have: another one is not read.
 DOCUMENT_FORMAT = 1
@@ -50,7 +50,7 @@ def needed_steps(workflow: Mapping[str, Any], part: str) -> set[str]:
     for step in workflow["steps"]:
         if step["id"] in own:
             parameters = step["in"]
-    wanted = sources(parameters, field)
+    wanted = source_ids(parameters, field)
     return own | {
         step["id"] for step in workflow["steps"] if any(output_id(output) in wanted for output in step["out"])
     }
@@ -103,7 +103,7 @@ def load_document(
     # Nothing evaluates JavaScript before there is a document.
     javascript.use_javascript_service((settings or {}).get("javascript_socket"))
     context = LoadingContext(dict(settings or {}))
-    context.fetcher_constructor = fetcher(gate, documents=True, texts=texts)
+    context.fetcher_constructor = make_fetcher(gate, documents=True, texts=texts)
     context.do_validate = validate
     context.disable_js_validation = context.disable_js_validation or not validate
     context.overrides_list = list(overrides)
@@ -131,7 +131,7 @@ def load_document(
     else:
         resolved, _ = resolve()
         if folder:
-            cache.store(folder, key, resolved, texts, ResolvedDocument.encoded)
+            cache.store_entry(folder, key, resolved, texts, ResolvedDocument.encoded)
     return LoadedDocument(make_tool(resolved.uri, resolved.context), texts)
 
 

@@ -29,12 +29,12 @@ def make_plan(process: Process, name: str) -> DocumentPlan:
     tasks = {}
     for step in process.tool["steps"]:
         step_name = shortname(step["id"])
-        before = _tasks(sources(step["in"], "source"), task_of_output)
+        before = _tasks_giving(source_ids(step["in"], "source"), task_of_output)
         tasks[ids[step_name]] = StepTask(step_name, before, "scatter" in step, needs[step_name])
-    return DocumentPlan(tasks, _tasks(sources(process.tool["outputs"], "outputSource"), task_of_output))
+    return DocumentPlan(tasks, _tasks_giving(source_ids(process.tool["outputs"], "outputSource"), task_of_output))
 
 
-def sources(parameters: Iterable[Mapping[str, Any]], field: str) -> set[str]:
+def source_ids(parameters: Iterable[Mapping[str, Any]], field: str) -> set[str]:
     """Return the ids of the parameters that others take their values from.
 
     :param field: of each parameter, which has one id, several, or none.
@@ -47,5 +47,5 @@ def output_id(output: str | Mapping[str, Any]) -> str:
     return output if isinstance(output, str) else str(output["id"])
 
 
-def _tasks(wanted: Iterable[str], task_of_output: Mapping[str, str]) -> tuple[str, ...]:
+def _tasks_giving(wanted: Iterable[str], task_of_output: Mapping[str, str]) -> tuple[str, ...]:
     return tuple(sorted({task_of_output[source] for source in wanted if source in task_of_output}))

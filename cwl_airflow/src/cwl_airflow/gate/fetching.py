@@ -49,7 +49,7 @@ def check_url(url: str, hosts: Collection[str], of: str) -> None:
         raise Refused(f"{of}: {url} is no URL: {error}.") from error
     if not host:
         raise Refused(f"{of}: {url} names no host.")
-    if not (_listed(url, hosts) or ANY in hosts):
+    if not (_is_listed(url, hosts) or ANY in hosts):
         raise Refused(
             f"{of}: {url} may not be fetched: add '{_in_brackets(host)}' to cwl_airflow_fetch_hosts to allow it."
         )
@@ -61,39 +61,39 @@ def fetch_text(url: str, hosts: Collection[str], of: str, headers: dict[str, str
     :raises Refused: it may not be fetched, is too large, takes too long or is in a charset that is not known.
     :raises requests.RequestException: it could not be fetched.
     """
-    with _answer(url, hosts, of, headers) as answer:
-        text = b"".join(_pieces(answer, *TEXT, of=f"{of}: {url}"))
-        return _decoded(text, answer.headers.get("Content-Type", ""), f"{of}: {url}")
+    with _open_answer(url, hosts, of, headers) as answer:
+        text = b"".join(_bounded_pieces(answer, *TEXT, of=f"{of}: {url}"))
+        return _decode_text(text, answer.headers.get("Content-Type", ""), f"{of}: {url}")
 
 
-def fetch(url: str, hosts: Collection[str], of: str, target: IO[bytes]) -> None:
+def fetch_into(url: str, hosts: Collection[str], of: str, target: IO[bytes]) -> None:
     """Write what is at a URL to a file.
 
     :raises Refused: it may not be fetched, is too large or takes too long.
     :raises requests.RequestException: it could not be fetched.
     """
-    with _answer(url, hosts, of) as answer:
-        for piece in _pieces(answer, *DATA, of=f"{of}: {url}"):
+    with _open_answer(url, hosts, of) as answer:
+        for piece in _bounded_pieces(answer, *DATA, of=f"{of}: {url}"):
             target.write(piece)
 
 
-def exists(url: str, hosts: Collection[str], of: str) -> bool:
+def url_exists(url: str, hosts: Collection[str], of: str) -> bool:
     """Tell whether there is something at a URL.
 
     :raises Refused: it may not be fetched.
     """
     try:
-        with _connecting(url, of), _session(hosts, of) as session:
+        with _named_connection_errors(url, of), _guarded_session(hosts, of) as session:
             return _in_time(lambda: session.head(url, allow_redirects=True, timeout=TIMEOUT), f"{of}: {url}").ok
     except requests.RequestException:
         return False
 
 
 @contextmanager
-def _answer(
+def _open_answer(
     url: str, hosts: Collection[str], of: str, headers: dict[str, str] | None = None
 ) -> Iterator[requests.Response]:
-    with _connecting(url, of), _session(hosts, of) as session:
+    with _named_connection_errors(url, of), _guarded_session(hosts, of) as session:
 
         def ask() -> requests.Response:
             return session.get(url, headers=headers, stream=True, timeout=TIMEOUT)
@@ -121,7 +121,7 @@ def _in_time(ask: Callable[[], requests.Response], of: str) -> requests.Response
 
 
 @contextmanager
-def _connecting(url: str, of: str) -> Iterator[None]:
+def _named_connection_errors(url: str, of: str) -> Iterator[None]:
     """Say which setting would allow an address that is not public."""
     try:
         yield
@@ -132,7 +132,7 @@ def _connecting(url: str, of: str) -> Iterator[None]:
         ) from error
 
 
-def _pieces(answer: requests.Response, most: int, seconds: float, of: str) -> Iterator[bytes]:
+def _bounded_pieces(answer: requests.Response, most: int, seconds: float, of: str) -> Iterator[bytes]:
     got, end = 0, time.monotonic() + seconds
     if answer.headers.get("Content-Encoding", "identity") != "identity":
         raise Refused(f"{of} is sent compressed, which was not asked for.")
@@ -146,7 +146,7 @@ def _pieces(answer: requests.Response, most: int, seconds: float, of: str) -> It
         yield piece
 
 
-def _decoded(text: bytes, kind: str, of: str) -> str:
+def _decode_text(text: bytes, kind: str, of: str) -> str:
     """Return text as its ``Content-Type`` says. Not by `Response.encoding`, which takes ``text/*`` for ISO-8859-1.
 
     :raises Refused: the charset is none that is known, or none of text.
@@ -160,7 +160,7 @@ def _decoded(text: bytes, kind: str, of: str) -> str:
         raise Refused(f"{of} is sent in charset '{charset}', which is not known.") from error
 
 
-def _session(hosts: Collection[str], of: str) -> requests.Session:
+def _guarded_session(hosts: Collection[str], of: str) -> requests.Session:
     session = _Session()
     session.auth = _as_it_is  # and not what a ~/.netrc says
     session.max_redirects = 10
@@ -186,11 +186,11 @@ class _Session(requests.Session):
                 del headers[name]
 
 
-def _listed(url: str, hosts: Collection[str]) -> bool:
+def _is_listed(url: str, hosts: Collection[str]) -> bool:
     parts = urlsplit(url)
     host = (parts.hostname or "").rstrip(".")
     try:
-        port = _port(url)
+        port = _port_of_url(url)
     except ValueError:
         return False
     # Without brackets, a port would read as the end of an address.
@@ -203,7 +203,7 @@ def _without_dot(host: str) -> str:
     return re.sub(r"\.+(?=(:\d+)?\Z)", "", host)
 
 
-def _port(url: str) -> int:
+def _port_of_url(url: str) -> int:
     """Return the port of a URL.
 
     :raises ValueError: it is no number, or too large.
@@ -224,7 +224,7 @@ def _host_header(url: str) -> str:
     """
     parts = urlsplit(url)
     host = _in_brackets(parts.hostname or "")
-    return host if _port(url) == _PORTS.get(parts.scheme) else f"{host}:{_port(url)}"
+    return host if _port_of_url(url) == _PORTS.get(parts.scheme) else f"{host}:{_port_of_url(url)}"
 
 
 class _Adapter(IPFilterAdapter):  # type: ignore[misc]
@@ -243,7 +243,7 @@ class _Adapter(IPFilterAdapter):  # type: ignore[misc]
         """
         check_url(request.url, self._hosts, self._of)
         # A proxy is given the whole URL, and not only a path, where it connects by itself.
-        if not (_listed(request.url, self._hosts) or self.request_url(request, proxies).startswith("/")):
+        if not (_is_listed(request.url, self._hosts) or self.request_url(request, proxies).startswith("/")):
             # Nor by the address that was checked: a proxy sets Host to what the URL has (RFC 9112, 3.2.2).
             host = _in_brackets(urlsplit(request.url).hostname or "")
             raise Refused(
@@ -259,7 +259,7 @@ class _Adapter(IPFilterAdapter):  # type: ignore[misc]
         """
         # A redirected request still has that of the host before.
         request.headers.pop("Host", None)
-        if _listed(request.url, self._hosts):
+        if _is_listed(request.url, self._hosts):
             return HTTPAdapter.build_connection_pool_key_attributes(self, request, verify, cert)
         host, pool = super().build_connection_pool_key_attributes(request, verify, cert)
         request.headers["Host"] = _host_header(request.url)

@@ -28,7 +28,7 @@ from .job import check_size
 from .names import check_name, check_relative
 from .objects import is_remote
 from .outputs import check_outputs, check_path, check_values
-from .places import Gate, open_regular, within
+from .places import Gate, is_within, open_regular
 from .refused import Refused
 
 
@@ -81,7 +81,7 @@ class Access(StdFsAccess):
         :raises Refused: it may not.
         """
         of = f"File '{os.path.basename(name)}'"
-        return fetched(name, self.gate, of) if is_remote(name) else self.gate.read(self._abs(name), of)
+        return fetched_file(name, self.gate, of) if is_remote(name) else self.gate.read(self._abs(name), of)
 
     def open(self, fn: str, mode: str) -> IO[Any]:
         """Open a file to be read."""
@@ -96,7 +96,7 @@ class Access(StdFsAccess):
     def exists(self, fn: str) -> bool:
         """Tell whether something is there."""
         if is_remote(fn):
-            return fetching.exists(fn, self.gate.places.hosts, f"File '{os.path.basename(fn)}'")
+            return fetching.url_exists(fn, self.gate.places.hosts, f"File '{os.path.basename(fn)}'")
         return bool(os.path.exists(self.checked(fn)))
 
     def size(self, fn: str) -> int:
@@ -163,7 +163,7 @@ class Mapper(PathMapper):
             raise Refused(f"{of}: {location} cannot be fetched: a folder has no address of its own in HTTP.")
         if is_remote(location):
             target = os.path.join(obj.get("dirname") or stagedir, obj["basename"])
-            file = fetched(location, self._gate, of)
+            file = fetched_file(location, self._gate, of)
             self._pathmap[location] = MapperEnt(file, target, "WritableFile" if copy else "File", staged)
             self.visitlisting(obj.get("secondaryFiles", []), stagedir, basedir, copy=copy, staged=staged)
             return
@@ -192,7 +192,7 @@ class Destination(Mapper):
             raise Refused(f"Output '{obj['basename']}': {target} is a link or in one.")
 
 
-def fetcher(gate: Gate, documents: bool, texts: dict[str, str] | None = None) -> type[DefaultFetcher]:
+def make_fetcher(gate: Gate, documents: bool, texts: dict[str, str] | None = None) -> type[DefaultFetcher]:
     """Return the class that reads documents and jobs, and what they include.
 
     :param documents: whether it is a document, which may have more hosts.
@@ -237,13 +237,13 @@ def fetcher(gate: Gate, documents: bool, texts: dict[str, str] | None = None) ->
             if url in self.cache or urlsplit(url).scheme == "mailto":
                 return True
             if is_remote(url):
-                return fetching.exists(url, hosts, of)
+                return fetching.url_exists(url, hosts, of)
             return os.path.exists(gate.read(unquote(urlsplit(url).path), of))
 
     return GateFetcher
 
 
-def fetched(url: str, gate: Gate, of: str) -> str:
+def fetched_file(url: str, gate: Gate, of: str) -> str:
     """Return the path of a file in the run's folder with what is at a URL; it is fetched once for a run.
 
     :raises Refused: it may not be fetched, or could not be.
@@ -256,7 +256,7 @@ def fetched(url: str, gate: Gate, of: str) -> str:
         new = file.with_name(f"{file.name}.{os.getpid()}.new")
         try:
             with new.open("wb") as stream:
-                fetching.fetch(url, gate.places.hosts, of, stream)
+                fetching.fetch_into(url, gate.places.hosts, of, stream)
             os.replace(new, file)
         except requests.RequestException as error:
             raise Refused(f"{of}: {url} could not be fetched: {error}") from error
@@ -265,7 +265,7 @@ def fetched(url: str, gate: Gate, of: str) -> str:
     return str(file)
 
 
-def watched(job: Any, gate: Gate, callback: Callable[[Any, str], None]) -> Callable[[Any, str], None]:
+def checked_callback(job: Any, gate: Gate, callback: Callable[[Any, str], None]) -> Callable[[Any, str], None]:
     """Return what cwltool calls when a job has ended: it looks at the outputs first.
 
     :param callback: takes outputs and status.
@@ -298,7 +298,7 @@ def check_streams(job: Any) -> None:
         if not name:
             continue
         check_relative(name, stream)
-        if within(os.path.normpath(name), staged):
+        if is_within(os.path.normpath(name), staged):
             raise Refused(f"{stream}: '{name}' is also what InitialWorkDirRequirement puts there.")
 
 

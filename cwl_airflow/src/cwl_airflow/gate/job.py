@@ -16,8 +16,8 @@ import yaml
 
 from .fetching import check_url
 from .names import check_name
-from .objects import FILES, READS, check_content, check_fields, is_list, is_remote, scheme
-from .places import RUNS, Gate, within
+from .objects import FILES, READS, check_content, check_fields, is_list, is_remote, url_scheme
+from .places import RUNS, Gate, is_within
 from .refused import Refused
 
 #: What a job may name as folders of its run.
@@ -42,7 +42,7 @@ def check_job(job: Any, gate: Gate, base: str, code_allowed: bool) -> None:
     :raises ValueError: the job's file is not YAML.
     """
     if isinstance(job, str):
-        path = _checked(job, base, gate, "'job'")
+        path = _check_job_file(job, base, gate, "'job'")
         if path is None:
             return
         job, base = read_job(path, gate), os.path.dirname(path)
@@ -53,19 +53,19 @@ def check_job(job: Any, gate: Gate, base: str, code_allowed: bool) -> None:
         if job.get(name):
             check_folder(name, job[name], gate)
     for name, value in job.items():
-        for path, of in _paths(value, str(name)):
-            _checked(path, base, gate, of)
+        for path, of in _named_paths(value, str(name)):
+            _check_job_file(path, base, gate, of)
 
 
-def _checked(path: str, base: str, gate: Gate, of: str) -> str | None:
+def _check_job_file(path: str, base: str, gate: Gate, of: str) -> str | None:
     """Return the absolute path of what may be read, or nothing if it may be fetched."""
     try:
         if is_remote(path):
             check_url(path, gate.places.hosts, of)
             return None
-        if "://" in path and scheme(path) not in ("", "file"):
+        if "://" in path and url_scheme(path) not in ("", "file"):
             raise Refused(f"{of}: {path} cannot be fetched: give a path or a URL of http or https.")
-        local = absolute(path, base)
+        local = absolute_path(path, base)
         gate.read(local, of)
         return local
     except ValueError as error:
@@ -99,7 +99,7 @@ def check_folder(name: str, folder: Any, gate: Gate) -> None:
     if name == "tmp_folder" and os.path.realpath(path) == os.path.realpath(site):
         return
     real = gate.write(path, f"'{name}'", between_steps=name == "tmp_folder")
-    if name == "tmp_folder" and not within(real, [os.path.realpath(site)]):
+    if name == "tmp_folder" and not is_within(real, [os.path.realpath(site)]):
         gate.check_safe(path, f"'{name}'")
         # A dispatcher of the user's own reports the run's folder itself.
         if RUNS in Path(real).parts and not (gate.folder and real == os.path.realpath(gate.folder)):
@@ -152,7 +152,7 @@ def check_size(text: bytes | str, of: str) -> None:
             raise Refused(f"{of} is nested more than {DEEPEST} deep, or has more than {MOST} values.")
 
 
-def absolute(path: str, base: str) -> str:
+def absolute_path(path: str, base: str) -> str:
     """Return the absolute path of what a job names; a URI of a file is decoded."""
     parts = urlsplit(path)
     if parts.scheme.lower() == "file":
@@ -160,7 +160,7 @@ def absolute(path: str, base: str) -> str:
     return os.path.join(base, path)
 
 
-def _paths(value: Any, of: str) -> Iterator[tuple[str, str]]:
+def _named_paths(value: Any, of: str) -> Iterator[tuple[str, str]]:
     """Find what a job's value names: paths and URLs, with the input for the message.
 
     :raises Refused: a file of it has a name that is none.

@@ -32,7 +32,7 @@ def check_name(name: Any, of: str) -> None:
         wrong = f"has more than {LONGEST} bytes"
     else:
         return
-    raise Refused(f"{of}: the name {shown(name)} {wrong}: give the name of a file without a folder.")
+    raise Refused(f"{of}: the name {shown_name(name)} {wrong}: give the name of a file without a folder.")
 
 
 def check_relative(path: Any, of: str) -> None:
@@ -41,10 +41,10 @@ def check_relative(path: Any, of: str) -> None:
     :raises Refused: it is absolute, goes up, or is no path.
     """
     if not isinstance(path, str) or not path or path.startswith("/") or "\0" in path or ".." in path.split("/"):
-        raise Refused(f"{of}: {shown(path)} must be a path below the output folder, without '..'.")
+        raise Refused(f"{of}: {shown_name(path)} must be a path below the output folder, without '..'.")
 
 
-def shown(name: Any) -> str:
+def shown_name(name: Any) -> str:
     """Return something as it is said in a message, without its middle if it is long."""
     text = repr(name)
     return text if len(text) <= 120 else f"{text[:100]}…{text[-10:]}"

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, MutableMapping, MutableSequence, 
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
-from .names import check_name, shown
+from .names import check_name, shown_name
 from .refused import Refused
 
 FILES = ("File", "Directory")
@@ -18,12 +18,12 @@ TEXT = ("basename", "checksum", "class", "contents", "dirname", "format", "locat
 LISTS = ("listing", "secondaryFiles")
 
 
-def files(value: Any) -> Iterator[MutableMapping[str, Any]]:
+def find_files(value: Any) -> Iterator[MutableMapping[str, Any]]:
     """Find the files and folders in a value, those in lists, records, listings and beside files as well."""
-    return (each for each in _mappings(value) if each.get("class") in FILES)
+    return (each for each in _find_mappings(value) if each.get("class") in FILES)
 
 
-def _mappings(value: Any) -> Iterator[MutableMapping[str, Any]]:
+def _find_mappings(value: Any) -> Iterator[MutableMapping[str, Any]]:
     waiting, seen = [value], set()
     while waiting:
         each = waiting.pop()
@@ -47,10 +47,10 @@ def local_path(value: Mapping[str, Any]) -> str | None:
 
 def is_remote(location: Any) -> bool:
     """Tell whether a location is one of HTTP."""
-    return isinstance(location, str) and scheme(location) in ("http", "https")
+    return isinstance(location, str) and url_scheme(location) in ("http", "https")
 
 
-def scheme(location: str) -> str:
+def url_scheme(location: str) -> str:
     """Return the scheme of a URL, in lower case; none if it has none."""
     try:
         return urlsplit(location).scheme
@@ -66,7 +66,7 @@ def check_names(value: Any, of: str) -> None:
     :raises Refused: a name is none.
     """
     drop_null(value)
-    for file in files(value):
+    for file in find_files(value):
         file.pop("dirname", None)
         check_fields(file, of)
         for key in ("basename", "nameroot", "nameext"):
@@ -77,7 +77,7 @@ def check_names(value: Any, of: str) -> None:
 
 def drop_null(value: Any) -> None:
     """Drop the fields of files and folders that are null, at which schema-salad and cwltool fail."""
-    for file in files(value):
+    for file in find_files(value):
         for key in (*TEXT, *LISTS):
             if file.get(key, "") is None:
                 del file[key]
@@ -85,7 +85,7 @@ def drop_null(value: Any) -> None:
 
 def has_odd_class(value: Any) -> bool:
     """Tell whether something in a value has a ``class`` that is no text, at which schema-salad fails."""
-    return any(not isinstance(each.get("class", ""), str) for each in _mappings(value))
+    return any(not isinstance(each.get("class", ""), str) for each in _find_mappings(value))
 
 
 def check_content(file: Mapping[str, Any], of: str) -> None:
@@ -109,12 +109,12 @@ def check_fields(file: Mapping[str, Any], of: str) -> None:
     kind = file["class"]
     for key in TEXT:
         if key in file and not (isinstance(file[key], str) or _is_read(file[key])):
-            raise Refused(f"{of}: '{key}' of a {kind} must be text, not {shown(file[key])}.")
+            raise Refused(f"{of}: '{key}' of a {kind} must be text, not {shown_name(file[key])}.")
     for key in LISTS:
         value = file.get(key, ())
         members = value if is_list(value) else [value]
         if not _is_read(value) and not all(_is_file(each) or _is_read(each) for each in members):
-            raise Refused(f"{of}: '{key}' of a {kind} must be a list of files and folders, not {shown(value)}.")
+            raise Refused(f"{of}: '{key}' of a {kind} must be a list of files and folders, not {shown_name(value)}.")
 
 
 def _is_file(value: Any) -> bool:

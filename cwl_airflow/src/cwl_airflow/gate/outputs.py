@@ -7,8 +7,8 @@ import stat
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from .objects import check_names, files, is_remote, local_path
-from .places import Gate, check_kind, entries_below, within
+from .objects import check_names, find_files, is_remote, local_path
+from .places import Gate, check_kind, entries_below, is_within
 from .refused import Refused
 
 
@@ -23,13 +23,13 @@ def check_outputs(outputs: Any, gate: Gate, outdir: str, inputs: Iterable[str]) 
     """
     own, roots = [os.path.realpath(outdir)], [os.path.realpath(root) for root in (outdir, *inputs)]
     of_the_run = [os.path.realpath(gate.folder)] if gate.folder else []
-    for of, path in _local(outputs):
+    for of, path in _local_files(outputs):
         real = check_path(path, roots, of)
-        if within(real, own):
+        if is_within(real, own):
             check_tree(real, roots, of)
         elif os.path.isdir(real):
             gate.read_tree(real, of, again=True)
-        if within(real, of_the_run) and not within(real, own):  # updated in place
+        if is_within(real, of_the_run) and not is_within(real, own):  # updated in place
             strip_tree(real, of)
 
 
@@ -39,7 +39,7 @@ def check_values(outputs: Any, gate: Gate) -> None:
     :param outputs: values by name.
     :raises Refused: names the output, and what is wrong with it.
     """
-    for of, path in _local(outputs):
+    for of, path in _local_files(outputs):
         gate.read(path, of)
 
 
@@ -52,7 +52,7 @@ def check_path(path: str, roots: Iterable[str], of: str) -> str:
     :raises Refused: it leads out of them, or is neither a file nor a folder.
     """
     real = os.path.realpath(path)
-    if not within(real, roots):
+    if not is_within(real, roots):
         raise Refused(f"{of}: {path} leads out of the output folder and is no input.")
     check_kind(real, f"{of}: {path}")
     return real
@@ -65,7 +65,7 @@ def strip_tree(real: str, of: str) -> None:
     """
     for path in (real, *(entry.path for entry in entries_below(real))):
         if os.path.isfile(path) and not os.path.islink(path):
-            _strip(path, of)
+            _strip_special_bits(path, of)
 
 
 def check_tree(real: str, roots: Iterable[str], of: str) -> None:
@@ -79,24 +79,24 @@ def check_tree(real: str, roots: Iterable[str], of: str) -> None:
     """
     roots = list(roots)
     if not os.path.isdir(real):
-        _strip(real, of)
+        _strip_special_bits(real, of)
     for entry in entries_below(real):
         if entry.is_symlink():
-            if within(os.path.dirname(entry.path), [check_path(entry.path, roots, of)]):
+            if is_within(os.path.dirname(entry.path), [check_path(entry.path, roots, of)]):
                 raise Refused(f"{of}: the link {entry.path} leads back into its own folder.")
         elif entry.is_file(follow_symlinks=False):
-            _strip(entry.path, of)
+            _strip_special_bits(entry.path, of)
         elif not entry.is_dir(follow_symlinks=False):
             raise Refused(f"{of}: {entry.path} is neither a file nor a folder.")
 
 
-def _local(outputs: Any) -> Iterable[tuple[str, str]]:
+def _local_files(outputs: Any) -> Iterable[tuple[str, str]]:
     """Check the names of outputs, and return the paths of those that are local, each with its output."""
     found = []
     for name, value in outputs.items() if isinstance(outputs, Mapping) else ():
         of = f"Output '{name}'"
         check_names(value, of)
-        for file in files(value):
+        for file in find_files(value):
             location = file.get("location") or file.get("path")
             if location is None or location.startswith("_:") or is_remote(location):
                 continue
@@ -107,7 +107,7 @@ def _local(outputs: Any) -> Iterable[tuple[str, str]]:
     return found
 
 
-def _strip(path: str, of: str) -> None:
+def _strip_special_bits(path: str, of: str) -> None:
     mode = os.lstat(path).st_mode
     if not mode & (stat.S_ISUID | stat.S_ISGID):
         return

@@ -109,8 +109,8 @@ class Places:
             tmp=folders["tmp_folder"],
             embedded=folders["pickle_folder"] / EMBEDDED,
             data=data,
-            hosts=_words(option("fetch_hosts")),
-            document_hosts=cls.document_hosts if document_hosts is None else _words(document_hosts),
+            hosts=_split_words(option("fetch_hosts")),
+            document_hosts=cls.document_hosts if document_hosts is None else _split_words(document_hosts),
         )
 
     def to_json(self) -> dict[str, Any]:
@@ -156,7 +156,7 @@ class Gate:
         real = self._real(path, of)
         if why := self._forbidden(real):
             raise Refused(f"{of}: {path} may not be read, whatever a setting says: it {why}.")
-        if not within(real, self._readable):
+        if not is_within(real, self._readable):
             raise Refused(f"{of}: {path} may not be read: {self._outside(real)}.")
         check_kind(real, f"{of}: {path}")
         return real
@@ -173,9 +173,9 @@ class Gate:
         if why := self._forbidden(real):
             raise Refused(f"{of}: {path} may not be written, whatever a setting says: it {why}.")
         own = self.places.tmp if between_steps else self.places.outputs
-        if self.dag_id and within(real, [_root(own / self.dag_id)]):
+        if self.dag_id and is_within(real, [_real_folder(own / self.dag_id)]):
             return real
-        if within(real, [_root(self.places.home), *self._exempt]) or not within(real, self._writable):
+        if is_within(real, [_real_folder(self.places.home), *self._exempt]) or not is_within(real, self._writable):
             raise Refused(
                 f"{of}: {path} may not be written: a run writes into folders of its own and into those of "
                 "cwl_airflow_data_paths with writable: true. Leave it out to use the site's own folder."
@@ -256,17 +256,17 @@ class Gate:
         roots += [places.outputs / dag_id for dag_id in {self.dag_id, *(self.reads or ())} - {None, "", ".", ".."}]
         if self.dag_id:
             roots.append(places.tmp / ATTACHMENTS / self.dag_id)
-        return [_root(each) for each in [*roots, self.folder] if each]
+        return [_real_folder(each) for each in [*roots, self.folder] if each]
 
     @cached_property
     def _writable(self) -> list[str]:
-        return [_root(data.path) for data in self.places.data if data.writable]
+        return [_real_folder(data.path) for data in self.places.data if data.writable]
 
     @cached_property
     def _exempt(self) -> list[str]:
         places = self.places
         own = [places.inputs, places.dags, places.embedded, places.outputs, places.tmp]
-        return [_root(each) for each in own]
+        return [_real_folder(each) for each in own]
 
     def _real(self, path: str | Path, of: str) -> str:
         text = os.fspath(path)
@@ -276,39 +276,39 @@ class Gate:
 
     def _forbidden(self, real: str) -> str:
         """Say why nobody may have a real path; nothing if somebody may."""
-        if within(real, _SYSTEM) or real == "/":
+        if is_within(real, _SYSTEM) or real == "/":
             return "is where the system has programs, settings or secrets"
-        home = _root(self.places.home)
-        if within(real, [home]) and not within(real, self._exempt):
+        home = _real_folder(self.places.home)
+        if is_within(real, [home]) and not is_within(real, self._exempt):
             return "belongs to Airflow itself"
-        if within(real, [_root(self.places.dags)]):
+        if is_within(real, [_real_folder(self.places.dags)]):
             if taken := set(Path(real).parts) & (PERSONAL | AIRFLOW):
                 return f"is or is in {min(taken)}, which programs read"
             return "is a program that Airflow runs" if is_dag_file(real) else ""
         # Not in what is there for runs alone: a folder that is an output may have a .git in it.
-        if not within(real, self._exempt) and (taken := set(Path(real).parts) & PERSONAL):
+        if not is_within(real, self._exempt) and (taken := set(Path(real).parts) & PERSONAL):
             return f"is or is in {min(taken)}, which programs read as settings or secrets"
         return ""
 
     def _outside(self, real: str) -> str:
-        outputs, tmp = _root(self.places.outputs), _root(self.places.tmp)
-        if within(real, [outputs]) and real != outputs:
+        outputs, tmp = _real_folder(self.places.outputs), _real_folder(self.places.tmp)
+        if is_within(real, [outputs]) and real != outputs:
             other = real[len(outputs) + 1 :].partition("/")[0]
             return f"it is an output of DAG '{other}', which whoever started this run may not read"
-        if within(real, [tmp]):
+        if is_within(real, [tmp]):
             return "it is intermediate data of another run"
         return f"it is outside of what runs read; {OPEN_IT}"
 
 
-def _words(text: str | None) -> tuple[str, ...]:
+def _split_words(text: str | None) -> tuple[str, ...]:
     return tuple((text or "").replace(",", " ").lower().split())
 
 
-def _root(folder: Path) -> str:
+def _real_folder(folder: Path) -> str:
     return os.path.realpath(folder)
 
 
-def within(real: str, roots: Iterable[str]) -> bool:
+def is_within(real: str, roots: Iterable[str]) -> bool:
     """Tell whether a real path is one of some folders or in one of them.
 
     :param roots: real paths as well.

@@ -10,7 +10,7 @@ from typing import Any
 from ruamel.yaml.scalarfloat import ScalarFloat
 from schema_salad.utils import yaml_no_ts
 
-from ..files import replace
+from ..files import write_atomically
 
 #: Stands for a number whose text is not the one that Python would give it.
 MARK = "cwl-airflow:number"
@@ -52,7 +52,7 @@ def write_cwl_json(value: Any, path: Path) -> None:
     :param value: what CWL calls an object: mappings, lists, text, numbers, truth values, null.
     :param path: the file; its folder is made.
     """
-    replace(path, json.dumps(_with_marks(value)))
+    write_atomically(path, json.dumps(_with_marks(value)))
 
 
 def read_cwl_json(path: Path) -> Any:

@@ -24,7 +24,7 @@ from cwltool.job import ContainerCommandLineJob, JobBase
 from cwltool.process import Process
 
 from ..gate import Refused
-from ..gate.hooks import Context, OutputAccess, check_streams, watched
+from ..gate.hooks import Context, OutputAccess, check_streams, checked_callback
 from ..gate.places import open_regular
 from .processes import adopt_orphans
 from .step_workflow import OutputCallback
@@ -123,7 +123,7 @@ class _KeptFolders(set[str]):
         pass
 
 
-def _changed(context: RuntimeContext) -> threading.Condition:
+def _changed_condition(context: RuntimeContext) -> threading.Condition:
     """Return what is notified when a job has ended: cwltool makes it before it calls the executor."""
     if context.workflow_eval_lock is None:
         raise RuntimeError("The executor was not called by cwltool.")
@@ -163,7 +163,7 @@ class StepExecutor(JobExecutor):
         """Run the jobs of a process (called by cwltool)."""
         adopt_orphans()
         context = cast(Context, runtime_context)  # as `runs.run.CWLRun` makes it
-        changed = _changed(context)
+        changed = _changed_condition(context)
         _logger.addHandler(self._reasons)
         try:
             with changed:
@@ -228,7 +228,7 @@ class StepExecutor(JobExecutor):
                 _logger.exception("Job %s", getattr(job, "name", job))
             self._exception = error
         finally:
-            changed = _changed(context)
+            changed = _changed_condition(context)
             with changed:
                 del self._running[threading.current_thread()]
                 changed.notify_all()
@@ -243,7 +243,7 @@ class StepExecutor(JobExecutor):
                 self.failures.append(JobFailure("expression", str(job.script), lines, "could not be evaluated"))
             callback(outputs, status)
 
-        job.output_callback = watched(job, context.gate, note)
+        job.output_callback = checked_callback(job, context.gate, note)
 
     def _run_tool(self, job: JobBase, context: Context) -> None:
         output = _ToolOutput(job.name)
@@ -259,7 +259,7 @@ class StepExecutor(JobExecutor):
                 self.failures.append(self._describe_failure(job, output))
             callback(outputs, status)
 
-        job.output_callback = watched(job, context.gate, note)
+        job.output_callback = checked_callback(job, context.gate, note)
         if isinstance(job, ContainerCommandLineJob):
             monitor = functools.partial(_wait_then_monitor, job.docker_monitor)
             job.docker_monitor = monitor  # type: ignore[method-assign]

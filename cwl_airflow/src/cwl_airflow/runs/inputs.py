@@ -19,7 +19,7 @@ from schema_salad.sourceline import cmap
 from ..documents.load import document_uri
 from ..documents.plan import DISPATCHER
 from ..gate import Gate, Refused
-from ..gate.hooks import Access, fetcher
+from ..gate.hooks import Access, make_fetcher
 from ..gate.job import FOLDERS, check_code, check_job
 from ..gate.objects import check_names, drop_null, is_remote
 from .cwl_json import as_written, write_cwl_json
@@ -54,7 +54,7 @@ def begin_run(run: CWLRun, job: Any, base: str, code_allowed: bool = False) -> d
         _keep_overrides(run, resolved, uri)
         process = run.load(DISPATCHER)
         _check_given(process, resolved, run.gate)
-        inputs = _inputs(run, process, resolved, loader, base)
+        inputs = _complete_inputs(run, process, resolved, loader, base)
     except (RecursionError, StopIteration) as error:
         raise ValueError(f"The job is empty, nested too deep, or in itself ({type(error).__name__}).") from error
     _check_inputs(inputs, run.gate)  # with what the document adds
@@ -68,23 +68,28 @@ def _resolve_job(job: Any, gate: Gate, base: str) -> tuple[Any, Loader, str, str
     :returns: the job, what loaded it, and the folder and the URI to which what it names refers.
     """
     # No $schemas: they describe documents.
-    fetches = fetcher(gate, documents=False)
+    fetches = make_fetcher(gate, documents=False)
     loader = Loader(copy.copy(jobloaderctx), fetcher_constructor=fetches, skip_schemas=True)
     if isinstance(job, str):
         path = job if "://" in job else os.path.join(base, job)
         if "://" not in path and not os.path.isfile(path):
             raise FileNotFoundError(f"The job's file {path} is not there.")
         uri = document_uri(path)
-        return _resolved(functools.partial(loader.resolve_ref, uri)), loader, os.path.dirname(path), uri
+        return _resolve_safely(functools.partial(loader.resolve_ref, uri)), loader, os.path.dirname(path), uri
     if isinstance(job, Mapping):
         job = copy.deepcopy(dict(job))
         drop_null(job)
         uri = file_uri(base)
-        return _resolved(functools.partial(loader.resolve_all, cmap(as_written(job)), f"{uri}/")), loader, base, uri
+        return (
+            _resolve_safely(functools.partial(loader.resolve_all, cmap(as_written(job)), f"{uri}/")),
+            loader,
+            base,
+            uri,
+        )
     raise ValueError(f"'job' must be an object or the path of a file, not {job!r}.")
 
 
-def _resolved(resolve: Callable[..., tuple[Any, Any]]) -> Any:
+def _resolve_safely(resolve: Callable[..., tuple[Any, Any]]) -> Any:
     """Return what schema-salad resolves.
 
     :raises ValueError: it failed at what the job is.
@@ -125,7 +130,7 @@ def _check_inputs(inputs: Mapping[str, Any], gate: Gate) -> None:
     check_input_files(inputs, gate)
 
 
-def _inputs(run: CWLRun, process: Process, resolved: Any, loader: Loader, base: str) -> dict[str, Any]:
+def _complete_inputs(run: CWLRun, process: Process, resolved: Any, loader: Loader, base: str) -> dict[str, Any]:
     """Return the inputs as the document takes them, with its defaults and secondary files."""
     arguments = argparse.Namespace(workflow=run.source, tool_help=False)
     access = functools.partial(Access, run.gate)

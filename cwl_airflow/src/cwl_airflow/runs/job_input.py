@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Mapping, MutableMapping, Mutable
 from typing import Any
 
 from ..gate import Gate
-from ..gate.job import FOLDERS, absolute, read_job
+from ..gate.job import FOLDERS, absolute_path, read_job
 from ..gate.objects import FILES, check_content, has_odd_class, is_remote, local_path
 
 
@@ -79,7 +79,7 @@ def folders_named_by_job(job: Any, base: str, gate: Gate) -> dict[str, str]:
     :param base: folder to which a relative path refers.
     :raises Refused: the file may not be read.
     """
-    if isinstance(job, str) and not is_remote(job) and os.path.isfile(path := absolute(job, base)):
+    if isinstance(job, str) and not is_remote(job) and os.path.isfile(path := absolute_path(job, base)):
         job = read_job(path, gate)
     return {name: str(job[name]) for name in FOLDERS if job.get(name)} if isinstance(job, Mapping) else {}
 

@@ -25,7 +25,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..gate.places import LOCK, RUNS, within
+from ..gate.places import LOCK, RUNS, is_within
 
 
 @dataclass(frozen=True)
@@ -137,7 +137,7 @@ def run_folders(tmp: Path, outputs: Path, dag_id: str, run_id: str, given: Mappi
     own = name if name == run_id else f"{name}-{hashlib.sha256(run_id.encode()).hexdigest()[:8]}"
     named = tmp / given.get("tmp_folder", "")
     # In a folder for them alone, so that none is in another's. In the site's own folder each has its place.
-    base = tmp if within(os.path.realpath(named), [os.path.realpath(tmp)]) else named / RUNS
+    base = tmp if is_within(os.path.realpath(named), [os.path.realpath(tmp)]) else named / RUNS
     return (
         base / dag_id / own,
         outputs / (given.get("outputs_folder") or Path(dag_id, name)),

@@ -16,10 +16,10 @@ from cwltool.workflow_job import object_from_state
 from schema_salad.ref_resolver import file_uri
 
 from ..documents.plan import GATHERER, OUTPUTS_REPORT, STATISTICS
-from ..files import replace
+from ..files import write_atomically
 from ..gate import Gate, Refused
 from ..gate.hooks import Context, Destination
-from ..gate.objects import check_names, files, local_path
+from ..gate.objects import check_names, find_files, local_path
 from ..gate.outputs import strip_tree
 from .cwl_json import read_cwl_json
 from .run import CWLRun
@@ -37,7 +37,7 @@ def collect_run(run: CWLRun, outdir: Path, own: bool) -> tuple[dict[str, Any], s
         shutil.rmtree(outdir, ignore_errors=True)
     outputs = collect_outputs(run, outdir)
     report = outdir / OUTPUTS_REPORT
-    replace(report, json.dumps({**outputs, STATISTICS: statistics(run)}, indent=2))
+    write_atomically(report, json.dumps({**outputs, STATISTICS: run_statistics(run)}, indent=2))
     return outputs, str(report)
 
 
@@ -51,19 +51,19 @@ def collect_outputs(run: CWLRun, outdir: Path) -> dict[str, Any]:
     :raises Refused: the run may not write there, or an output is not its own to give.
     """
     run.gate.write(outdir, "'outputs_folder'")
-    outputs = _values(run)
+    outputs = _output_values(run)
     with run.context(GATHERER) as context:
         for name, value in outputs.items():
             check_names(value, f"Output '{name}'")
-        outputs = _relocate(run, outputs, outdir, context)
+        outputs = _relocate_outputs(run, outputs, outdir, context)
     for name, value in outputs.items():
-        for file in files(value):
+        for file in find_files(value):
             strip_tree(local_path(file) or "", f"Output '{name}'")
     visit_class(outputs, ("File", "Directory"), _as_cwltool_prints)
     return dict(outputs)
 
 
-def statistics(run: CWLRun) -> dict[str, Any]:
+def run_statistics(run: CWLRun) -> dict[str, Any]:
     """Return what each step took: disk in bytes, time in seconds."""
     reports = {file.stem: read_cwl_json(file) for file in run.layout.steps.glob("*.json")}
     return {
@@ -74,7 +74,7 @@ def statistics(run: CWLRun) -> dict[str, Any]:
     }
 
 
-def _values(run: CWLRun) -> MutableMapping[str, Any]:
+def _output_values(run: CWLRun) -> MutableMapping[str, Any]:
     """Return the outputs as the steps left them."""
     process = run.load(GATHERER)
     if not isinstance(process, StepWorkflow):
@@ -86,7 +86,7 @@ def _values(run: CWLRun) -> MutableMapping[str, Any]:
     return object_from_state(values, process.tool["outputs"], True, several, "outputSource", incomplete=True) or {}
 
 
-def _relocate(
+def _relocate_outputs(
     run: CWLRun, outputs: MutableMapping[str, Any], outdir: Path, context: Context
 ) -> MutableMapping[str, Any]:
     folder = Path(os.path.realpath(run.layout.folder))

@@ -37,7 +37,7 @@ def run_step(run: CWLRun, step: str | None, task: str, executor: JobExecutor) ->
     for file in run.layout.jobs(task).glob("*.json"):
         finished |= {int(number): done for number, done in read_cwl_json(file).items()}
     jobs = ScatterJobs(finished=finished) if finished else None
-    outputs, status = _run(run, step, task, step_place(task), executor, jobs)
+    outputs, status = _run_part(run, step, task, step_place(task), executor, jobs)
     disk = sum(folder_size(run.layout.outputs(place)) for place in (step_place(task), jobs_place(task)))
     report = {"status": status, "outputs": outputs, "disk": disk, "seconds": round(time.monotonic() - began, 3)}
     write_cwl_json(report, run.layout.step(task))
@@ -54,7 +54,7 @@ def share_out_scatter(run: CWLRun, step: str, task: str, in_task: int, tasks: in
     for folder in (run.layout.jobs(task), run.layout.outputs(jobs_place(task))):
         shutil.rmtree(folder, ignore_errors=True)
     counted = ScatterJobs(to_run=())
-    _run(run, step, task, f"count-{task}", _CountingExecutor(), counted)
+    _run_part(run, step, task, f"count-{task}", _CountingExecutor(), counted)
     if counted.total <= in_task:
         return []
     each = math.ceil(counted.total / tasks)
@@ -67,11 +67,11 @@ def run_scatter_share(run: CWLRun, step: str, task: str, share: list[int], execu
     :param share: what `share_out_scatter` returned.
     """
     place = jobs_place(task, share[0])
-    outputs, _ = _run(run, step, task, place, executor, ScatterJobs(to_run=range(*share)), only_jobs=True)
+    outputs, _ = _run_part(run, step, task, place, executor, ScatterJobs(to_run=range(*share)), only_jobs=True)
     write_cwl_json(outputs, run.layout.jobs(task) / f"{share[0]}.json")
 
 
-def _run(
+def _run_part(
     run: CWLRun,
     step: str | None,
     task: str,

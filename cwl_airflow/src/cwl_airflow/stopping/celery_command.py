@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import IO, Any
 
-from ..environment import environment
+from ..environment import environment_without_options
 from .model import StopRequest, WorkerAnswer
 
 #: How many requests are remembered.
@@ -38,7 +38,7 @@ class HostAgentProcess:
             text.write(json.dumps({"request": request.to_json(), "places": places}).encode())
             text.seek(0)
             command = [sys.executable, "-m", "cwl_airflow.stopping.host_agent"]
-            return cls(subprocess.Popen(command, stdin=text, stdout=output, env=environment()), output)
+            return cls(subprocess.Popen(command, stdin=text, stdout=output, env=environment_without_options()), output)
 
     def read_remaining(self) -> list[str] | None:
         """Return what is still there when the program has ended; none before."""

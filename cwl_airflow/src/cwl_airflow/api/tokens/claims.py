@@ -87,7 +87,7 @@ def claims_of(token: Any, key: Key, required: Iterable[str] = ()) -> dict[str, A
     options: Any = {"require": list(required), "verify_iat": False}
     try:
         claims: dict[str, Any] = jwt.decode(token, key.text, algorithms=[key.algorithm], options=options)
-        strict_json.check(claims)
+        strict_json.check_value(claims)
     except (jwt.PyJWTError, ValueError, TypeError, OverflowError) as error:
         raise Refused(f"{error}".rstrip(".")) from error
     except RecursionError as error:  # its head is read before its signature
