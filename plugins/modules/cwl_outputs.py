@@ -128,7 +128,7 @@ def differences(found: Any, expected: Any, folder: str, name: str) -> Iterator[s
             yield f"{name} is called {os.path.basename(path)}, expected {basename}"
         read = READERS.get(os.path.splitext(basename)[1], file_bytes)
         try:
-            if read(path) != read(os.path.join(folder, basename)):  # type: ignore[operator]
+            if read(path) != read(os.path.join(folder, basename)):
                 yield f"{name}: {path} differs from {os.path.join(folder, basename)}"
         except (OSError, ValueError, EOFError, struct.error, zlib.error) as error:
             yield f"{name}: {error}"

@@ -47,8 +47,7 @@ AWKWARD = [
 ]
 
 init_plugin_loader()
-for folder in ("plugins/filter", "roles/airflow/filter_plugins", "roles/rabbitmq/filter_plugins"):
-    filter_loader.add_directory(str(REPOSITORY / folder))
+filter_loader.add_directory(str(REPOSITORY / "plugins/filter"))
 
 Values = dict[str, Any]
 
@@ -144,7 +143,7 @@ def test_our_checks_read_what_airflow_reads(password: str, tmp_path: Path, monke
     assert read_option("celery", "result_backend") == f"db+{password}"
 
 
-WIRING = ("group_vars/all/wiring.yml",)
+WIRING = (*(str(path) for path in REPOSITORY.glob("roles/*/defaults/main.yml")), "wiring/services.yml")
 HOST = {
     "inventory_hostname": "host",
     "group_names": ["database", "broker"],
@@ -340,7 +339,7 @@ SERVICES = ["webserver", "scheduler", "worker", "flower"]
 
 @pytest.mark.parametrize("service", SERVICES)
 def test_a_unit_runs_its_service_as_airflow(service: str) -> None:
-    settings = unit(render("airflow", "unit.service.j2", item=service))
+    settings = unit(render("airflow", "unit.service.j2", item=service, airflow_worker_groups=["docker"]))
     assert settings["User"] == ["airflow"]
     assert settings["Group"] == ["airflow-worker" if service == "worker" else "airflow"]
     assert settings["EnvironmentFile"][0] == "/etc/default/airflow"
@@ -387,7 +386,7 @@ SIZES = {"small": {"processor_vcpus": 2, "memtotal_mb": 8000}, "large": {"proces
 
 def site(host: str = "small", **values: Any) -> Values:
     """Return the variables of a host of a site with two workers, by the roles' defaults and the wiring."""
-    files = [f"roles/{role}/{kind}/main.yml" for role in ("airflow", "cwl_airflow") for kind in ("defaults", "vars")]
+    files = [f"roles/{role}/vars/main.yml" for role in ("airflow", "cwl_airflow")]
     hostvars = {name: {"ansible_facts": facts, **values} for name, facts in SIZES.items()}
     known = {**variables(*files, *WIRING), "groups": {"worker": list(SIZES)}, "hostvars": hostvars}
     return {**known, **SECRETS, "ansible_facts": FACTS | SIZES[host], **values}
