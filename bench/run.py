@@ -211,8 +211,7 @@ def parse_seconds(dag: str) -> float:
         f"bag = DagBag('/var/lib/airflow/dags/{dag}/dag.py', include_examples=False); "
         f"assert '{dag}' in bag.dags; print('seconds', time.monotonic() - began)"
     )
-    environment = ". /etc/default/airflow; export AIRFLOW_CONFIG AIRFLOW_HOME; runuser -u airflow --"
-    return float(shell(SITE, f'{environment} /opt/airflow/bin/python -c "{script}"').split()[-1])
+    return float(shell(SITE, f'airflow-exec python -c "{script}"').split()[-1])
 
 
 def role_times(output: str) -> list[tuple[str, float]]:

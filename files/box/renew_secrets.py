@@ -32,10 +32,8 @@ CONFIGURATION = Path("/etc/airflow/airflow.cfg")
 WORKER_ENVIRONMENT = Path("/etc/airflow/worker.env")
 DEFINITIONS = Path("/etc/rabbitmq/definitions.json")
 BROKER_DATA = Path("/var/lib/rabbitmq")
-NAMES = ["airflow_admin", "fernet_key", "mysql_airflow", "rabbitmq_admin", "rabbitmq_airflow", "webserver_secret_key"]
-
-# As the units run it, with what they read; secrets come over standard input.
-AS_AIRFLOW = ["sh", "-c", 'set -a && . /etc/default/airflow && set +a && cd / && exec runuser -u airflow -- "$@"', "sh"]
+#: Names of the secrets: those that the controller makes for a site.
+NAMES: list[str] = json.loads(Path(__file__).with_name("credentials.json").read_text(encoding="utf-8"))
 
 
 def run(*command: str, text: str) -> None:
@@ -97,11 +95,8 @@ def renew(new: dict[str, str]) -> None:
 
     # With both keys Airflow reads what the old one wrote, and writes it again with the new one.
     url = option(text, "sql_alchemy_conn").replace(f":{database.password}@", f":{new['mysql_airflow']}@")
-    read = "IFS= read -r AIRFLOW__CORE__FERNET_KEY && IFS= read -r AIRFLOW__DATABASE__SQL_ALCHEMY_CONN"
-    export = "export AIRFLOW__CORE__FERNET_KEY AIRFLOW__DATABASE__SQL_ALCHEMY_CONN"
-    rotate = f"{read} && {export} && exec airflow rotate-fernet-key"
     keys = list(dict.fromkeys([new["fernet_key"], option(text, "fernet_key")]))
-    run(*AS_AIRFLOW, "sh", "-c", rotate, text=f"{','.join(keys)}\n{url}\n")
+    run("/usr/local/sbin/airflow-rotate-fernet-key", text=f"{','.join(keys)}\n{url}\n")
 
     definitions = json.loads(DEFINITIONS.read_text(encoding="utf-8"))
     for user in definitions["users"]:
@@ -126,7 +121,7 @@ def renew(new: dict[str, str]) -> None:
 
     user = {"name": admin, "email": "admin@example.org", "password": new["airflow_admin"]}
     program = Path(__file__).with_name("administrator.py").read_text(encoding="utf-8")
-    run(*AS_AIRFLOW, "/opt/airflow/bin/python", "-c", program, text=json.dumps(user))
+    run("/usr/local/bin/airflow-exec", "/opt/airflow/bin/python", "-c", program, text=json.dumps(user))
 
 
 def main() -> None:

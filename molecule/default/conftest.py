@@ -7,10 +7,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import yaml
 
 SERVICES = [
     f"airflow-{service}" for service in ("webserver", "scheduler", "worker", "flower", "cwl-api", "cwl-reports")
 ]
+CREDENTIALS = Path(__file__).parents[2] / "wiring/credentials.yml"
+#: Names of the secrets that are made for a site.
+MADE = [name for name, secret in yaml.safe_load(CREDENTIALS.read_text())["credentials"].items() if "value" in secret]
 UNITS = [*SERVICES, "airflow-cwl-javascript.socket", "mariadb", "rabbitmq-server", "docker"]
 
 

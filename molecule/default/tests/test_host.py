@@ -6,7 +6,7 @@ import json
 import re
 
 import pytest
-from conftest import SERVICES, UNITS
+from conftest import MADE, SERVICES, UNITS
 
 HOME = "/var/lib/airflow"
 
@@ -143,10 +143,7 @@ def test_no_compiler_stays(host):
         assert not host.package(name).is_installed
 
 
-@pytest.mark.parametrize(
-    "name",
-    ["airflow_admin", "fernet_key", "mysql_airflow", "rabbitmq_admin", "rabbitmq_airflow", "webserver_secret_key"],
-)
+@pytest.mark.parametrize("name", MADE)
 def test_secret_is_in_no_command_line_and_no_log(host, secret, name):
     value = secret(name)
     assert value not in host.check_output("ps -eo args")

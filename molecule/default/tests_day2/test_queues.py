@@ -15,9 +15,7 @@ TOO_MUCH = {"ResourceRequirement": {"ramMin": 10**9}}
 
 def python(host, script):
     """Return the last line that a script prints which runs with the services' environment."""
-    exports = ". /etc/default/airflow; export AIRFLOW_CONFIG AIRFLOW_HOME"
-    command = shlex.quote(f"{exports}; exec /opt/airflow/bin/python -c {shlex.quote(script)}")
-    return host.check_output(f"runuser -u airflow -- sh -c {command}").splitlines()[-1]
+    return host.check_output(f"airflow-exec python -c {shlex.quote(script)}").splitlines()[-1]
 
 
 def control(host, what, queue):

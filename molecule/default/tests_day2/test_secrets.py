@@ -19,7 +19,8 @@ FILES = [
     "/etc/rabbitmq/definitions.json",
     "/run/credentials/*/*",
 ]
-SECRETS = ["airflow_admin", "fernet_key", "mysql_airflow", "rabbitmq_admin", "rabbitmq_airflow", "webserver_secret_key"]
+TABLE = Path(__file__).parents[3] / "wiring/credentials.yml"
+MADE = [name for name, secret in yaml.safe_load(TABLE.read_text())["credentials"].items() if "value" in secret]
 WHERE = "/etc /run /tmp /var/lib/airflow /var/tmp /proc/[0-9]*/environ"
 ROLE = Path(__file__).parents[3] / "roles/airflow/vars/main.yml"
 #: What Airflow and its providers call sensitive.
@@ -44,7 +45,7 @@ for _ in range(600000):
 def secrets(secret):
     """Return all secrets of the host, one a line."""
     key = [line for line in secret("report_private_key").splitlines() if not line.startswith("-")]
-    return "\n".join([*map(secret, SECRETS), key[1]])
+    return "\n".join([*map(secret, MADE), key[1]])
 
 
 def worker(host):
@@ -108,8 +109,8 @@ def test_a_killed_supervisor_leaves_no_secret(dag, host, secrets):
 
 def airflow(host, program, stdin="/dev/null"):
     """Return what a program says that runs in Airflow's environment, and gets a file of root's to read."""
-    command = f"runuser -u airflow -- /opt/airflow/bin/python -c {shlex.quote(program)} < {stdin}"
-    return json.loads(host.check_output(f"set -a; . /etc/default/airflow; {command}").splitlines()[-1])
+    command = f"airflow-exec python -c {shlex.quote(program)} < {stdin}"
+    return json.loads(host.check_output(command).splitlines()[-1])
 
 
 def test_the_workers_configuration_has_no_sensitive_option(host):
