@@ -1,5 +1,5 @@
 # A thin list of verbs: each calls the real tool.
-.PHONY: help up down verify test lint unit unit-fast try molecule base-box box test-box conformance vagrant-docker bench lock docs tools package standin
+.PHONY: help up down role verify test lint unit unit-fast try molecule base-box box test-box conformance vagrant-docker bench lock docs tools package standin
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
 help: ## list the verbs
@@ -10,6 +10,9 @@ up: standin ## make a stand-in host, set it up and prove it
 
 down: ## remove the stand-in host and what was made for it
 	bin/down
+
+role: standin ## one role alone on a stand-in host, with its README's example: ROLE=mysql
+	pytest -p no:cacheprovider tests/alone --role="$(ROLE)"
 
 verify: ## prove the stand-in host again
 	ansible-playbook playbooks/verify.yml

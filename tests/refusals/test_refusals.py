@@ -224,9 +224,8 @@ def test_value_of_several_lines(refused: Refused, variables: dict[str, object], 
             {
                 "airflow_admin_user": "admin:x",
                 "airflow_environment": {"A;touch /x;B": "1"},
-                "airflow_extra_commands": ["../x"],
             },
-            ['airflow_admin_user has ["admin:x"]', "airflow_environment has", 'airflow_extra_commands has ["../x"]'],
+            ['airflow_admin_user has ["admin:x"]', "airflow_environment has"],
         ),
     ],
     ids=lambda value: next(iter(value)) if isinstance(value, dict) else "",
@@ -235,6 +234,50 @@ def test_value_that_breaks_out(refused: Refused, variables: dict[str, object], f
     output = refused(variables)
     for fragment in fragments:
         assert fragment in output
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "fragment"),
+    [
+        ("mysql_prot", 3307, "mysql_prot is no variable of a role: did you mean mysql_port?"),
+        ("cwl_airflow_site_workflow", ["/x"], "did you mean cwl_airflow_site_workflows?"),
+        ("site_nmae", "mylab", "site_nmae is known to nobody: did you mean site_name?"),
+        ("airflow_queues", {"default": {"cpus": 1, "ram": 1}}, "set cwl_airflow_queues in its place"),
+        ("airflow_extra_units", {}, "airflow_extra_units is made by the wiring: remove it"),
+        ("cwl_airflow_units", {}, "cwl_airflow_units is a role's own and cannot be set"),
+        ("__airflow_home", "/srv/airflow", "__airflow_home is a role's own and cannot be set"),
+    ],
+)
+def test_variable_that_would_change_nothing(
+    refused: Refused, change_inventory: ChangeInventory, name: str, value: object, fragment: str
+) -> None:
+    changed = change_inventory(lambda whole: whole["vars"].update({name: value}))
+    assert f"Variables of {HOST}: {name}" in (output := refused({}, changed_inventory=changed))
+    assert fragment in output
+
+
+@pytest.mark.parametrize(
+    ("value", "file", "fragment"),
+    [
+        ("tiny", None, "mysql_airflow_password must have one line of at least 12 characters"),
+        ("a-secret-of-the-inventory", "a-secret-of-the-file", "not what credentials/refusals/mysql_airflow says"),
+    ],
+)
+def test_secret_of_the_inventory(
+    refused: Refused,
+    change_inventory: ChangeInventory,
+    credentials: Path,
+    value: str,
+    file: str | None,
+    fragment: str,
+) -> None:
+    if file:
+        credentials.mkdir(parents=True)
+        (credentials / "mysql_airflow").write_text(file, encoding="utf-8")
+    changed = change_inventory(lambda whole: whole["vars"].update({"mysql_airflow_password": value}))
+    output = refused({}, changed_inventory=changed)
+    assert fragment in output
+    assert value not in output
 
 
 def test_lock_with_a_wrong_checksum(refused: Refused, tmp_path: Path) -> None:
