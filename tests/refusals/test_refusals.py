@@ -47,6 +47,10 @@ Refused = Callable[..., str]
         ({"airflow_config": {"core": ["parallelism"]}}, ["airflow_config has the section 'core'", "section → option"]),
         ({"airflow_config": {"core": {"a": {"b": 1}}}}, ["airflow_config has the section 'core'"]),
         (
+            {"airflow_config": {"celery": {"worker_concurrency": 2}}},
+            ["airflow_config has worker_concurrency in the section celery", "set airflow_worker_concurrency"],
+        ),
+        (
             {"docker_registry_mirrors": ["http://registry:5001"]},
             ["docker_registry_mirrors has 'http://registry:5001'", "does not answer", HOST],
         ),
