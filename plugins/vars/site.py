@@ -60,7 +60,9 @@ class VarsModule(BaseVarsPlugin):  # type: ignore[misc]  # Ansible is not typed
                 continue
             result["project_dir"] = self.project
             if GROUPS & {group.name for group in entity.get_descendants()}:
-                result |= self.defaults(loader) | self.wiring(loader)
+                # What a role computes is its own: another host, in hostvars, could not follow what it is computed from.
+                constant = {name: value for name, value in self.defaults(loader).items() if "{{" not in str(value)}
+                result |= constant | self.wiring(loader)
             result = {name: value for name, value in result.items() if name not in entity.vars}
         return result
 
