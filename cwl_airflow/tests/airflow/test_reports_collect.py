@@ -17,7 +17,7 @@ from airflow.models.taskinstance import clear_task_instances
 from airflow.models.taskinstancehistory import TaskInstanceHistory
 from airflow.utils.session import create_session
 from cwl_airflow.dags.operators import ERROR, RESULTS
-from cwl_airflow.documents.plan import LAST, REPORT, STATISTICS
+from cwl_airflow.documents.plan import GATHERER, OUTPUTS_REPORT, STATISTICS
 from cwl_airflow.reports import collect, outbox
 from cwl_airflow.reports.collect import RunCollector
 from rows import add_run, add_task, at, change_run, change_task, end_run, push
@@ -383,7 +383,7 @@ def test_a_database_that_is_away_is_for_others_to_handle(
 @pytest.fixture
 def succeeded(collector: RunCollector) -> RunCollector:
     add_run()
-    add_task(LAST, "success", 1, 2)
+    add_task(GATHERER, "success", 1, 2)
     add_task("mine", "success", 1, 2)
     end_run("success", 3)
     return collector
@@ -392,22 +392,22 @@ def succeeded(collector: RunCollector) -> RunCollector:
 def test_results_of_a_gatherer_are_read_from_its_file(succeeded: RunCollector, tmp_path: Path) -> None:
     file = tmp_path / "any.json"
     file.write_text(json.dumps({"out": 2, STATISTICS: {}}), encoding="utf-8")
-    push(LAST, "return_value", str(file))
+    push(GATHERER, "return_value", str(file))
     assert collected(succeeded)[-1] == "results {'out': 2}"
 
 
 def test_results_of_a_task_with_another_name_are_read_from_a_report(succeeded: RunCollector, tmp_path: Path) -> None:
-    for name, value in ((REPORT, 3), ("other.json", 4)):
+    for name, value in ((OUTPUTS_REPORT, 3), ("other.json", 4)):
         (tmp_path / name).write_text(json.dumps({"out": value}), encoding="utf-8")
-    push("mine", "return_value", str(tmp_path / REPORT))
-    push(LAST, "other", str(tmp_path / "other.json"))
+    push("mine", "return_value", str(tmp_path / OUTPUTS_REPORT))
+    push(GATHERER, "other", str(tmp_path / "other.json"))
     assert collected(succeeded)[-1] == "results {'out': 3}"
 
 
 def test_what_a_task_of_a_user_returned_is_no_result(succeeded: RunCollector, tmp_path: Path) -> None:
     (tmp_path / "other.json").write_text('{"out": 4}', encoding="utf-8")
     push("mine", "return_value", str(tmp_path / "other.json"))
-    push(LAST, "return_value", {"not": "a path"})
+    push(GATHERER, "return_value", {"not": "a path"})
     push("mine", RESULTS, "no mapping")
     assert collected(succeeded)[-1] == "results {}"
 
@@ -417,8 +417,8 @@ def test_results_that_cannot_be_read(
     succeeded: RunCollector, tmp_path: Path, content: str | None, caplog: pytest.LogCaptureFixture
 ) -> None:
     if content is not None:
-        (tmp_path / REPORT).write_text(content, encoding="utf-8")
-    push(LAST, "return_value", str(tmp_path / REPORT))
+        (tmp_path / OUTPUTS_REPORT).write_text(content, encoding="utf-8")
+    push(GATHERER, "return_value", str(tmp_path / OUTPUTS_REPORT))
     assert collected(succeeded)[-1] == "results {}"
     assert "The results of run first of align cannot be read" in caplog.text
 
@@ -427,7 +427,7 @@ def test_what_a_task_pushed_that_cannot_be_loaded_is_left_out(
     succeeded: RunCollector, caplog: pytest.LogCaptureFixture
 ) -> None:
     push("mine", RESULTS, None, stored=b"{")
-    push(LAST, RESULTS, {"out": 5})
+    push(GATHERER, RESULTS, {"out": 5})
     assert collected(succeeded)[-1] == "results {'out': 5}"
     assert "What mine of run first of align pushed cannot be read" in caplog.text
 

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 from airflow_api import AirflowApi, Answer, serve
 from cwl_airflow.commands import run as command
-from cwl_airflow.documents.plan import REPORT, STATISTICS
+from cwl_airflow.documents.plan import OUTPUTS_REPORT, STATISTICS
 
 from cwl_airflow import local_run, rest
 
@@ -63,7 +63,7 @@ class Site:
         folder.mkdir(parents=True, exist_ok=True)
         (folder / "out").write_text("said", encoding="utf-8")
         report = {"out": {"path": str(folder / "out"), "location": (folder / "out").as_uri()}, STATISTICS: {}}
-        (folder / REPORT).write_text(json.dumps(report), encoding="utf-8")
+        (folder / OUTPUTS_REPORT).write_text(json.dumps(report), encoding="utf-8")
         return 200, {"state": "success"}
 
     def fail(self, log: str) -> None:
