@@ -274,7 +274,7 @@ def test_an_upload_runs_in_place_of_a_run_of_its_name(api: Api, site: Site) -> N
 
 def test_what_cannot_be_stopped_is_said(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
     from cwl_airflow.api import runs
-    from cwl_airflow.stopping import NotStopped
+    from cwl_airflow.stopping.model import NotStopped
 
     def fail(*_: Any) -> None:
         raise NotStopped("worker-1 does not answer")

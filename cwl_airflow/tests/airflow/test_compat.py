@@ -1,0 +1,75 @@
+"""What Airflow loads of this package in each of its processes, and the names that DAG files import."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+NAMES = (
+    "cwl_airflow.extensions.cwldag:CWLDAG",
+    "cwl_airflow.extensions.operators.cwljobdispatcher:CWLJobDispatcher",
+    "cwl_airflow.extensions.operators.cwlstepoperator:CWLStepOperator",
+    "cwl_airflow.extensions.operators.cwljobgatherer:CWLJobGatherer",
+    "cwl_airflow.utilities.cwl:collect_reports",
+    "cwl_airflow.utilities.cwl:relocate_outputs",
+)
+
+
+def printed(program: str, **environment: str) -> list[str]:
+    """Return the lines that a Python program of its own prints."""
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", program],
+        env={**os.environ, **environment},
+        check=True,
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    return done.stdout.splitlines()
+
+
+def test_a_process_that_has_not_loaded_airflow_has_our_engine(airflow_home: Path) -> None:
+    """As a linter, a test of a DAG file or a notebook imports them: before anything else."""
+    program = "import importlib, sys; before = list(sys.meta_path)\n"
+    program += f"for name in {NAMES}:\n    module, _, it = name.partition(':')\n"
+    program += "    print(getattr(importlib.import_module(module), it).__module__)\n"
+    program += "print([finder for finder in sys.meta_path if finder not in before and 'cwl' in repr(finder)])"
+    assert printed(program) == [
+        "cwl_airflow.dags.dag",
+        *["cwl_airflow.dags.operators"] * 3,
+        *["cwl_airflow.utilities.cwl"] * 2,
+        "[]",
+    ]
+
+
+@pytest.mark.parametrize(("host", "bound"), [(None, "127.0.0.1:8793"), ("192.0.2.1", "192.0.2.1:8793")])
+def test_the_logs_of_a_worker_are_served_where_it_is_said(airflow_home: Path, host: str | None, bound: str) -> None:
+    program = "import airflow.utils.serve_logs as logs\n"
+    program += "print(logs.GunicornOption('bind', '[::]:8793').value, logs.GunicornOption('workers', 2).value)"
+    more = {"AIRFLOW__LOGGING__WORKER_LOG_SERVER_HOST": host} if host else {}
+    assert printed(program, **more) == [f"{bound} 2"]
+
+
+def test_a_worker_loads_the_engine_once_and_can_be_asked_to_stop_runs(airflow_home: Path) -> None:
+    program = "import airflow, celery.signals, celery.worker.control, sys\n"
+    program += "print('cwl_stop' in celery.worker.control.Panel.data)\n"
+    program += "print('cwltool.main' in sys.modules)\ncelery.signals.worker_init.send(None)\n"
+    program += "print('cwl_airflow.runs.executor' in sys.modules)"
+    assert printed(program) == ["True", "False", "True"]
+
+
+def test_a_worker_shows_its_memory_and_environment_to_nobody(airflow_home: Path) -> None:
+    program = "import airflow, ctypes\nprint(ctypes.CDLL(None).prctl(3, 0, 0, 0, 0))\n"
+    program += "import airflow.providers.celery.cli.celery_command\nprint(ctypes.CDLL(None).prctl(3, 0, 0, 0, 0))"
+    assert printed(program) == ["1", "0"]
+
+
+def test_the_dag_processor_loads_the_engine_before_it_starts(airflow_home: Path) -> None:
+    program = "import airflow, sys, airflow.dag_processing.manager as manager\n"
+    program += "try:\n    manager.DagFileProcessorManager.start(None)\nexcept AttributeError:\n    pass\n"
+    program += "print('cwl_airflow.runs.executor' in sys.modules)"
+    assert printed(program)[-1] == "True"
