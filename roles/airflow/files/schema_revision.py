@@ -4,6 +4,7 @@
 """
 
 import configparser
+import logging
 import sys
 import sysconfig
 from pathlib import Path
@@ -12,9 +13,9 @@ from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import create_engine
 
+logging.disable()  # Airflow, which its revisions import, logs to standard output
 config = configparser.RawConfigParser()
 config.read(sys.argv[1])
-# By its path: importing Airflow would take as long again.
 migrations = Path(sysconfig.get_path("purelib")) / "airflow/migrations"
 heads = set(ScriptDirectory(str(migrations)).get_heads())
 with create_engine(config.get("database", "sql_alchemy_conn").replace("%%", "%")).connect() as connection:
