@@ -151,12 +151,12 @@ def test_the_head_of_an_answer_is_that_of_the_answer(api: Api) -> None:
 
 def test_each_route_says_who_may_use_it(api: Api) -> None:
     from cwl_airflow.api.access import Access
-    from cwl_airflow.api.routes.route import router
+    from cwl_airflow.api.routes.route import make_router
 
     assert all(isinstance(route.endpoint.access, Access) for route in api.app.routes)
     assert all(route.path.startswith(BASE) for route in api.app.routes)
     with pytest.raises(TypeError, match="does not say who may use it"):
-        router().get("/open")(lambda: None)
+        make_router().get("/open")(lambda: None)
 
 
 def test_who_starts_a_run_is_noted(api: Api, site: Site) -> None:

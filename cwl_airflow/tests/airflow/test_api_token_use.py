@@ -176,11 +176,11 @@ def test_a_site_may_ask_for_more_claims(api: Api, monkeypatch: pytest.MonkeyPatc
 
 def test_tokens_that_have_ended_are_forgotten(api: Api) -> None:
     from airflow import settings
-    from cwl_airflow.api.tokens.used import LAST_DATE, accept
+    from cwl_airflow.api.tokens.used import LAST_DATE, use_up
 
-    accept("ended", 5)
-    accept("for ever", LAST_DATE)
-    accept("another", time.time() + 60)
+    use_up("ended", 5)
+    use_up("for ever", LAST_DATE)
+    use_up("another", time.time() + 60)
     with settings.engine.connect() as connection:
         found = connection.exec_driver_sql("SELECT digest FROM cwl_used_tokens").scalars()
         assert set(found) == {"for ever", "another"}

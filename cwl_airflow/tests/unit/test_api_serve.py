@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 from cwl_airflow.api import serve
-from cwl_airflow.api.bodies import Bodies
+from cwl_airflow.api.bodies import BodyMiddleware
 from cwl_airflow.api.limits import LARGEST_UPLOAD
 
 Ask = Callable[..., bytes]
@@ -42,7 +42,7 @@ class Running:
 
     def __init__(self) -> None:
         """Start it."""
-        self.bodies = Bodies(_application, LARGEST_UPLOAD, 2**20)
+        self.bodies = BodyMiddleware(_application, LARGEST_UPLOAD, 2**20)
         self.server = serve.Server(self.bodies, "127.0.0.1", 0)
         self.thread = threading.Thread(target=self.server.run)
         self.thread.start()

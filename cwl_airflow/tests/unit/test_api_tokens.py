@@ -15,7 +15,7 @@ import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from cwl_airflow.api.tokens import claims as tokens
-from cwl_airflow.api.tokens.claims import Key, Misconfigured, Refused
+from cwl_airflow.api.tokens.claims import TokenRefused, TokensMisconfigured, VerificationKey
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -57,12 +57,14 @@ def by_hand(header: dict[str, Any], claims: dict[str, Any], secret: bytes | None
 
 
 @pytest.fixture
-def key() -> Key:
-    return Key(pair("rsa")[1], "RS256")
+def key() -> VerificationKey:
+    return VerificationKey(pair("rsa")[1], "RS256")
 
 
-def trigger(token: Any, key: Key, body: dict[str, Any] = BODY, dag_id: str = "dag", required: Any = ()) -> None:
-    tokens.check_trigger(tokens.claims_of(token, key, required), body, dag_id)
+def trigger(
+    token: Any, key: VerificationKey, body: dict[str, Any] = BODY, dag_id: str = "dag", required: Any = ()
+) -> None:
+    tokens.check_trigger_claims(tokens.verify_token(token, key, required), body, dag_id)
 
 
 @pytest.mark.parametrize(
@@ -70,45 +72,45 @@ def trigger(token: Any, key: Key, body: dict[str, Any] = BODY, dag_id: str = "da
     [("rsa", "RS256"), ("rsa", "RS512"), ("rsa", "PS256"), ("ec", "ES256"), ("ed25519", "EdDSA")],
 )
 def test_what_is_signed_with_the_key_is_accepted(kind: str, algorithm: str) -> None:
-    trigger(sign(BODY, kind, algorithm), Key(pair(kind)[1], algorithm))
+    trigger(sign(BODY, kind, algorithm), VerificationKey(pair(kind)[1], algorithm))
 
 
 def test_a_shared_secret_is_possible() -> None:
-    trigger(jwt.encode(BODY, SECRET, algorithm="HS256"), Key(SECRET, "HS256"))
+    trigger(jwt.encode(BODY, SECRET, algorithm="HS256"), VerificationKey(SECRET, "HS256"))
 
 
 @pytest.mark.parametrize("token", [None, 1, "", "a", "a.b.c", [], {"a": 1}, ".."])
-def test_no_token(key: Key, token: Any) -> None:
-    with pytest.raises(Refused):
+def test_no_token(key: VerificationKey, token: Any) -> None:
+    with pytest.raises(TokenRefused):
         trigger(token, key)
 
 
 @pytest.mark.parametrize("name", ["none", "None", "NONE", "nOnE", "", None])
-def test_unsigned(key: Key, name: Any) -> None:
+def test_unsigned(key: VerificationKey, name: Any) -> None:
     header = {"typ": "JWT"} if name is None else {"typ": "JWT", "alg": name}
-    with pytest.raises(Refused):
+    with pytest.raises(TokenRefused):
         trigger(by_hand(header, BODY, None), key)
     header, claims, _ = sign(BODY).split(".")  # type: ignore[assignment]
-    with pytest.raises(Refused):
+    with pytest.raises(TokenRefused):
         trigger(f"{header}.{claims}.", key)
 
 
-def test_another_key(key: Key) -> None:
-    with pytest.raises(Refused, match="Signature verification failed"):
+def test_another_key(key: VerificationKey) -> None:
+    with pytest.raises(TokenRefused, match="Signature verification failed"):
         trigger(sign(BODY, number=1), key)
 
 
-def test_the_public_key_as_a_shared_secret(key: Key) -> None:
+def test_the_public_key_as_a_shared_secret(key: VerificationKey) -> None:
     public = pair("rsa")[1]
     for secret in (public, public.strip(), public + "\n"):
-        with pytest.raises(Refused):
+        with pytest.raises(TokenRefused):
             trigger(by_hand({"typ": "JWT", "alg": "HS256"}, BODY, secret.encode()), key)
 
 
 def test_a_public_key_with_an_algorithm_for_secrets_checks_nothing() -> None:
     for public in (pair("rsa")[1], pair("ec")[1]):
-        with pytest.raises(Misconfigured, match="no key for HS256"):
-            Key(public, "HS256")
+        with pytest.raises(TokensMisconfigured, match="no key for HS256"):
+            VerificationKey(public, "HS256")
 
 
 @pytest.mark.parametrize(
@@ -122,19 +124,19 @@ def test_a_public_key_with_an_algorithm_for_secrets_checks_nothing() -> None:
     ],
 )
 def test_a_key_that_checks_nothing(text: str, algorithm: str, message: str) -> None:
-    with pytest.raises(Misconfigured, match=message):
-        Key(text, algorithm)
+    with pytest.raises(TokensMisconfigured, match=message):
+        VerificationKey(text, algorithm)
 
 
 def test_keys_of_another_kind_and_private_ones_are_none() -> None:
-    with pytest.raises(Misconfigured, match="no key for ES256"):
-        Key(pair("rsa")[1], "ES256")
-    with pytest.raises(Misconfigured, match="is a private key"):
-        Key(pair("rsa")[0], "RS256")
+    with pytest.raises(TokensMisconfigured, match="no key for ES256"):
+        VerificationKey(pair("rsa")[1], "ES256")
+    with pytest.raises(TokensMisconfigured, match="is a private key"):
+        VerificationKey(pair("rsa")[0], "RS256")
 
 
-def test_another_algorithm_of_the_same_key(key: Key) -> None:
-    with pytest.raises(Refused):
+def test_another_algorithm_of_the_same_key(key: VerificationKey) -> None:
+    with pytest.raises(TokenRefused):
         trigger(sign(BODY, algorithm="RS512"), key)
 
 
@@ -148,65 +150,65 @@ def test_another_algorithm_of_the_same_key(key: Key) -> None:
         {},
     ],
 )
-def test_changed_body(key: Key, body: dict[str, Any]) -> None:
-    with pytest.raises(Refused, match="not equal to the body"):
+def test_changed_body(key: VerificationKey, body: dict[str, Any]) -> None:
+    with pytest.raises(TokenRefused, match="not equal to the body"):
         trigger(sign(BODY), key, body)
 
 
 @pytest.mark.parametrize("value", [True, 1.0, "1", [1], None])
-def test_values_that_python_takes_for_equal_are_not(key: Key, value: Any) -> None:
-    with pytest.raises(Refused, match="not equal to the body"):
+def test_values_that_python_takes_for_equal_are_not(key: VerificationKey, value: Any) -> None:
+    with pytest.raises(TokenRefused, match="not equal to the body"):
         trigger(sign({"run_id": "one", "conf": {"n": 1}}), key, {"run_id": "one", "conf": {"n": value}})
 
 
-def test_claims_are_run_id_and_conf(key: Key) -> None:
+def test_claims_are_run_id_and_conf(key: VerificationKey) -> None:
     for body in ({"run_id": "one"}, {**BODY, "state": "success"}, {}):
-        with pytest.raises(Refused, match="must be run_id and conf"):
+        with pytest.raises(TokenRefused, match="must be run_id and conf"):
             trigger(sign(body), key, body)
 
 
-def test_dag_is_honoured_and_may_be_required(key: Key) -> None:
+def test_dag_is_honoured_and_may_be_required(key: VerificationKey) -> None:
     trigger(sign({**BODY, "dag_id": "dag"}), key, required=["dag_id"])
     trigger(sign({**BODY, "dag_id": "dag"}), key, {**BODY, "dag_id": "dag"})
-    with pytest.raises(Refused, match="another DAG"):
+    with pytest.raises(TokenRefused, match="another DAG"):
         trigger(sign({**BODY, "dag_id": "dag"}), key, dag_id="other")
-    with pytest.raises(Refused, match='missing the "dag_id" claim'):
+    with pytest.raises(TokenRefused, match='missing the "dag_id" claim'):
         trigger(sign(BODY), key, required=["dag_id"])
 
 
-def test_end_is_honoured_and_may_be_required(key: Key) -> None:
+def test_end_is_honoured_and_may_be_required(key: VerificationKey) -> None:
     now = int(time.time())
     trigger(sign({**BODY, "exp": now + 60, "iat": now + 5}), key, required=["exp"])
-    with pytest.raises(Refused, match="expired"):
+    with pytest.raises(TokenRefused, match="expired"):
         trigger(sign({**BODY, "exp": now - 1}), key)
-    with pytest.raises(Refused, match="not yet valid"):
+    with pytest.raises(TokenRefused, match="not yet valid"):
         trigger(sign({**BODY, "nbf": now + 60}), key)
-    with pytest.raises(Refused, match='missing the "exp" claim'):
+    with pytest.raises(TokenRefused, match='missing the "exp" claim'):
         trigger(sign(BODY), key, required=["exp"])
 
 
-def test_another_audience(key: Key) -> None:
-    with pytest.raises(Refused):
+def test_another_audience(key: VerificationKey) -> None:
+    with pytest.raises(TokenRefused):
         trigger(sign({**BODY, "aud": "another"}), key)
 
 
 @given(st.recursive(st.none() | st.booleans() | st.integers() | st.text(), st.lists, max_leaves=5), st.text())
 def test_any_body_that_is_signed_is_accepted(conf: Any, run_id: str) -> None:
     body = {"run_id": run_id, "conf": conf}
-    trigger(jwt.encode(body, SECRET, algorithm="HS256"), Key(SECRET, "HS256"), json.loads(json.dumps(body)))
+    trigger(jwt.encode(body, SECRET, algorithm="HS256"), VerificationKey(SECRET, "HS256"), json.loads(json.dumps(body)))
 
 
 SAID = {"exp": 4102444800, "sub": "alice", "method": "GET", "path": "/api/x"}
 ASKED = {"method": "GET", "path": "/api/x", "query": "", "content_type": "", "body": b""}
 
 
-def request(key: Key, said: dict[str, Any] | None = None, **asked: Any) -> None:
+def request(key: VerificationKey, said: dict[str, Any] | None = None, **asked: Any) -> None:
     """Check a request token that says `said`, for a request as `asked`."""
-    claims = tokens.claims_of(sign(SAID | (said or {})), key, tokens.REQUEST_CLAIMS)
-    tokens.check_request(claims, **(ASKED | asked))
+    claims = tokens.verify_token(sign(SAID | (said or {})), key, tokens.REQUEST_CLAIMS)
+    tokens.check_request_claims(claims, **(ASKED | asked))
 
 
-def test_request_that_is_signed_is_accepted(key: Key) -> None:
+def test_request_that_is_signed_is_accepted(key: VerificationKey) -> None:
     request(key)
     request(key, {"path": "/api/%78?a=%31&b=+"}, query="a=1&b=%20")
     request(key, {"method": "POST"}, method="POST")
@@ -218,10 +220,10 @@ def test_request_that_is_signed_is_accepted(key: Key) -> None:
 
 
 @pytest.mark.parametrize("claim", tokens.REQUEST_CLAIMS)
-def test_request_token_needs_its_claims(key: Key, claim: str) -> None:
+def test_request_token_needs_its_claims(key: VerificationKey, claim: str) -> None:
     token = sign({name: value for name, value in SAID.items() if name != claim})
-    with pytest.raises(Refused, match=f'missing the "{claim}" claim'):
-        tokens.claims_of(token, key, tokens.REQUEST_CLAIMS)
+    with pytest.raises(TokenRefused, match=f'missing the "{claim}" claim'):
+        tokens.verify_token(token, key, tokens.REQUEST_CLAIMS)
 
 
 @pytest.mark.parametrize(
@@ -235,32 +237,32 @@ def test_request_token_needs_its_claims(key: Key, claim: str) -> None:
         ({"body": b"{}"}, "lacks the claim sha256"),
     ],
 )
-def test_request_token_for_another_request(key: Key, asked: dict[str, Any], message: str) -> None:
-    with pytest.raises(Refused, match=message):
+def test_request_token_for_another_request(key: VerificationKey, asked: dict[str, Any], message: str) -> None:
+    with pytest.raises(TokenRefused, match=message):
         request(key, **asked)
 
 
-def test_request_token_for_another_body(key: Key) -> None:
+def test_request_token_for_another_body(key: VerificationKey) -> None:
     for content_type in ("application/json", "multipart/form-data"):
-        with pytest.raises(Refused, match="another body"):
+        with pytest.raises(TokenRefused, match="another body"):
             request(key, {"sha256": hashlib.sha256(b"a").hexdigest()}, content_type=content_type, body=b"b")
 
 
-def test_request_token_with_another_query(key: Key) -> None:
+def test_request_token_with_another_query(key: VerificationKey) -> None:
     for query in ("", "a=2", "a=1&a=2", "b=1", "a=1&b="):
-        with pytest.raises(Refused, match="another path"):
+        with pytest.raises(TokenRefused, match="another path"):
             request(key, {"path": "/api/x?a=1"}, query=query)
 
 
-def test_neither_kind_of_token_passes_for_the_other(key: Key) -> None:
-    with pytest.raises(Refused):
-        tokens.claims_of(sign(BODY), key, tokens.REQUEST_CLAIMS)
-    with pytest.raises(Refused):
+def test_neither_kind_of_token_passes_for_the_other(key: VerificationKey) -> None:
+    with pytest.raises(TokenRefused):
+        tokens.verify_token(sign(BODY), key, tokens.REQUEST_CLAIMS)
+    with pytest.raises(TokenRefused):
         trigger(sign(SAID), key, SAID)
 
 
 def test_tokens_are_told_apart_by_what_is_signed() -> None:
     one, two = sign(BODY, "ec", "ES256"), sign(BODY, "ec", "ES256")
     assert one != two
-    assert tokens.digest(one) == tokens.digest(two)
-    assert tokens.digest(sign({**BODY, "jti": "2"})) != tokens.digest(sign(BODY))
+    assert tokens.token_digest(one) == tokens.token_digest(two)
+    assert tokens.token_digest(sign({**BODY, "jti": "2"})) != tokens.token_digest(sign(BODY))

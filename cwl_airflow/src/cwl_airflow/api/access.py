@@ -12,10 +12,14 @@ from fastapi import Depends, Request
 from ..callers import Caller
 from .database import end_session
 from .stop import CLEAN_DAG_RUN, target
-from .users import Need
+from .users import RequiredPermission
 
-READ_DAG, READ_RUN = Need("GET", "dag"), Need("GET", "run")
-TRIGGER, STOP, ADD = Need("POST", "run"), Need("PUT", "run"), Need("POST", "document")
+READ_DAG, READ_RUN = RequiredPermission("GET", "dag"), RequiredPermission("GET", "run")
+TRIGGER, STOP, ADD = (
+    RequiredPermission("POST", "run"),
+    RequiredPermission("PUT", "run"),
+    RequiredPermission("POST", "document"),
+)
 
 #: Ways to make oneself known, as the specification has them. One of them is enough.
 SCHEMES = {
@@ -32,7 +36,7 @@ Function = TypeVar("Function", bound=Callable[..., Any])
 
 
 @dataclass(frozen=True)
-class Parts:
+class RequestParts:
     """Where a request may say what it is about."""
 
     path: Mapping[str, str]
@@ -41,7 +45,7 @@ class Parts:
     body: Callable[[], dict[str, Any] | None]
 
 
-Where = Callable[[Parts], Any]
+Where = Callable[[RequestParts], Any]
 
 
 def in_path(name: str) -> Where:
@@ -63,7 +67,7 @@ def in_body(name: str) -> Where:
 class Access:
     """What a user must be allowed to do, and with which DAG."""
 
-    needs: tuple[Need, ...]
+    needs: tuple[RequiredPermission, ...]
     #: Where the DAG is named; without it the route is about all of them.
     dag: Where | None = None
     #: Where the run is named that is stopped, if the DAG is `CLEAN_DAG_RUN`.
@@ -71,11 +75,11 @@ class Access:
     #: Whether the body may have a token that is good for this run in place of a login.
     takes_trigger_token: bool = False
 
-    def named(self, parts: Parts) -> str | None:
+    def named(self, parts: RequestParts) -> str | None:
         """Return the DAG that a request names; none if it is about all."""
         return self.dag(parts) if self.dag else None
 
-    def asked(self, parts: Parts) -> tuple[tuple[Need, ...], str | None]:
+    def asked(self, parts: RequestParts) -> tuple[tuple[RequiredPermission, ...], str | None]:
         """Return what a user must be allowed to do for a request, and the DAG; none if it is about all.
 
         :raises ValueError: it does not say which run is to be stopped.
@@ -96,7 +100,7 @@ ELSEWHERE = Access((READ_DAG,))
 
 
 def needs(
-    *wanted: Need, dag: Where | None = None, stops: Where | None = None, takes_trigger_token: bool = False
+    *wanted: RequiredPermission, dag: Where | None = None, stops: Where | None = None, takes_trigger_token: bool = False
 ) -> Callable[[Function], Function]:
     """Declare what a route asks, see `Access`. A route without it cannot be made."""
 

@@ -17,9 +17,9 @@ from starlette.responses import Response
 from starlette.routing import Match
 
 from ..schema import upgrade
-from .bodies import Bodies
+from .admission import AdmissionMiddleware
+from .bodies import BodyMiddleware
 from .database import end_session
-from .gate import Gate
 from .problems import Answer, Problem, one_line
 from .routes import dag_runs, dags, pages, wes
 from .specification import specification
@@ -51,8 +51,8 @@ def create_app() -> FastAPI:
     app.add_exception_handler(RequestValidationError, cast(ExceptionHandler, _malformed))
     app.add_exception_handler(Exception, _failed)
     # The last one comes first.
-    app.add_middleware(Gate, routes=app.routes, users=Users())
-    app.add_middleware(Bodies)
+    app.add_middleware(AdmissionMiddleware, routes=app.routes, users=Users())
+    app.add_middleware(BodyMiddleware)
     document = specification(app, BASE)
     app.openapi = lambda: document  # type: ignore[method-assign]  # as FastAPI documents it
     end_session()

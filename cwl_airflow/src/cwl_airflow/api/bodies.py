@@ -19,11 +19,11 @@ KEY = "cwl_airflow_body"
 Receive = Callable[[], Awaitable[Any]]
 
 
-class Gone(Exception):
+class ClientGone(Exception):
     """The client went away."""
 
 
-class Bodies:
+class BodyMiddleware:
     """An application of ASGI, which another one is in that gets whole requests only."""
 
     def __init__(self, app: Any, largest: int = LARGEST_UPLOAD, together: int = LARGEST_WAITING) -> None:
@@ -44,20 +44,20 @@ class Bodies:
         with SpooledTemporaryFile(IN_MEMORY) as body:
             size = 0
             try:
-                self._check(_announced(scope))
+                self._check(_announced_size(scope))
                 async for piece in _pieces(receive):
                     size += len(piece)
                     self.waiting += len(piece)
                     self._check(size)
                     body.write(piece)
-                await self._app({**scope, KEY: body}, _replayed(body, receive), send)
+                await self._app({**scope, KEY: body}, _replay_body(body, receive), send)
             except Problem as refusal:
                 body.truncate(0)  # makes room at once
                 self.waiting, size = self.waiting - size, 0
                 refused = Answer(refusal.status_code, refusal.detail)
                 refused.headers["Connection"] = "close"  # the rest of the body is not read
                 await refused(scope, receive, send)
-            except Gone:
+            except ClientGone:
                 pass
             finally:
                 self.waiting -= size
@@ -69,29 +69,29 @@ class Bodies:
             raise Problem(503, "Other clients are sending too much: ask again later")
 
 
-def whole(scope: Any) -> bytes:
-    """Return the body of a request that `Bodies` let pass."""
+def whole_body(scope: Any) -> bytes:
+    """Return the body of a request that `BodyMiddleware` let pass."""
     body = scope[KEY]
     body.seek(0)
     found: bytes = body.read()
     return found
 
 
-def tail(scope: Any) -> bytes:
-    """Return the last 4 KiB of the body of a request that `Bodies` let pass."""
-    scope[KEY].seek(max(size_of(scope) - 4096, 0))
+def body_tail(scope: Any) -> bytes:
+    """Return the last 4 KiB of the body of a request that `BodyMiddleware` let pass."""
+    scope[KEY].seek(max(body_size(scope) - 4096, 0))
     found: bytes = scope[KEY].read()
     return found
 
 
-def size_of(scope: Any) -> int:
-    """Return the bytes of the body of a request that `Bodies` let pass."""
+def body_size(scope: Any) -> int:
+    """Return the bytes of the body of a request that `BodyMiddleware` let pass."""
     scope[KEY].seek(0, SEEK_END)
     size: int = scope[KEY].tell()
     return size
 
 
-def _announced(scope: Any) -> int:
+def _announced_size(scope: Any) -> int:
     """Return what a request says of the length of its body: 0 if nothing."""
     for name, value in scope["headers"]:
         if name == b"content-length" and value.isdigit():
@@ -104,12 +104,12 @@ async def _pieces(receive: Receive) -> Any:
     while more:
         message = await receive()
         if message["type"] == "http.disconnect":
-            raise Gone
+            raise ClientGone
         more = message.get("more_body", False)
         yield message.get("body", b"")
 
 
-def _replayed(body: Any, receive: Receive) -> Receive:
+def _replay_body(body: Any, receive: Receive) -> Receive:
     """Return what gives the application the body, a piece at a time."""
     body.seek(0)
     position, ended = 0, False

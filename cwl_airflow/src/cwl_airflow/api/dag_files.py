@@ -49,7 +49,7 @@ def all_or_nothing() -> Iterator[list[str | Path]]:
         raise
 
 
-def check_dag(dag_id: str) -> None:
+def check_new_dag_id(dag_id: str) -> None:
     """Refuse what cannot be the name of a new DAG.
 
     :raises Problem: says why.
@@ -62,7 +62,7 @@ def check_dag(dag_id: str) -> None:
         raise Problem(400, f"dag_id: '{CLEAN_DAG_RUN}' stops a run and cannot be a DAG")
 
 
-def document(upload: UploadFile | None, content: str | None) -> bytes:
+def read_document(upload: UploadFile | None, content: str | None) -> bytes:
     """Return the document that a request adds.
 
     :param upload: as a file.
@@ -88,8 +88,8 @@ def write_dag(dag_id: str, text: bytes, made: list[str | Path]) -> NewDag:
     :param made: what is there now and was not before is added to it, see `all_or_nothing`.
     :raises FileExistsError: one of them is there, or the DAG in another file.
     """
-    path = _folder() / f"{dag_id}.cwl"
-    if _file(dag_id).exists() or path.exists() or SerializedDagModel.has_dag(dag_id):
+    path = _dags_folder() / f"{dag_id}.cwl"
+    if _dag_file(dag_id).exists() or path.exists() or SerializedDagModel.has_dag(dag_id):
         raise FileExistsError(dag_id)
     path.touch(exist_ok=False)
     made.append(path)
@@ -103,7 +103,7 @@ def make_dag(dag_id: str, workflow: str, made: list[str | Path]) -> NewDag:
     :param workflow: path of the document.
     :param made: as for `write_dag`.
     """
-    file = _file(dag_id)
+    file = _dag_file(dag_id)
     try:
         dag = CWLDAG(dag_id=dag_id, workflow=workflow)
     except Exception as error:  # cwltool, schema-salad and YAML have their own
@@ -120,9 +120,9 @@ def make_dag(dag_id: str, workflow: str, made: list[str | Path]) -> NewDag:
     return NewDag(dag_id=dag_id, cwl_path=workflow, dag_path=str(file))
 
 
-def _folder() -> Path:
+def _dags_folder() -> Path:
     return Path(conf.get("core", "dags_folder"))
 
 
-def _file(dag_id: str) -> Path:
-    return _folder() / f"{dag_id}.py"
+def _dag_file(dag_id: str) -> Path:
+    return _dags_folder() / f"{dag_id}.py"

@@ -6,7 +6,7 @@ import base64
 import binascii
 
 
-def basic(header: str) -> tuple[str, str] | None:
+def basic_credentials(header: str) -> tuple[str, str] | None:
     """Return user and password; none unless both are there.
 
     :param header: ``Authorization`` of a request.

@@ -14,17 +14,17 @@ Time = Annotated[str, WithJsonSchema({"type": "string", "format": "date-time"})]
 WesState = Literal["QUEUED", "RUNNING", "COMPLETE", "EXECUTOR_ERROR"]
 
 
-class Dag(BaseModel):
+class DagInfo(BaseModel):
     """A DAG."""
 
     dag_id: str
     tasks: list[str]
 
 
-class Dags(BaseModel):
+class DagList(BaseModel):
     """Some DAGs."""
 
-    dags: list[Dag]
+    dags: list[DagInfo]
 
 
 class NewDag(BaseModel):
@@ -54,24 +54,24 @@ class NewRun(BaseModel):
     state: DagRunState
 
 
-class Task(BaseModel):
+class TaskInfo(BaseModel):
     """A task of a run."""
 
     id: str
     state: TaskInstanceState | None = Field(description="null if nobody has looked at it yet")
 
 
-class Run(NewRun):
+class RunInfo(NewRun):
     """A run with its tasks."""
 
-    tasks: list[Task]
+    tasks: list[TaskInfo]
     progress: int = Field(ge=0, le=100, description="tasks that succeeded, in percent")
 
 
-class Runs(BaseModel):
+class RunInfoList(BaseModel):
     """Some runs."""
 
-    dag_runs: list[Run]
+    dag_runs: list[RunInfo]
 
 
 class WorkflowType(BaseModel):

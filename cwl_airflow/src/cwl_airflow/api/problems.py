@@ -29,10 +29,10 @@ class Answer(JSONResponse):
 
     def __init__(self, status: int, detail: str) -> None:
         """Send a status of HTTP and a sentence."""
-        super().__init__(described(status, detail), status)
+        super().__init__(problem_members(status, detail), status)
 
 
-def described(status: int, detail: str) -> dict[str, Any]:
+def problem_members(status: int, detail: str) -> dict[str, Any]:
     """Return the members of a problem.
 
     :param status: of HTTP.

@@ -23,7 +23,7 @@ from .problems import Problem
 from .stop import CLEAN_DAG_RUN, target
 
 
-def settings_of(conf: Any) -> dict[str, Any]:
+def parse_configuration(conf: Any) -> dict[str, Any]:
     """Return the configuration of a run, which may come as text.
 
     :raises Problem: it is not like ``{"job": …}``.
@@ -39,7 +39,7 @@ def settings_of(conf: Any) -> dict[str, Any]:
     return settings
 
 
-def check_run(run_id: str | None) -> None:
+def check_new_run_id(run_id: str | None) -> None:
     """Refuse what cannot be the name of a new run.
 
     :raises Problem: says why.
@@ -65,7 +65,7 @@ def check_job(dag_id: str, conf: dict[str, Any], caller: Caller) -> None:
         pass  # the first task says so, on a host that has the files
 
 
-def trigger(dag_id: str, run_id: str | None, settings: dict[str, Any], caller: Caller) -> NewRun:
+def trigger_run(dag_id: str, run_id: str | None, settings: dict[str, Any], caller: Caller) -> NewRun:
     """Start a run.
 
     :param run_id: its name, by default made of the time.
@@ -73,7 +73,7 @@ def trigger(dag_id: str, run_id: str | None, settings: dict[str, Any], caller: C
     :param caller: who starts it.
     :raises Problem: it cannot be started.
     """
-    check_run(run_id)
+    check_new_run_id(run_id)
     check_job(dag_id, settings, caller)
     try:
         with acting_as(caller):
@@ -86,7 +86,7 @@ def trigger(dag_id: str, run_id: str | None, settings: dict[str, Any], caller: C
         raise Problem(413, "conf has more than 64 KiB, which Airflow's database cannot store") from error
     except (AirflowException, ParamValidationError, ValueError) as error:
         raise Problem(400, str(error)) from error
-    return NewRun(**reference(run))
+    return NewRun(**run_reference(run))
 
 
 def trigger_or_stop(dag_id: str, run_id: str | None, conf: Any, caller: Caller) -> NewRun:
@@ -95,13 +95,13 @@ def trigger_or_stop(dag_id: str, run_id: str | None, conf: Any, caller: Caller) 
     :raises Problem: it cannot be started or stopped.
     """
     if dag_id != CLEAN_DAG_RUN:
-        return trigger(dag_id, run_id, settings_of(conf), caller)
+        return trigger_run(dag_id, run_id, parse_configuration(conf), caller)
     try:
         stopped = target(conf)
     except ValueError as error:
         raise Problem(400, str(error)) from error
     began = timezone.utcnow().isoformat()
-    stop(*stopped)
+    stop_run(*stopped)
     return NewRun(
         dag_id=dag_id,
         run_id=run_id or f"manual__{began}",
@@ -111,7 +111,7 @@ def trigger_or_stop(dag_id: str, run_id: str | None, conf: Any, caller: Caller) 
     )
 
 
-def stop(dag_id: str, run_id: str) -> None:
+def stop_run(dag_id: str, run_id: str) -> None:
     """Stop a run and remove it; there may be none.
 
     :raises Problem: something of it is still alive.
@@ -122,7 +122,7 @@ def stop(dag_id: str, run_id: str) -> None:
         raise Problem(409, str(error)) from error
 
 
-def reference(run: Any) -> dict[str, Any]:
+def run_reference(run: Any) -> dict[str, Any]:
     """Return what is told of a run of Airflow."""
     return {
         "dag_id": run.dag_id,

@@ -15,7 +15,7 @@ from flask_appbuilder.const import AUTH_LDAP
 from ..callers import DOCUMENTS, NOBODY, Caller, from_permissions
 
 
-class Need(NamedTuple):
+class RequiredPermission(NamedTuple):
     """What a user must be allowed to do."""
 
     #: As in REST: ``GET`` to read, ``POST`` to create, ``PUT`` to change.
@@ -51,7 +51,7 @@ class Users:
             user = user or manager.auth_user_db(name, password)
             return user.id if user else None
 
-    def allows(self, number: int, needs: tuple[Need, ...], dag_id: str | None) -> bool:
+    def allows(self, number: int, needs: tuple[RequiredPermission, ...], dag_id: str | None) -> bool:
         """Tell whether a user may do something.
 
         :param number: the user's.
@@ -71,7 +71,7 @@ class Users:
             user = self._manager.security_manager.get_user_by_id(number)
             return from_permissions(self._manager, user, user.username, DOCUMENTS) if user else NOBODY
 
-    def _has(self, user: Any, need: Need, dag_id: str | None) -> bool:
+    def _has(self, user: Any, need: RequiredPermission, dag_id: str | None) -> bool:
         allowed: bool
         if need.what == "document":
             allowed = self._manager.is_authorized_custom_view(method=need.method, resource_name=DOCUMENTS, user=user)

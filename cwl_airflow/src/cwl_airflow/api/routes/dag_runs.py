@@ -12,16 +12,16 @@ from fastapi import Query
 from pydantic import WithJsonSchema
 
 from ..access import READ_DAG, READ_RUN, TRIGGER, Rights, in_body, in_path, in_query, needs
-from ..models import NewRun, Run, Runs, RunToStart, Task
+from ..models import NewRun, RunInfo, RunInfoList, RunToStart, TaskInfo
 from ..names import LONGEST
 from ..problems import Problem
-from ..runs import reference, trigger_or_stop
-from .route import IN_THE_WAY, NOT_THERE, refusals, router
+from ..runs import run_reference, trigger_or_stop
+from .route import IN_THE_WAY, NOT_THERE, make_router, refusal_answers
 
-routes = router("DAGs and runs")
+routes = make_router("DAGs and runs")
 
 
-@routes.get("/dag_runs", responses=refusals())
+@routes.get("/dag_runs", responses=refusal_answers())
 # Airflow asks for a DAG that is named only, and this shows the runs of all where none is.
 @needs(READ_DAG, READ_RUN, dag=in_query("dag_id"))
 def get_dag_runs(
@@ -33,21 +33,21 @@ def get_dag_runs(
         WithJsonSchema({"type": "string", "format": "date-time"}),
     ] = None,
     state: Annotated[DagRunState | None, Query(description="only runs in this state")] = None,
-) -> Runs:
+) -> RunInfoList:
     """List runs with the states of their tasks, those that queue as well."""
-    at = None if execution_date is None else _time(execution_date)
+    at = None if execution_date is None else _parse_time(execution_date)
     with create_session() as session:
         found = DagRun.find(dag_id=dag_id, run_id=run_id, state=state, session=session)
-        return Runs(
+        return RunInfoList(
             dag_runs=[
-                _described(run, run.get_task_instances(session=session))
+                _run_info(run, run.get_task_instances(session=session))
                 for run in found
                 if at is None or at == run.execution_date
             ]
         )
 
 
-@routes.post("/dag_runs", responses=refusals(NOT_THERE, IN_THE_WAY))
+@routes.post("/dag_runs", responses=refusal_answers(NOT_THERE, IN_THE_WAY))
 @needs(TRIGGER, dag=in_query("dag_id"), stops=in_query("conf"))
 def post_dag_runs(
     rights: Rights,
@@ -64,7 +64,7 @@ def post_dag_runs(
     return trigger_or_stop(dag_id, run_id, conf, rights)
 
 
-@routes.post("/dags/{dag_id}/dag_runs", responses=refusals(NOT_THERE, IN_THE_WAY))
+@routes.post("/dags/{dag_id}/dag_runs", responses=refusal_answers(NOT_THERE, IN_THE_WAY))
 @needs(TRIGGER, dag=in_path("dag_id"), stops=in_body("conf"), takes_trigger_token=True)
 def post_dag_runs_legacy(rights: Rights, dag_id: str, run: RunToStart) -> NewRun:
     """Start a run, as Airflow's experimental API did.
@@ -74,17 +74,17 @@ def post_dag_runs_legacy(rights: Rights, dag_id: str, run: RunToStart) -> NewRun
     return trigger_or_stop(dag_id, run.run_id, run.conf, rights)
 
 
-def _time(text: str) -> Any:
+def _parse_time(text: str) -> Any:
     try:
         return timezone.parse(text)
     except (ValueError, OverflowError) as error:
         raise Problem(400, "execution_date must be a time like 2024-01-31T12:00:00+00:00") from error
 
 
-def _described(run: Any, tasks: list[Any]) -> Run:
+def _run_info(run: Any, tasks: list[Any]) -> RunInfo:
     done = sum(task.state == "success" for task in tasks)
-    return Run(
-        **reference(run),
-        tasks=[Task(id=task.task_id, state=task.state) for task in tasks],
+    return RunInfo(
+        **run_reference(run),
+        tasks=[TaskInfo(id=task.task_id, state=task.state) for task in tasks],
         progress=100 * done // len(tasks) if tasks else 0,
     )

@@ -10,9 +10,9 @@ from fastapi import Request
 from starlette.responses import FileResponse, JSONResponse, RedirectResponse
 
 from ..access import READ_DAG, needs
-from .route import router
+from .route import make_router
 
-routes = router()
+routes = make_router()
 
 PAGE = Path(__file__).with_name("page.html")
 #: What a browser lets the page do. Its own script and the styles that swagger-ui sets are in it.
@@ -48,10 +48,10 @@ def get_part_of_page(
     name: Literal["swagger-ui.css", "swagger-ui-bundle.js", "favicon-32x32.png"],
 ) -> FileResponse:
     """Show a file that the page loads."""
-    return FileResponse(_files() / name)
+    return FileResponse(_page_files() / name)
 
 
-def _files() -> Path:
+def _page_files() -> Path:
     # Without importing it: it is an extension of Flask, and only its files are of use.
     found = find_spec("flask_swagger_ui")
     assert found is not None and found.origin is not None

@@ -17,7 +17,7 @@ from starlette.requests import Request
 
 from ... import strict_json
 from ..access import Access
-from ..bodies import size_of, tail, whole
+from ..bodies import body_size, body_tail, whole_body
 from ..limits import LARGEST_FIELD
 from ..problems import PROBLEM, Problem
 
@@ -38,7 +38,7 @@ IN_THE_WAY = {409: "A DAG or run of this name is there, or cannot be stopped."}
 MOST_PARTS = 1000
 
 
-def refusals(*more: dict[int, str]) -> dict[int | str, dict[str, Any]]:
+def refusal_answers(*more: dict[int, str]) -> dict[int | str, dict[str, Any]]:
     """Return the specification of what a route may answer in place of a result.
 
     :param more: what it answers besides what all do.
@@ -60,7 +60,7 @@ class StrictRequest(Request):
         """Return what JSON says."""
         # In a thread: a large one takes a while, and other clients do not wait for it.
         try:
-            return await run_in_threadpool(strict_json.loads, whole(self.scope))
+            return await run_in_threadpool(strict_json.loads, whole_body(self.scope))
         except ValueError as error:
             raise Problem(400, f"The body cannot be read: {error}") from error
 
@@ -87,10 +87,10 @@ def _check_form(scope: Any, header: str) -> None:
     :raises Problem: says what is wrong.
     """
     kind, options = parse_options_header(header)
-    if kind == b"application/x-www-form-urlencoded" and size_of(scope) > LARGEST_FIELD:
+    if kind == b"application/x-www-form-urlencoded" and body_size(scope) > LARGEST_FIELD:
         raise Problem(413, f"A form of this kind has at most {LARGEST_FIELD} bytes")
     boundary = options.get(b"boundary")
-    if kind == b"multipart/form-data" and boundary and b"--%b--" % boundary not in tail(scope):
+    if kind == b"multipart/form-data" and boundary and b"--%b--" % boundary not in body_tail(scope):
         raise Problem(400, "The form has no end: something of it is missing")
 
 
@@ -101,7 +101,7 @@ def _check_utf8(header: str) -> None:
         raise Problem(400, "The form has a file whose name is not UTF-8") from error
 
 
-class Route(APIRoute):
+class StrictRoute(APIRoute):
     """A route with a declaration of what it asks (`access.needs`)."""
 
     def __init__(self, path: str, endpoint: Callable[..., Any], **options: Any) -> None:
@@ -127,7 +127,7 @@ class Route(APIRoute):
         once = frozenset(each.alias for each in fields if get_origin(each.field_info.annotation) is not list)
 
         async def strictly(request: Request) -> Any:
-            if takes_json and size_of(request.scope) and not _is_json(request.headers.get("content-type", "")):
+            if takes_json and body_size(request.scope) and not _is_json(request.headers.get("content-type", "")):
                 raise Problem(415, "The body must be of the media type application/json")
             strict = StrictRequest(request.scope, request.receive)
             strict.once = once
@@ -141,9 +141,9 @@ def _is_json(header: str) -> bool:
     return kind == "application/json" or (kind.startswith("application/") and kind.endswith("+json"))
 
 
-def router(*tags: str) -> APIRouter:
+def make_router(*tags: str) -> APIRouter:
     """Return what routes are added to.
 
     :param tags: under which the specification lists them.
     """
-    return APIRouter(route_class=Route, tags=list(tags))
+    return APIRouter(route_class=StrictRoute, tags=list(tags))

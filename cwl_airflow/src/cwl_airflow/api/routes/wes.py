@@ -28,10 +28,10 @@ from ..access import ADD, READ_DAG, READ_RUN, STOP, TRIGGER, Rights, in_path, ne
 from ..dag_files import all_or_nothing, make_dag
 from ..models import Log, RunId, RunList, RunLog, RunRequest, RunStatus, ServiceInfo, WesState, WorkflowType
 from ..problems import Problem
-from ..runs import trigger
-from .route import IN_THE_WAY, NOT_THERE, refusals, router
+from ..runs import trigger_run
+from .route import IN_THE_WAY, NOT_THERE, make_router, refusal_answers
 
-routes = router("Workflow Execution Service")
+routes = make_router("Workflow Execution Service")
 
 STATES: dict[str, WesState] = {
     "queued": "QUEUED",
@@ -58,7 +58,7 @@ class _Attached:
         shutil.copyfileobj(self.upload.file, stream)
 
 
-@routes.get("/service-info", responses=refusals())
+@routes.get("/service-info", responses=refusal_answers())
 @needs(READ_DAG)
 def wes_get_service_info() -> ServiceInfo:
     """Say what runs here."""
@@ -70,7 +70,7 @@ def wes_get_service_info() -> ServiceInfo:
     )
 
 
-@routes.get("/runs", responses=refusals())
+@routes.get("/runs", responses=refusal_answers())
 @needs(READ_DAG, READ_RUN)
 def wes_list_runs(
     page_size: Annotated[int | None, Query(ge=1, le=2**63 - 1, description="all runs are on one page")] = None,
@@ -82,7 +82,7 @@ def wes_list_runs(
         return RunList(runs=[RunStatus(run_id=run.run_id, state=STATES[run.state]) for run in found])
 
 
-@routes.post("/runs", responses=refusals())
+@routes.post("/runs", responses=refusal_answers())
 @needs(ADD, TRIGGER)
 def wes_run_workflow(
     rights: Rights,
@@ -112,15 +112,15 @@ def wes_run_workflow(
         except ValueError as error:
             raise Problem(400, str(error)) from error
         make_dag(run_id, f"{folder}/{document}", made)
-        trigger(run_id, run_id, {"job": attachments.placed(job, folder)}, rights)
+        trigger_run(run_id, run_id, {"job": attachments.placed(job, folder)}, rights)
     return RunId(run_id=run_id)
 
 
-@routes.get("/runs/{run_id}", responses=refusals(NOT_THERE), response_model_exclude_unset=True)
+@routes.get("/runs/{run_id}", responses=refusal_answers(NOT_THERE), response_model_exclude_unset=True)
 @needs(READ_RUN, dag=in_path("run_id"))  # a run of WES is the only one of a DAG of the same name
 def wes_get_run_log(run_id: str) -> RunLog:
     """Show a run with its outputs."""
-    run = _run(run_id)
+    run = _find_run(run_id)
     tasks = run.get_task_instances()
     job = (run.conf or {}).get("job")
     times = {"start_time": run.start_date, "end_time": run.end_date}
@@ -130,15 +130,15 @@ def wes_get_run_log(run_id: str) -> RunLog:
         state=STATES[run.state],
         run_log=Log.model_validate({"name": run_id} | {name: time.isoformat() for name, time in times.items() if time}),
         task_logs=[Log.model_validate({"name": task.task_id}) for task in tasks],
-        outputs=_outputs(tasks),
+        outputs=_read_outputs(tasks),
     )
 
 
-@routes.post("/runs/{run_id}/cancel", responses=refusals(NOT_THERE, IN_THE_WAY))
+@routes.post("/runs/{run_id}/cancel", responses=refusal_answers(NOT_THERE, IN_THE_WAY))
 @needs(STOP, dag=in_path("run_id"))
 def wes_cancel_run(run_id: str) -> RunId:
     """End a run, on whichever workers it is."""
-    _run(run_id)
+    _find_run(run_id)
     dag = SerializedDagModel.get_dag(run_id)
     if dag is None:
         raise Problem(409, f"The DAG of run '{run_id}' is gone: cwl-airflow-stop stops the run")
@@ -146,20 +146,20 @@ def wes_cancel_run(run_id: str) -> RunId:
     return RunId(run_id=run_id)
 
 
-@routes.get("/runs/{run_id}/status", responses=refusals(NOT_THERE))
+@routes.get("/runs/{run_id}/status", responses=refusal_answers(NOT_THERE))
 @needs(READ_RUN, dag=in_path("run_id"))
 def wes_get_run_status(run_id: str) -> RunStatus:
     """Show the state of a run."""
-    return RunStatus(run_id=run_id, state=STATES[_run(run_id).state])
+    return RunStatus(run_id=run_id, state=STATES[_find_run(run_id).state])
 
 
-def _run(run_id: str) -> Any:
+def _find_run(run_id: str) -> Any:
     for run in DagRun.find(dag_id=run_id, run_id=run_id):
         return run
     raise Problem(404, f"There is no run '{run_id}'")
 
 
-def _outputs(tasks: list[Any]) -> Any:
+def _read_outputs(tasks: list[Any]) -> Any:
     """Return the outputs of a run, if it has some yet and they are still there."""
     for task in tasks:
         if task.task_id == "CWLJobGatherer":

@@ -17,8 +17,8 @@ from flask import Response, g, request
 from flask_login import login_user
 
 from ...schema import upgrade
-from .claims import Refused
-from .requests import Asked, accept_request, bearer
+from .claims import TokenRefused
+from .requests import SignedRequest, accept_request, bearer_token
 
 log = logging.getLogger(__name__)
 
@@ -35,9 +35,9 @@ def _log_in() -> None:
 
     :raises Refused: the request has no token that is accepted.
     """
-    token = bearer(request.headers.get("Authorization", ""))
+    token = bearer_token(request.headers.get("Authorization", ""))
     if token is None:
-        raise Refused("no token")
+        raise TokenRefused("no token")
     # Airflow asks more than once for some requests, and a token may be good for one only.
     if g.get("cwl_token") == token:
         return
@@ -46,16 +46,16 @@ def _log_in() -> None:
     user = manager.find_user(username=name) if name else None
     if user is None or not user.is_active:
         log.error("No token is accepted: [cwl] jwt_user is '%s', which is no active user of Airflow", name)
-        raise Refused("the user of tokens is not there")
-    caller, _ = accept_request(token, _asked())
+        raise TokenRefused("the user of tokens is not there")
+    caller, _ = accept_request(token, _signed_request())
     login_user(user, remember=False)
     g.cwl_token = token
     log.info("%s %s by %s as %s", request.method, request.path, caller, name)
 
 
-def _asked() -> Asked:
+def _signed_request() -> SignedRequest:
     """Return Flask's request as tokens are about it."""
-    return Asked(
+    return SignedRequest(
         request.method,
         request.root_path + request.path,
         request.query_string.decode("latin-1"),
@@ -71,7 +71,7 @@ def requires_authentication(function: Callable[..., Any]) -> Callable[..., Any]:
     def decorated(*args: Any, **kwargs: Any) -> Any:
         try:
             _log_in()
-        except Refused as error:
+        except TokenRefused as error:
             log.info("%s %s refused: %s", request.method, request.path, error)
             return Response("Unauthorized", 401, {"WWW-Authenticate": 'Bearer error="invalid_token"'})
         return function(*args, **kwargs)

@@ -34,16 +34,16 @@ SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 SHORTEST_SECRET = 32
 
 
-class Refused(Exception):
+class TokenRefused(Exception):
     """A token that is not accepted; the message says why, and nothing of the token or the key."""
 
 
-class Misconfigured(Exception):
+class TokensMisconfigured(Exception):
     """A key or an algorithm that cannot check anything; the message names the Variable and the fix."""
 
 
 @dataclass(frozen=True)
-class Key:
+class VerificationKey:
     """The key that tokens are checked with, and the only algorithm that they may have.
 
     :param text: a public key (PEM or OpenSSH), or with an algorithm HS* the shared secret.
@@ -58,22 +58,22 @@ class Key:
         """Check that the two fit: a public key that is taken for a shared secret lets everybody in."""
         algorithms = sorted(name for name in jwt.PyJWS().get_algorithms() if name != "none")
         if self.algorithm not in algorithms:
-            raise Misconfigured(
+            raise TokensMisconfigured(
                 f"jwt_backend_algorithm is '{self.algorithm}': it may be one of {', '.join(algorithms)}"
             )
         if "PRIVATE KEY" in self.text:
-            raise Misconfigured("jwt_backend_public_key is a private key: give the public key that belongs to it")
+            raise TokensMisconfigured("jwt_backend_public_key is a private key: give the public key that belongs to it")
         if self.algorithm.startswith("HS") and len(self.text.encode()) < SHORTEST_SECRET:
-            raise Misconfigured(
+            raise TokensMisconfigured(
                 f"jwt_backend_public_key is too short for {self.algorithm}: give {SHORTEST_SECRET} bytes or more"
             )
         try:
             jwt.get_algorithm_by_name(self.algorithm).prepare_key(self.text)
         except (jwt.InvalidKeyError, ValueError, TypeError) as error:
-            raise Misconfigured(f"jwt_backend_public_key is no key for {self.algorithm}: {error}") from error
+            raise TokensMisconfigured(f"jwt_backend_public_key is no key for {self.algorithm}: {error}") from error
 
 
-def claims_of(token: Any, key: Key, required: Iterable[str] = ()) -> dict[str, Any]:
+def verify_token(token: Any, key: VerificationKey, required: Iterable[str] = ()) -> dict[str, Any]:
     """Return the claims of a token.
 
     :param token: what came with the request.
@@ -82,20 +82,20 @@ def claims_of(token: Any, key: Key, required: Iterable[str] = ()) -> dict[str, A
     :raises Refused: it is no token, not signed so, ended, or lacks a claim.
     """
     if not isinstance(token, str) or not token:
-        raise Refused("the token is no text")
+        raise TokenRefused("the token is no text")
     # Clocks differ: when a token was issued says nothing about whether it is good.
     options: Any = {"require": list(required), "verify_iat": False}
     try:
         claims: dict[str, Any] = jwt.decode(token, key.text, algorithms=[key.algorithm], options=options)
         strict_json.check_value(claims)
     except (jwt.PyJWTError, ValueError, TypeError, OverflowError) as error:
-        raise Refused(f"{error}".rstrip(".")) from error
+        raise TokenRefused(f"{error}".rstrip(".")) from error
     except RecursionError as error:  # its head is read before its signature
-        raise Refused("the token is nested too deep") from error
+        raise TokenRefused("the token is nested too deep") from error
     return claims
 
 
-def check_trigger(claims: Mapping[str, Any], body: Mapping[str, Any], dag_id: str) -> None:
+def check_trigger_claims(claims: Mapping[str, Any], body: Mapping[str, Any], dag_id: str) -> None:
     """Check that a trigger token is about a request.
 
     :param claims: what the token says.
@@ -105,15 +105,15 @@ def check_trigger(claims: Mapping[str, Any], body: Mapping[str, Any], dag_id: st
     """
     signed = {name: value for name, value in claims.items() if name not in OWN_CLAIMS or name in body}
     # As text, because in Python 1, 1.0 and true are equal.
-    if _text(signed) != _text(body):
-        raise Refused("the claims are not equal to the body without 'token'")
+    if _canonical_json(signed) != _canonical_json(body):
+        raise TokenRefused("the claims are not equal to the body without 'token'")
     if set(signed) - OWN_CLAIMS != {"run_id", "conf"}:
-        raise Refused("the claims must be run_id and conf")
+        raise TokenRefused("the claims must be run_id and conf")
     if "dag_id" in claims and claims["dag_id"] != dag_id:
-        raise Refused("the token is for another DAG")
+        raise TokenRefused("the token is for another DAG")
 
 
-def check_request(
+def check_request_claims(
     claims: Mapping[str, Any], method: str, path: str, query: str, content_type: str, body: bytes
 ) -> None:
     """Check that a request token is about a request.
@@ -127,29 +127,29 @@ def check_request(
     :raises Refused: it is about another one.
     """
     if claims["method"] != method:
-        raise Refused("the token is for another method")
+        raise TokenRefused("the token is for another method")
     # Compared as the server understands them: clients write the same address in several ways.
     try:
         signed = urlsplit(str(claims["path"]))
     except ValueError as error:
-        raise Refused("the claim path is no path") from error
-    if unquote(signed.path) != path or _pairs(signed.query) != _pairs(query):
-        raise Refused("the token is for another path")
+        raise TokenRefused("the claim path is no path") from error
+    if unquote(signed.path) != path or _query_pairs(signed.query) != _query_pairs(query):
+        raise TokenRefused("the token is for another path")
     if "sha256" in claims:
         if not hmac.compare_digest(str(claims["sha256"]).lower().encode(), hashlib.sha256(body).hexdigest().encode()):
-            raise Refused("the token is for another body")
+            raise TokenRefused("the token is for another body")
     elif body and content_type != "multipart/form-data":
-        raise Refused("the token lacks the claim sha256, which this body needs")
+        raise TokenRefused("the token lacks the claim sha256, which this body needs")
 
 
-def digest(token: str) -> str:
+def token_digest(token: str) -> str:
     """Return what tells a token from others: the SHA-256 of what is signed, as signatures may have several forms."""
     return hashlib.sha256(token.rpartition(".")[0].encode()).hexdigest()
 
 
-def _text(value: Any) -> str:
+def _canonical_json(value: Any) -> str:
     return json.dumps(value, sort_keys=True)
 
 
-def _pairs(query: str) -> list[tuple[str, str]]:
+def _query_pairs(query: str) -> list[tuple[str, str]]:
     return parse_qsl(query, keep_blank_values=True)

@@ -12,8 +12,8 @@ from airflow.models import Variable
 
 from ..names import check_run_id
 from . import claims as tokens
-from .claims import Key, Misconfigured, Refused
-from .used import LAST_DATE, Acceptance, NotAccepted, accept
+from .claims import TokenRefused, TokensMisconfigured, VerificationKey
+from .used import LAST_DATE, Acceptance, NotAccepted, use_up
 
 log = logging.getLogger(__name__)
 
@@ -22,7 +22,7 @@ ALGORITHM = "jwt_backend_algorithm"
 
 
 @dataclass(frozen=True)
-class Asked:
+class SignedRequest:
     """A request as far as tokens are about it, whatever serves it."""
 
     method: str
@@ -36,24 +36,24 @@ class Asked:
     body: Callable[[], bytes]
 
 
-def is_configured() -> bool:
+def tokens_are_accepted() -> bool:
     """Tell whether tokens are checked at all."""
     return bool(Variable.get(PUBLIC_KEY, default_var=None))
 
 
-def configured_key() -> Key:
+def configured_key() -> VerificationKey:
     """Return the key that Airflow's Variables hold.
 
     :raises Refused: there is none, or it cannot check anything. Why is told in the log only.
     """
     text = Variable.get(PUBLIC_KEY, default_var=None)
     if not text:
-        raise Refused("this site accepts no tokens")
+        raise TokenRefused("this site accepts no tokens")
     try:
-        return Key(text, Variable.get(ALGORITHM, default_var="RS256"))
-    except Misconfigured as error:
+        return VerificationKey(text, Variable.get(ALGORITHM, default_var="RS256"))
+    except TokensMisconfigured as error:
         log.error("No token can be checked: %s", error)
-        raise Refused("no token can be checked: the log of the service says why") from error
+        raise TokenRefused("no token can be checked: the log of the service says why") from error
 
 
 def required_claims() -> list[str]:
@@ -69,42 +69,42 @@ def accept_trigger(body: dict[str, Any], dag_id: str) -> tuple[str, Acceptance]:
     :raises Refused: it is not accepted.
     """
     token = body["token"]
-    claims = tokens.claims_of(token, configured_key(), required_claims())
+    claims = tokens.verify_token(token, configured_key(), required_claims())
     unsigned = {name: value for name, value in body.items() if name != "token"}
-    tokens.check_trigger(claims, unsigned, dag_id)
+    tokens.check_trigger_claims(claims, unsigned, dag_id)
     if not isinstance(unsigned["run_id"], str):
-        raise Refused("run_id is no text")
+        raise TokenRefused("run_id is no text")
     try:
         check_run_id(unsigned["run_id"])
     except ValueError as error:
-        raise Refused(f"{error}".rstrip(".")) from error
-    used = _accept(token, claims, (dag_id, unsigned["run_id"]))
+        raise TokenRefused(f"{error}".rstrip(".")) from error
+    used = _use_up(token, claims, (dag_id, unsigned["run_id"]))
     return f"token of {claims.get('sub', 'the key')}", used
 
 
-def accept_request(token: str, asked: Asked) -> tuple[str, Acceptance | None]:
+def accept_request(token: str, asked: SignedRequest) -> tuple[str, Acceptance | None]:
     """Check the token of a request, and use it up if the request changes something.
 
     :param token: from the header ``Authorization``.
     :returns: who asks, for the log, and what was used up.
     :raises Refused: it is not accepted.
     """
-    claims = tokens.claims_of(token, configured_key(), tokens.REQUEST_CLAIMS)
+    claims = tokens.verify_token(token, configured_key(), tokens.REQUEST_CLAIMS)
     body = asked.body() if "sha256" in claims or asked.media_type != "multipart/form-data" else b""
-    tokens.check_request(claims, asked.method, asked.path, asked.query, asked.media_type, body)
-    used = None if asked.method in tokens.SAFE_METHODS else _accept(token, claims)
+    tokens.check_request_claims(claims, asked.method, asked.path, asked.query, asked.media_type, body)
+    used = None if asked.method in tokens.SAFE_METHODS else _use_up(token, claims)
     return f"token of {claims['sub']}", used
 
 
-def _accept(token: str, claims: dict[str, Any], run: tuple[str, str] | None = None) -> Acceptance:
+def _use_up(token: str, claims: dict[str, Any], run: tuple[str, str] | None = None) -> Acceptance:
     expires = None if claims.get("exp") is None else min(int(claims["exp"]), LAST_DATE)
     try:
-        return accept(tokens.digest(token), expires, run)
+        return use_up(tokens.token_digest(token), expires, run)
     except NotAccepted as error:
-        raise Refused(str(error)) from error
+        raise TokenRefused(str(error)) from error
 
 
-def bearer(header: str) -> str | None:
+def bearer_token(header: str) -> str | None:
     """Return the token of the header ``Authorization``: empty if it is malformed, none if it holds no token."""
     scheme, _, token = header.partition(" ")
     return token.strip() if scheme.lower() == "bearer" else None

@@ -57,7 +57,7 @@ class Acceptance:
                 connection.execute(table.delete().where(*keys))
 
 
-def accept(digest: str, expires: float | None, run: tuple[str, str] | None = None) -> Acceptance:
+def use_up(digest: str, expires: float | None, run: tuple[str, str] | None = None) -> Acceptance:
     """Note what a request with a token uses up.
 
     :param digest: of the token.

@@ -17,22 +17,22 @@ from starlette.routing import Match
 
 from .. import strict_json
 from ..callers import Caller, unrestricted_caller
-from .access import ELSEWHERE, Access, Parts
-from .bodies import size_of, whole
+from .access import ELSEWHERE, Access, RequestParts
+from .bodies import body_size, whole_body
 from .database import end_session
 from .limits import LARGEST_JOB
-from .login import basic
+from .login import basic_credentials
 from .names import check_name
 from .problems import Answer, Problem
-from .tokens.claims import SAFE_METHODS, Refused
-from .tokens.requests import Asked, accept_request, accept_trigger, bearer, is_configured
+from .tokens.claims import SAFE_METHODS, TokenRefused
+from .tokens.requests import SignedRequest, accept_request, accept_trigger, bearer_token, tokens_are_accepted
 from .tokens.used import Acceptance
 from .users import Users
 
 log = logging.getLogger(__name__)
 
 
-class Unknown(Problem):
+class Unauthenticated(Problem):
     """Nobody is known to ask."""
 
     def __init__(self, detail: str) -> None:
@@ -40,7 +40,7 @@ class Unknown(Problem):
         super().__init__(401, detail)
 
 
-class Gate:
+class AdmissionMiddleware:
     """An application of ASGI, which lets requests through to another one."""
 
     def __init__(self, app: Any, routes: Iterable[Any], users: Users) -> None:
@@ -54,27 +54,27 @@ class Gate:
             return
         # A request for the head of an answer is one for the answer, and what serves it sends no body.
         served = {**scope, "method": "GET"} if scope["method"] == "HEAD" else scope
-        visit = Visit(scope, served, self._routes, self._users)
+        visit = Admission(scope, served, self._routes, self._users)
         try:
             rights = await run_in_threadpool(visit.admit)
         except Problem as refusal:
             answer = Answer(refusal.status_code, refusal.detail)
-            if isinstance(refusal, Unknown):
-                await run_in_threadpool(_challenge, answer)
+            if isinstance(refusal, Unauthenticated):
+                await run_in_threadpool(_add_challenges, answer)
             await answer(scope, receive, send)
             return
         served["state"] = {**scope.get("state", {}), "rights": rights}
         await visit.serve(self._app, served, receive, send)
 
 
-class Visit:
+class Admission:
     """One request at the gate."""
 
     def __init__(self, scope: Any, served: Any, routes: Iterable[Any], users: Users) -> None:
         """Find the route that it is for."""
         self._request, self._users = Request(scope), users
-        self._access, path = _found(served, routes)
-        self._parts = Parts(path, self._request.query_params, self._json)
+        self._access, path = _find_access(served, routes)
+        self._parts = RequestParts(path, self._request.query_params, self._json)
         self._used: Acceptance | None = None
         self._body: tuple[Any] | None = None
 
@@ -85,7 +85,7 @@ class Visit:
         """
         try:
             return self._admit()
-        except Refused as error:
+        except TokenRefused as error:
             log.warning("%s refused: %s", self._asked(), error)
             raise Problem(403, f"Token refused: {error}") from error
         finally:
@@ -119,27 +119,27 @@ class Visit:
         request = self._request
         # A browser sends along the password that it keeps, whichever page the request comes from.
         origin = request.headers.get("origin")
-        if origin and request.method not in SAFE_METHODS and _host(origin) != request.headers.get("host"):
+        if origin and request.method not in SAFE_METHODS and _host_of_origin(origin) != request.headers.get("host"):
             raise Problem(403, "The request comes from a page of another site")
         _check_names(self._parts, request)
         header = request.headers.get("authorization", "")
-        token, login, user = bearer(header), basic(header), None
+        token, login, user = bearer_token(header), basic_credentials(header), None
         if login:
             user = self._users.log_in(*login)
             if user is None:
                 log.warning("%s refused: login of %r", self._asked(), login[0])
-                raise Unknown("User or password is wrong")
+                raise Unauthenticated("User or password is wrong")
         known = user is not None or token is not None
-        if self._access.takes_trigger_token and not known and not 0 < size_of(request.scope) <= LARGEST_JOB:
+        if self._access.takes_trigger_token and not known and not 0 < body_size(request.scope) <= LARGEST_JOB:
             raise Problem(413, f"Without a login the body must have 1 to {LARGEST_JOB} bytes")
         if token is not None:
-            name, self._used = accept_request(token, _said(request))
+            name, self._used = accept_request(token, _signed_request(request))
             rights = unrestricted_caller(name)  # the key's holder may ask for anything
         elif (body := self._signed()) is not None:
             name, self._used = accept_trigger(body, str(self._access.named(self._parts)))
             rights = Caller(name, reads=None)  # to trigger, and nothing else
         elif user is None or login is None:
-            raise Unknown("The CWL API asks for a user of Airflow or a token")
+            raise Unauthenticated("The CWL API asks for a user of Airflow or a token")
         else:
             name = login[0]
             self._check_user(user, name)
@@ -164,7 +164,7 @@ class Visit:
     def _json(self) -> dict[str, Any] | None:
         if self._body is None:
             try:
-                found = strict_json.loads(whole(self._request.scope))
+                found = strict_json.loads(whole_body(self._request.scope))
             except ValueError:  # the route says what is wrong
                 found = None
             self._body = (found if isinstance(found, dict) else None,)
@@ -176,7 +176,7 @@ class Visit:
         return f"{self._request.method} {quote(self._request.scope['path'])}"
 
 
-def _found(scope: Any, routes: Iterable[Any]) -> tuple[Access, dict[str, str]]:
+def _find_access(scope: Any, routes: Iterable[Any]) -> tuple[Access, dict[str, str]]:
     """Return what the route of a request asks, and the parameters in the path."""
     for route in routes:
         match, more = route.matches(scope)
@@ -185,14 +185,14 @@ def _found(scope: Any, routes: Iterable[Any]) -> tuple[Access, dict[str, str]]:
     return ELSEWHERE, {}
 
 
-def _host(origin: str) -> str | None:
+def _host_of_origin(origin: str) -> str | None:
     try:
         return urlsplit(origin).netloc
     except ValueError:
         return None
 
 
-def _check_names(parts: Parts, request: Request) -> None:
+def _check_names(parts: RequestParts, request: Request) -> None:
     """Refuse parameters that are malformed, whatever the request is for.
 
     :raises Problem: says what is wrong.
@@ -210,19 +210,19 @@ def _check_names(parts: Parts, request: Request) -> None:
         raise Problem(400, str(error)) from error
 
 
-def _said(request: Request) -> Asked:
+def _signed_request(request: Request) -> SignedRequest:
     """Return a request as tokens are about it."""
     scope = request.scope
     media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     query = scope["query_string"].decode("latin-1")
-    return Asked(request.method, scope["path"], query, media_type, lambda: whole(scope))
+    return SignedRequest(request.method, scope["path"], query, media_type, lambda: whole_body(scope))
 
 
-def _challenge(answer: Answer) -> None:
+def _add_challenges(answer: Answer) -> None:
     """Say how one makes oneself known."""
     answer.headers.append("WWW-Authenticate", 'Basic realm="CWL API", charset="UTF-8"')
     try:
-        if is_configured():
+        if tokens_are_accepted():
             answer.headers.append("WWW-Authenticate", "Bearer")
     finally:
         end_session()
