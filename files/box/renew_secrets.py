@@ -29,6 +29,7 @@ CREDENTIALS = Path("/etc/cwl-airflow/credentials")
 MACHINE_IDS = [Path("/etc/machine-id"), Path("/sys/class/dmi/id/product_uuid")]
 DONE_FOR = Path("/etc/cwl-airflow/machine-id")
 CONFIGURATION = Path("/etc/airflow/airflow.cfg")
+ADMINISTRATOR = Path("/etc/airflow/administrator.json")
 WORKER_ENVIRONMENT = Path("/etc/airflow/worker.env")
 DEFINITIONS = Path("/etc/rabbitmq/definitions.json")
 BROKER_DATA = Path("/var/lib/rabbitmq")
@@ -81,7 +82,7 @@ def renew(new: dict[str, str]) -> None:
     text = CONFIGURATION.read_text(encoding="utf-8")
     database = urlsplit(option(text, "sql_alchemy_conn"))
     broker = urlsplit(option(text, "broker_url"))
-    admin, _, _ = option(text, "flower_basic_auth").partition(":")
+    login = {**json.loads(ADMINISTRATOR.read_text(encoding="utf-8")), "password": new["airflow_admin"]}
 
     alter = f"'ALTER USER ', QUOTE(user), '@', QUOTE(host), ' IDENTIFIED BY ', QUOTE('{new['mysql_airflow']}'), ';'"
     statements = subprocess.run(
@@ -110,8 +111,9 @@ def renew(new: dict[str, str]) -> None:
         (f":{broker.password}@", f":{new['rabbitmq_airflow']}@"),
         (option(text, "fernet_key"), new["fernet_key"]),
         (option(text, "secret_key"), new["webserver_secret_key"]),
-        (option(text, "flower_basic_auth"), f"{admin}:{new['airflow_admin']}"),
+        (option(text, "flower_basic_auth"), f"{login['user']}:{login['password']}"),
     ]
+    write(ADMINISTRATOR, json.dumps(login) + "\n")
     # The configuration last: an interrupted run finds in it what it has to replace.
     for path in (WORKER_ENVIRONMENT, CONFIGURATION):
         text = path.read_text(encoding="utf-8")
@@ -119,7 +121,7 @@ def renew(new: dict[str, str]) -> None:
             text = text.replace(old, secret)
         write(path, text)
 
-    user = {"name": admin, "email": "admin@example.org", "password": new["airflow_admin"]}
+    user = {"name": login["user"], "email": "admin@example.org", "password": login["password"]}
     program = Path(__file__).with_name("administrator.py").read_text(encoding="utf-8")
     run("/usr/local/bin/airflow-exec", "/opt/airflow/bin/python", "-c", program, text=json.dumps(user))
 

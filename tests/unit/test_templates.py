@@ -19,7 +19,7 @@ import pytest
 from ansible.parsing.dataloader import DataLoader
 from ansible.plugins.loader import filter_loader, init_plugin_loader
 from ansible.template import Templar, trust_as_template
-from cwl_airflow.configuration import read_option
+from cwl_airflow.configuration import read_administrator, read_option
 from hypothesis import example, given
 from hypothesis import strategies as st
 from rabbitmq_password_hash import rabbitmq_password_hash
@@ -141,6 +141,20 @@ def test_our_checks_read_what_airflow_reads(password: str, tmp_path: Path, monke
     monkeypatch.setenv("AIRFLOW_CONFIG", str(path))
     assert read_option("database", "sql_alchemy_conn") == password
     assert read_option("celery", "result_backend") == f"db+{password}"
+
+
+@pytest.mark.parametrize("password", AWKWARD)
+def test_any_password_reaches_the_commands_of_the_host(
+    password: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tasks = DataLoader().load_from_file(str(REPOSITORY / "roles/airflow/tasks/configure.yml"), trusted_as_template=True)
+    (copied,) = [task["ansible.builtin.copy"] for task in tasks if "administrator's login" in task["name"]]
+    values = {"airflow_admin_user": "a.b@c", "airflow_admin_password": password}
+    content = Templar(loader=DataLoader(), variables=values).template(copied["content"])
+    file = airflow_value(copied["dest"].strip("{} "))
+    (tmp_path / Path(file).name).write_text(content, encoding="utf-8")
+    monkeypatch.setenv("AIRFLOW_CONFIG", str(tmp_path / "airflow.cfg"))
+    assert (Path(file).parent, read_administrator()) == (Path("/etc/airflow"), ("a.b@c", password))
 
 
 WIRING = (*(str(path) for path in REPOSITORY.glob("roles/*/defaults/main.yml")), "wiring/services.yml")

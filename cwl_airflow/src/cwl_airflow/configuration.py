@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import configparser
+import json
 import os
+from pathlib import Path
 
 
 def read_option(section: str, option: str) -> str:
@@ -23,3 +25,15 @@ def read_option_if_set(section: str, option: str) -> str | None:
         return read_option(section, option)
     except configparser.Error:
         return None
+
+
+def read_administrator() -> tuple[str, str]:
+    """Return name and password of Airflow's administrator, as whom the commands of a host ask Airflow.
+
+    They stand in a file of their own beside ``airflow.cfg``. The environment's ``AIRFLOW_PASSWORD`` wins.
+
+    :raises OSError: there is no such file, or it may not be read.
+    """
+    file = Path(os.environ["AIRFLOW_CONFIG"]).with_name("administrator.json")
+    login = json.loads(file.read_text(encoding="utf-8"))
+    return str(login["user"]), os.environ.get("AIRFLOW_PASSWORD", str(login["password"]))

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
+from pathlib import PurePath
 from typing import Any
 from urllib.parse import quote
 
@@ -27,6 +28,8 @@ RETRIES = Retry(
 )
 #: How much of an answer is shown, in characters, and of a log, in lines.
 SHOWN_ANSWER, SHOWN_LOG = 500, 40
+#: What Airflow writes into the log of a task that has failed, after why it did.
+ENDINGS = ("Marking task as FAILED", "Marking task as UP_FOR_RETRY")
 
 
 class RestError(Exception):
@@ -48,12 +51,16 @@ class DeadlineExceeded(Exception):
 class AirflowClient:
     """Airflow's REST API, as one user."""
 
-    def __init__(self, url: str, user: str, password: str, retries: Retry = RETRIES) -> None:
+    def __init__(
+        self, url: str, user: str, password: str, retries: Retry = RETRIES, pause: float | None = None
+    ) -> None:
         """Take where it is and who asks; nothing is sent yet.
 
         :param url: of the web server.
+        :param pause: seconds between two questions whether something has ended, by default `PAUSE`.
         """
         self._url = url.rstrip("/") + API_PATH
+        self._pause = PAUSE if pause is None else pause
         self._session = requests.Session()
         self._session.auth = (user, password)
         for scheme in ("http://", "https://"):
@@ -100,28 +107,29 @@ class AirflowClient:
             return False
         return True
 
-    def find_import_error(self, filename: str) -> str | None:
+    def find_import_error(self, path: str) -> str | None:
         """Return why Airflow could not read a DAG file, of the 100 newest errors; none if there is none.
 
-        :param filename: its path.
+        :param path: of the file, or of a folder that it is in.
         """
         errors = self.get("importErrors", limit=100, order_by="-import_error_id")["import_errors"]
-        return next((str(error["stack_trace"]) for error in errors if error["filename"] == filename), None)
+        found = (str(error["stack_trace"]) for error in errors if PurePath(error["filename"]).is_relative_to(path))
+        return next(found, None)
 
-    def wait_for_dag(self, dag_id: str, filename: str, deadline: float) -> None:
+    def wait_for_dag(self, dag_id: str, path: str, deadline: float) -> None:
         """Wait until Airflow has read a DAG file.
 
-        :param filename: path of the file.
+        :param path: of the file, or of a folder that it is in.
         :param deadline: until when, by `time.monotonic`.
         :raises RestError: it cannot be read; the message is Airflow's.
         :raises DeadlineExceeded: it is too late.
         """
         while not self.has_dag(dag_id):
-            if error := self.find_import_error(filename):
+            if error := self.find_import_error(path):
                 raise RestError(error)
             if time.monotonic() > deadline:
-                raise DeadlineExceeded(f"Airflow did not read {filename} in time")
-            time.sleep(PAUSE)
+                raise DeadlineExceeded(f"Airflow did not read {path} in time")
+            time.sleep(self._pause)
 
     def trigger(self, dag_id: str, run_id: str, conf: Mapping[str, Any]) -> None:
         """Start a run of a DAG.
@@ -155,28 +163,36 @@ class AirflowClient:
         while (state := self.get_run_state(dag_id, run_id)) in ACTIVE_RUN_STATES:
             if time.monotonic() > deadline:
                 raise DeadlineExceeded("The run took too long")
-            time.sleep(PAUSE)
+            time.sleep(self._pause)
         if state != "success":
             raise RunFailed("\n".join(self.read_failures(dag_id, run_id)) or "The run failed")
 
+    def get_tasks(self, dag_id: str, run_id: str) -> list[dict[str, Any]]:
+        """Return the tasks of a run, as the API describes them."""
+        tasks: list[dict[str, Any]] = self.get(f"{run_path(dag_id, run_id)}/taskInstances")["task_instances"]
+        return tasks
+
+    def get_failed_tasks(self, dag_id: str, run_id: str) -> list[dict[str, Any]]:
+        """Return the failed tasks of a run, the one that failed first at the beginning."""
+        failed = [task for task in self.get_tasks(dag_id, run_id) if task["state"] == "failed"]
+        return sorted(failed, key=lambda task: str(task.get("end_date") or ""))
+
     def read_failures(self, dag_id: str, run_id: str) -> list[str]:
         """Return the end of the log of each failed task of a run."""
-        tasks = self.get(f"{run_path(dag_id, run_id)}/taskInstances")["task_instances"]
         return [
-            f"{task['task_id']} failed:\n{self.read_log_end(dag_id, run_id, task)}"
-            for task in tasks
-            if task["state"] == "failed"
+            "\n".join([f"{task['task_id']} failed:", *self.read_log_end(dag_id, run_id, task)])
+            for task in self.get_failed_tasks(dag_id, run_id)
         ]
 
-    def read_log_end(self, dag_id: str, run_id: str, task: Mapping[str, Any]) -> str:
-        """Return the last lines of the log of a task.
+    def read_log_end(self, dag_id: str, run_id: str, task: Mapping[str, Any]) -> list[str]:
+        """Return the last lines of the log of a task, see `log_end`.
 
         :param task: as the API describes it.
         """
         name = quote(task["task_id"], safe="")
         path = f"{run_path(dag_id, run_id)}/taskInstances/{name}/logs/{max(task['try_number'], 1)}"
         log = self.request("GET", path, params={"map_index": task["map_index"]}, headers={"Accept": "text/plain"})
-        return "\n".join(log.text.splitlines()[-SHOWN_LOG:])
+        return log_end(log.text)
 
 
 def check_answer(answer: requests.Response) -> requests.Response:
@@ -189,6 +205,16 @@ def check_answer(answer: requests.Response) -> requests.Response:
         return answer
     kind = NotFound if answer.status_code == 404 else RestError
     raise kind(f"{answer.request.method} {answer.url}: {answer.status_code} {answer.text[:SHOWN_ANSWER]}")
+
+
+def log_end(log: str) -> list[str]:
+    """Return the lines of a task's log that say why it failed: the last ones before Airflow's own ending.
+
+    :returns: at most `SHOWN_LOG` lines.
+    """
+    lines = [line for line in log.splitlines() if line.strip() and "::endgroup::" not in line]
+    ending = next((number for number, line in enumerate(lines) if any(text in line for text in ENDINGS)), len(lines))
+    return lines[max(0, ending - SHOWN_LOG) : ending]
 
 
 def was_retried(answer: requests.Response) -> bool:

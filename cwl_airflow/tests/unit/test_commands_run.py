@@ -37,13 +37,14 @@ class Site:
         self.dags.mkdir()
         self.document = self.dags / "tool.cwl"
         self.document.write_text("cwlVersion: v1.2", encoding="utf-8")
-        options = {"core": {"dags_folder": self.dags}, "celery": {"flower_basic_auth": "admin:%%41"}}
+        options = {"core": {"dags_folder": self.dags}}
         options["cwl"] = {f"{name}_folder": folder / "cwl" / name for name in ("tmp", "inputs", "outputs", "pickle")}
         sections = [
             "\n".join([f"[{section}]", *(f"{name} = {value}" for name, value in values.items())])
             for section, values in options.items()
         ]
         (folder / "airflow.cfg").write_text("\n".join(sections), encoding="utf-8")
+        (folder / "administrator.json").write_text('{"user": "admin", "password": "%41:b"}', encoding="utf-8")
         self.dag_files: list[str] = []
         api.answer(f"GET /dags/{DAG_ID}", (404, {}), self.see_dag)
         api.answer("GET /importErrors", (200, {"import_errors": []}))
@@ -116,7 +117,7 @@ def test_outputs_are_moved_where_they_are_wanted(
     assert site.api.requests[-4][1] == {"dag_run_id": "run", "conf": {"job": {}}}
 
 
-@pytest.mark.parametrize(("given", "password"), [(None, "%41"), ("other", "other")])
+@pytest.mark.parametrize(("given", "password"), [(None, "%41:b"), ("other", "other")])
 def test_who_asks_is_the_administrator(
     site: Site, monkeypatch: pytest.MonkeyPatch, given: str | None, password: str
 ) -> None:

@@ -114,6 +114,7 @@ def test_engine_rotates_logs_and_keeps_containers_through_a_restart(host):
     ("path", "owner", "group", "mode"),
     [
         ("/etc/airflow", "root", "airflow", 0o755),
+        ("/etc/airflow/administrator.json", "root", "airflow", 0o640),
         ("/etc/airflow/airflow.cfg", "root", "airflow", 0o640),
         ("/etc/airflow/credentials", "root", "root", 0o700),
         ("/etc/airflow/worker.cfg", "root", "airflow-worker", 0o640),

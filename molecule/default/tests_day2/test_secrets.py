@@ -11,6 +11,7 @@ import yaml
 from dags import IMAGE, tool, wait_for
 
 FILES = [
+    "/etc/airflow/administrator.json",
     "/etc/airflow/airflow.cfg",
     "/etc/airflow/worker.env",
     "/etc/airflow/credentials/*",

@@ -8,12 +8,11 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import signal
 import sys
 from pathlib import Path
 
-from ..configuration import read_option
+from ..configuration import read_administrator
 from ..gate import Refused
 from ..local_run import LocalRunFailed, run_document
 from ..rest import AirflowClient
@@ -34,8 +33,7 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--quiet", action="store_true", help="say nothing of failed tasks")
     options = parser.parse_args(argv)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
-    user, _, password = read_option("celery", "flower_basic_auth").partition(":")
-    client = AirflowClient(options.url, user, os.environ.get("AIRFLOW_PASSWORD", password))
+    client = AirflowClient(options.url, *read_administrator())
     try:
         outputs = run_document(client, options.tool, options.job, options.outdir, options.timeout)
     except (LocalRunFailed, Refused) as error:
