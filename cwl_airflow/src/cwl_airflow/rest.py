@@ -192,6 +192,7 @@ class AirflowClient:
         name = quote(task["task_id"], safe="")
         path = f"{run_path(dag_id, run_id)}/taskInstances/{name}/logs/{max(task['try_number'], 1)}"
         log = self.request("GET", path, params={"map_index": task["map_index"]}, headers={"Accept": "text/plain"})
+        log.encoding = "utf-8"  # Airflow does not say so, and HTTP's text was Latin-1 once
         return log_end(log.text)
 
 

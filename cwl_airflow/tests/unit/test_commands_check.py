@@ -113,7 +113,7 @@ def test_an_option_that_is_not_set(configure: Any) -> None:
     assert configuration.read_option_if_set("database", "sql_alchemy_conn") == "mysql://db/airflow"
 
 
-@pytest.mark.parametrize("name", ["check", "images", "receiver", "run", "stop", "trigger", "reports"])
+@pytest.mark.parametrize("name", ["check", "images", "receiver", "run", "stop", "trigger", "reports", "verify"])
 def test_no_command_loads_airflow_before_it_has_read_its_arguments(name: str) -> None:
     code = f"""
 import sys

@@ -9,6 +9,8 @@ from collections.abc import Iterator
 import pytest
 from airflow_api import AirflowApi, serve
 from cwl_airflow.rest import AirflowClient, DeadlineExceeded, NotFound, RestError, RunFailed
+from hypothesis import given
+from hypothesis import strategies as st
 
 from cwl_airflow import rest
 
@@ -172,3 +174,44 @@ def test_a_run_that_fails_without_a_task(api: AirflowApi, client: AirflowClient)
     api.answer(f"GET {RUN}/taskInstances", (200, {"task_instances": []}))
     with pytest.raises(RunFailed, match=r"^The run failed$"):
         client.wait_for_run("a", "run", later())
+
+
+def test_a_dag_file_of_a_folder_that_cannot_be_read(api: AirflowApi, client: AirflowClient) -> None:
+    errors = [
+        {"filename": "/dags/ab/dag.py", "stack_trace": "no"},
+        {"filename": "/dags/a/dag.py", "stack_trace": "yes"},
+    ]
+    api.answer("GET /importErrors", (200, {"import_errors": errors}))
+    assert client.find_import_error("/dags/a") == "yes"
+    assert client.find_import_error("/dags/a/other.py") is None
+
+
+def test_failed_tasks_come_in_the_order_in_which_they_failed(api: AirflowApi, client: AirflowClient) -> None:
+    ends = {"a": "2026-11-27T00:00:02", "b": "2026-11-27T00:00:01", "c": None}
+    tasks = [{"task_id": name, "state": "failed", "end_date": end} for name, end in ends.items()]
+    api.answer(f"GET {RUN}/taskInstances", (200, {"task_instances": [*tasks, {"task_id": "d", "state": "success"}]}))
+    assert [task["task_id"] for task in client.get_failed_tasks("a", "run")] == ["c", "b", "a"]
+
+
+def test_of_a_log_count_the_lines_before_airflows_ending() -> None:
+    log = ["start", "", "::group::x", "the reason", "::endgroup::", "ERROR - Marking task as FAILED. dag_id=x", "after"]
+    assert rest.log_end("\n".join(log)) == ["start", "::group::x", "the reason"]
+
+
+@pytest.mark.parametrize("ending", rest.ENDINGS)
+def test_of_a_log_the_last_lines_count(ending: str) -> None:
+    lines = [f"line {number}" for number in range(2 * rest.SHOWN_LOG)]
+    assert rest.log_end("\n".join([*lines, f"INFO - {ending}. dag_id=x", "bye"])) == lines[-rest.SHOWN_LOG :]
+    assert rest.log_end("\n".join(lines)) == lines[-rest.SHOWN_LOG :]
+
+
+@pytest.mark.parametrize("log", ["", "\n \n", "::endgroup::"])
+def test_an_empty_log_has_no_lines(log: str) -> None:
+    assert rest.log_end(log) == []
+
+
+@given(st.text())
+def test_the_end_of_a_log_is_of_the_log_and_no_longer_than_the_limit(log: str) -> None:
+    end = rest.log_end(log)
+    assert len(end) <= rest.SHOWN_LOG
+    assert all(line in log.splitlines() for line in end)
