@@ -19,8 +19,12 @@ from .rest import ACTIVE_RUN_STATES, AirflowClient, DeadlineExceeded, RestError
 JOB, EXPECTED = "job.yml", "expected/outputs.json"
 #: Seconds between two looks at a run. A machine that is slow has other things to do.
 PAUSE = 2
+#: Between two tracebacks, of which the second one counts.
+CHAINED = ("The above exception was the direct cause", "During handling of the above exception")
 #: How much of a failed task's log is shown, in lines and in characters of a line.
 SHOWN_LINES, SHOWN_CHARACTERS = 8, 700
+#: Of so many lines of the log, as frames of tracebacks are not shown.
+READ_LINES = 200
 
 
 class ExampleFailed(Exception):
@@ -57,24 +61,25 @@ class ExampleRuns:
 
         :param timeout: for how long to wait, in seconds.
         :raises ExampleFailed: one failed, or they are not done in time; the others go on.
+        :raises RestError: Airflow does not say how they come along.
         """
         deadline = self._began + timeout
-        try:
-            for name in names:
-                self._start(name, deadline)
-            while not self._have_ended(names):
-                if time.monotonic() > deadline:
-                    raise ExampleFailed(f"Not done in time: {'; '.join(self._unfinished(names))}.")
-                time.sleep(PAUSE)
-        except (RestError, DeadlineExceeded) as error:
-            raise ExampleFailed(last_lines(str(error).splitlines())) from error
+        for name in names:
+            self._start(name, deadline)
+        while not self._have_ended(names):
+            if time.monotonic() > deadline:
+                raise ExampleFailed(f"Not done in time: {'; '.join(self._unfinished(names))}.")
+            time.sleep(PAUSE)
 
     def _start(self, name: str, deadline: float) -> None:
         folder = dags_folder() / name
-        # The scheduler has not seen a DAG file that is new.
-        self.client.wait_for_dag(name, str(folder), deadline)
-        # Relative paths in the job's file start in its folder.
-        self.client.trigger(name, self.run_id, {"job": str(folder / JOB)})
+        try:
+            # The scheduler has not seen a DAG file that is new.
+            self.client.wait_for_dag(name, str(folder), deadline)
+            # Relative paths in the job's file start in its folder.
+            self.client.trigger(name, self.run_id, {"job": str(folder / JOB)})
+        except (RestError, DeadlineExceeded) as error:
+            raise ExampleFailed(f"{name} could not be triggered:\n{last_lines(str(error).splitlines())}") from error
 
     def _have_ended(self, names: Collection[str]) -> bool:
         """Look at each run that goes on, and tell whether all have ended."""
@@ -106,8 +111,8 @@ class ExampleRuns:
             return f"{name} failed (run {self.run_id}), but none of its tasks."
         ids = list(dict.fromkeys(str(task["task_id"]) for task in failed))
         others = f" (and {', '.join(ids[1:])})" if ids[1:] else ""
-        log = self.client.read_log_end(name, self.run_id, failed[0])
-        return f"{name} failed (run {self.run_id}). Task {ids[0]}{others}:\n{last_lines(without_frames(log))}"
+        log = self.client.read_log_end(name, self.run_id, failed[0], READ_LINES)
+        return f"{name} failed (run {self.run_id}). Task {ids[0]}{others}:\n{last_lines(log)}"
 
 
 def progress(state: str, tasks: Collection[Mapping[str, Any]]) -> str:
@@ -120,16 +125,21 @@ def progress(state: str, tasks: Collection[Mapping[str, Any]]) -> str:
     return f"{state}, {done} of {len(tasks)} tasks done{', running ' + running if running else ''}"
 
 
-def without_frames(log: Sequence[str]) -> list[str]:
-    """Leave the frames of tracebacks out of a log: the error itself comes after them."""
-    kept, inside = [], False
-    for line in log:
-        inside = line.startswith("Traceback (") or (inside and line.startswith(" "))
-        if not inside:
+def last_lines(lines: Sequence[str]) -> str:
+    """Return the last lines of a text that say something, none of them very long."""
+    return "\n".join(line[:SHOWN_CHARACTERS] for line in without_frames(lines)[-SHOWN_LINES:])
+
+
+def without_frames(lines: Sequence[str]) -> list[str]:
+    """Leave of each traceback only the last error: what it came from is in it, and nobody here reads frames."""
+    kept: list[str] = []
+    inside, before = False, 0
+    for line in lines:
+        if line.startswith("Traceback ("):
+            inside, before = True, len(kept)
+        elif line.startswith(CHAINED):
+            del kept[before:]
+        elif line.strip() and not (inside and line.startswith(" ")):
+            inside = False
             kept.append(line)
     return kept
-
-
-def last_lines(lines: Sequence[str]) -> str:
-    """Return the last lines of a text, none of them very long."""
-    return "\n".join(line[:SHOWN_CHARACTERS] for line in lines[-SHOWN_LINES:])

@@ -184,16 +184,17 @@ class AirflowClient:
             for task in self.get_failed_tasks(dag_id, run_id)
         ]
 
-    def read_log_end(self, dag_id: str, run_id: str, task: Mapping[str, Any]) -> list[str]:
+    def read_log_end(self, dag_id: str, run_id: str, task: Mapping[str, Any], lines: int = SHOWN_LOG) -> list[str]:
         """Return the last lines of the log of a task, see `log_end`.
 
         :param task: as the API describes it.
+        :param lines: how many at most.
         """
         name = quote(task["task_id"], safe="")
         path = f"{run_path(dag_id, run_id)}/taskInstances/{name}/logs/{max(task['try_number'], 1)}"
         log = self.request("GET", path, params={"map_index": task["map_index"]}, headers={"Accept": "text/plain"})
         log.encoding = "utf-8"  # Airflow does not say so, and HTTP's text was Latin-1 once
-        return log_end(log.text)
+        return log_end(log.text, lines)
 
 
 def check_answer(answer: requests.Response) -> requests.Response:
@@ -208,14 +209,14 @@ def check_answer(answer: requests.Response) -> requests.Response:
     raise kind(f"{answer.request.method} {answer.url}: {answer.status_code} {answer.text[:SHOWN_ANSWER]}")
 
 
-def log_end(log: str) -> list[str]:
+def log_end(log: str, lines: int = SHOWN_LOG) -> list[str]:
     """Return the lines of a task's log that say why it failed: the last ones before Airflow's own ending.
 
-    :returns: at most `SHOWN_LOG` lines.
+    :param lines: how many at most.
     """
-    lines = [line for line in log.splitlines() if line.strip() and "::endgroup::" not in line]
-    ending = next((number for number, line in enumerate(lines) if any(text in line for text in ENDINGS)), len(lines))
-    return lines[max(0, ending - SHOWN_LOG) : ending]
+    told = [line for line in log.splitlines() if line.strip() and "::endgroup::" not in line]
+    ending = next((number for number, line in enumerate(told) if any(text in line for text in ENDINGS)), len(told))
+    return told[max(0, ending - lines) : ending]
 
 
 def was_retried(answer: requests.Response) -> bool:

@@ -188,12 +188,9 @@ def test_a_failed_task_is_named_with_its_last_lines(site: Site, shown: Any) -> N
     ]
     lines = [f"line {number}" for number in range(20)]
     lines += ["number failed (exited with 1)", "nl fruit.txt", "no such file"]
-    lines += ["[…] ERROR - Task failed with exception", "Traceback (most recent call last):"]
-    lines += [
-        '  File "operators.py", line 1, in act',
-        "    raise",
-        "StepFailed: number: 'nl' exited with 1: no such file",
-    ]
+    frames = ["Traceback (most recent call last):", *['  File "operators.py", line 1, in act', "    raise"] * 20]
+    lines += ["[…] ERROR - Task failed with exception", *frames, "WorkflowException: ended", ""]
+    lines += [f"{example_runs.CHAINED[0]} of the following exception:", "", *frames, "StepFailed: number: why"]
     lines += ["[…] INFO - Marking task as FAILED. dag_id=two-step", "::endgroup::"]
     site.fail("two-step", failed, number="\n".join(lines), sort="later")
     assert site.verify() == 1
@@ -208,7 +205,7 @@ def test_a_failed_task_is_named_with_its_last_lines(site: Site, shown: Any) -> N
         "nl fruit.txt",
         "no such file",
         "[…] ERROR - Task failed with exception",
-        "StepFailed: number: 'nl' exited with 1: no such file",
+        "StepFailed: number: why",
     ]
 
 
@@ -241,16 +238,22 @@ def test_what_is_not_done_in_time_is_named(site: Site, shown: Any) -> None:
 
 def test_a_dag_file_that_airflow_cannot_read(site: Site, shown: Any) -> None:
     site.add("two-step")
-    error = {
-        "filename": str(site.dags / "two-step/dag.py"),
-        "stack_trace": "Traceback\n" * 20 + "two-step.cwl: not CWL",
-    }
+    trace = (
+        "Traceback (most recent call last):\n" + '  File "dag.py", line 1\n    raise\n' * 20 + "ValueError: not CWL\n"
+    )
+    error = {"filename": str(site.dags / "two-step/dag.py"), "stack_trace": trace}
     site.api.answer("GET /dags/two-step", (404, {}))
     site.api.answer("GET /importErrors", (200, {"import_errors": [error]}))
     assert site.verify() == 1
-    err = shown()[1]
-    assert len(err) <= 10
-    assert err[-1] == "two-step.cwl: not CWL"
+    assert shown()[1] == ["two-step could not be triggered:", "ValueError: not CWL"]
+
+
+def test_airflow_that_does_not_answer_any_more(site: Site, shown: Any) -> None:
+    site.add("two-step")
+    site.api.answer("GET /dags/two-step/dagRuns/v1/taskInstances", (403, {"title": "Forbidden"}))
+    assert site.verify() == 1
+    (line,) = shown()[1]
+    assert "403" in line
 
 
 def test_a_dag_file_that_airflow_has_not_seen(site: Site, shown: Any) -> None:
@@ -258,7 +261,7 @@ def test_a_dag_file_that_airflow_has_not_seen(site: Site, shown: Any) -> None:
     site.api.answer("GET /dags/two-step", (404, {}))
     site.api.answer("GET /importErrors", (200, {"import_errors": []}))
     assert site.verify("--timeout", "0") == 1
-    assert shown()[1] == [f"Airflow did not read {site.dags}/two-step in time"]
+    assert shown()[1] == ["two-step could not be triggered:", f"Airflow did not read {site.dags}/two-step in time"]
 
 
 def test_a_host_without_the_administrators_login(site: Site, shown: Any) -> None:

@@ -14,7 +14,7 @@ from typing import Any
 from ..configuration import read_administrator
 from ..example_runs import ExampleFailed, ExampleRuns, find_examples
 from ..expected_outputs import OutputsDiffer, compare_examples
-from ..rest import AirflowClient
+from ..rest import AirflowClient, RestError
 
 RUN, COMPARE = "run", "compare"
 
@@ -30,7 +30,7 @@ def main(argv: list[str] | None = None) -> int:
             _run(names, options, told)
         if options.only != RUN:
             _compare(names, options, told)
-    except (ExampleFailed, OutputsDiffer, OSError) as error:
+    except (ExampleFailed, OutputsDiffer, RestError, OSError) as error:
         print(error, file=sys.stderr)
         status = 1
     if options.json:
