@@ -248,6 +248,17 @@ def test_a_dag_file_that_airflow_cannot_read(site: Site, shown: Any) -> None:
     assert shown()[1] == ["two-step could not be triggered:", "ValueError: not CWL"]
 
 
+def test_a_web_server_that_restarts_is_waited_for(site: Site) -> None:
+    site.add("two-step")
+    waits, retries = [], command.PATIENT
+    for _ in range(retries.total):
+        retries = retries.increment("GET", "/", error=OSError())
+        waits.append(retries.get_backoff_time())
+    assert sum(waits) == 126
+    site.api.answer("GET /dags/two-step", (503, "restarting"), (200, {}))
+    assert site.verify() == 0
+
+
 def test_airflow_that_does_not_answer_any_more(site: Site, shown: Any) -> None:
     site.add("two-step")
     site.api.answer("GET /dags/two-step/dagRuns/v1/taskInstances", (403, {"title": "Forbidden"}))

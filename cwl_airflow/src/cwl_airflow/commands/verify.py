@@ -14,9 +14,11 @@ from typing import Any
 from ..configuration import read_administrator
 from ..example_runs import ExampleFailed, ExampleRuns, find_examples
 from ..expected_outputs import OutputsDiffer, compare_examples
-from ..rest import AirflowClient, RestError
+from ..rest import RETRIES, AirflowClient, RestError
 
 RUN, COMPARE = "run", "compare"
+#: A web server that has just been set up may be away for two minutes, on a machine that is emulated.
+PATIENT = RETRIES.new(total=7)
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -63,7 +65,7 @@ def _run(names: list[str], options: argparse.Namespace, told: dict[str, Any]) ->
         if not options.json:
             print(line, flush=True)
 
-    client = AirflowClient(options.url, *read_administrator())
+    client = AirflowClient(options.url, *read_administrator(), retries=PATIENT)
     runs = ExampleRuns(client, options.run_id, show)
     told |= {"states": runs.states, "seconds": runs.seconds}
     runs.run(names, options.timeout)
