@@ -1,5 +1,5 @@
 # A thin list of verbs: each calls the real tool.
-.PHONY: help up down role verify test lint unit unit-fast try molecule base-box box test-box conformance vagrant-docker bench lock docs tools package standin
+.PHONY: help up down role verify test lint unit unit-fast mutants try molecule base-box box test-box conformance vagrant-docker bench lock docs tools package standin
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
 help: ## list the verbs
@@ -29,6 +29,9 @@ unit: package ## test our Python and templates, and how much of the package that
 
 unit-fast: package ## only the tests of the package that what was changed since the last time reaches
 	cd cwl_airflow && ../.venv-airflow/bin/pytest -q --testmon
+
+mutants: package ## which changes of the code no test notices: FOLDER=documents (runs, reports, stopping, api.tokens)
+	cd cwl_airflow && ../.venv-airflow/bin/mutmut run "cwl_airflow.$(FOLDER).*" && ../.venv-airflow/bin/mutmut results
 
 try: package ## run a document through Airflow in one process: DOCUMENT=<path> [JOB=<path>] [OPTIONS=--no-container]
 	.venv-airflow/bin/python -W ignore cwl_airflow/tests/trial.py $(OPTIONS) "$(DOCUMENT)" $(JOB)

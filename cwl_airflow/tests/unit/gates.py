@@ -7,7 +7,8 @@ from pathlib import Path
 
 from cwl_airflow.gate import DataPath, Gate, Places
 
-PROJECT = Path(__file__).parents[3]
+#: The checkout, also for copies of the tests in a folder below it.
+PROJECT = next(folder for folder in Path(__file__).parents if (folder / "site.yml").exists())
 
 
 def places(folder: Path, **more: object) -> Places:

@@ -15,10 +15,10 @@ from cwl_airflow.documents import cache
 from cwl_airflow.documents import load as documents
 from cwltool.load_tool import resolve_and_validate_document
 from cwltool.process import Process
-from gates import GATE
+from gates import GATE, PROJECT
 from schema_salad.exceptions import ValidationException
 
-SUITE = Path(__file__).parents[3] / "tests/conformance/documents"
+SUITE = PROJECT / "tests/conformance/documents"
 WORKFLOW = """\
 cwlVersion: {version}
 class: Workflow

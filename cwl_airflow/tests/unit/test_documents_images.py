@@ -13,10 +13,11 @@ import pytest
 import yaml
 from cwl_airflow.commands.images import main
 from cwl_airflow.documents.images import DocumentError, document_images, find_images, is_document, with_tag
+from gates import PROJECT
 from hypothesis import given
 from hypothesis import strategies as st
 
-WORKFLOWS = Path(__file__).parents[3] / "files/workflows"
+WORKFLOWS = PROJECT / "files/workflows"
 VERSIONS = ["v1.0", "v1.1", "v1.2"]
 
 Write = Callable[[str, str], Path]

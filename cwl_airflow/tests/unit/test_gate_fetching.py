@@ -16,10 +16,11 @@ import requests
 import yaml
 from cwl_airflow.gate import Refused
 from cwl_airflow.gate.fetching import ANY, check_url, fetch_into, fetch_text, url_exists
+from gates import PROJECT
 
 #: A public address, which leads to the loopback here.
 PUBLIC = "93.184.215.14"
-PREFLIGHT = Path(__file__).parents[3] / "roles/cwl_airflow/tasks/preflight.yml"
+PREFLIGHT = PROJECT / "roles/cwl_airflow/tasks/preflight.yml"
 Answer = Callable[[BaseHTTPRequestHandler], None]
 
 

@@ -22,7 +22,7 @@ from cwl_airflow.runs.processes import remove_noted_containers
 from cwl_airflow.runs.run import CWLRun
 from cwl_airflow.runs.steps import run_scatter_share, run_step, share_out_scatter
 from cwltool.errors import WorkflowException
-from gates import open_gate
+from gates import PROJECT, open_gate
 
 SAY = {"class": "CommandLineTool", "baseCommand": "echo", "inputs": {"word": {"type": "string", "inputBinding": {}}},
        "stdout": "said.txt", "outputs": {"said": {"type": "File", "outputBinding": {"glob": "said.txt"}}}}  # fmt: skip
@@ -117,7 +117,7 @@ def test_the_last_step_of_a_chain_knows_the_one_before(make: Any, tmp_path: Path
 
 
 def test_what_is_updated_in_place_stays_one_file(tmp_path: Path) -> None:
-    document = Path(__file__).parents[3] / "tests/conformance/documents/inplace-update.cwl"
+    document = PROJECT / "tests/conformance/documents/inplace-update.cwl"
     made = CWLRun(str(document), RunLayout(tmp_path / "run"), open_gate(tmp_path), {})
     begin_run(made, {}, str(tmp_path))
     for name in ("make", "add", "list"):
