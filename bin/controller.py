@@ -204,7 +204,7 @@ def install_package() -> None:
         return
     say(f"Installing the hosts' Airflow into {AIRFLOW}")
     run(UV, "venv", "--quiet", "--clear", "--no-project", AIRFLOW)
-    install: list[str | Path] = [UV, "pip", "install", "--quiet", "--no-deps"]
+    install: list[str | Path] = [UV, "pip", "install", "--compile-bytecode", "--quiet", "--no-deps"]
     there = {"VIRTUAL_ENV": str(AIRFLOW)}
     run(*install, "--require-hashes", *(f"--requirements={lock}" for lock in AIRFLOW_LOCKS), environment=there)
     run(*install, "--editable", AIRFLOW_PACKAGE, environment=there)
