@@ -23,12 +23,12 @@ test: ## everything that CI runs, from a clean checkout
 lint: package ## check the code, with nothing skipped
 	bin/lint
 
-unit: package ## test our Python and templates, and how much of the package that reaches
-	pytest tests/unit
-	cd cwl_airflow && ../.venv-airflow/bin/pytest -n auto --cov --cov-report=term
+unit: package ## test our Python and templates, with a few examples where `make test` has many
+	pytest --hypothesis-profile=quick tests/unit
+	cd cwl_airflow && ../.venv-airflow/bin/pytest --hypothesis-profile=quick -n auto
 
 unit-fast: package ## only the tests of the package that what was changed since the last time reaches
-	cd cwl_airflow && ../.venv-airflow/bin/pytest -q --testmon
+	cd cwl_airflow && ../.venv-airflow/bin/pytest -q --hypothesis-profile=quick --testmon
 
 mutants: package ## which changes of the code no test notices: FOLDER=documents (runs, reports, stopping, api.tokens)
 	cd cwl_airflow && ../.venv-airflow/bin/mutmut run "cwl_airflow.$(FOLDER).*" && ../.venv-airflow/bin/mutmut results

@@ -5,5 +5,6 @@ from __future__ import annotations
 from hypothesis import settings
 
 # A busy machine is no reason to fail: rendering the first template takes a while.
-settings.register_profile("unit", deadline=None)
-settings.load_profile("unit")
+settings.register_profile("full", deadline=None)
+settings.register_profile("quick", deadline=None, max_examples=20)
+settings.load_profile("full")

@@ -104,7 +104,7 @@ upgrade(engine)
 """
     started = [
         subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-        for _ in range(4)
+        for _ in range(3)
     ]
     try:
         for process in started:

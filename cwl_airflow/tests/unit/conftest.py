@@ -1,9 +1,0 @@
-"""What the unit tests share."""
-
-from __future__ import annotations
-
-from hypothesis import settings
-
-# A busy machine is no reason to fail: rendering the first template takes a while.
-settings.register_profile("unit", deadline=None)
-settings.load_profile("unit")
