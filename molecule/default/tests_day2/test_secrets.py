@@ -99,7 +99,7 @@ def test_the_key_of_reports_is_no_variable(host):
 
 def test_a_killed_supervisor_leaves_no_secret(dag, host, secrets):
     folder = f"/proc/{worker(host)}/root/tmp"
-    dag.write(tool("sleep 60"))
+    dag.write(tool("sleep 20"))  # what goes on without it has ended before the DAG is removed
     watch = f"timeout 90 python3 -c {shlex.quote(KILL)} {folder} '^airflow task supervisor: .*{dag.dag_id}'"
     unit = "test-kill"
     host.check_output(f"systemd-run --quiet --collect --unit={unit} sh -c {shlex.quote(f'{watch} > /run/{unit}')}")
