@@ -13,9 +13,10 @@ from typing import Any
 import pytest
 from cwl_airflow.documents import cache
 from cwl_airflow.documents import load as documents
+from cwl_airflow.documents.plan import DISPATCHER, GATHERER
 from cwltool.load_tool import resolve_and_validate_document
-from cwltool.process import Process
-from gates import GATE, PROJECT
+from cwltool.process import Process, shortname
+from gates import GATE, PROJECT, open_gate
 from schema_salad.exceptions import ValidationException
 
 SUITE = PROJECT / "tests/conformance/documents"
@@ -45,8 +46,8 @@ def workflow(tmp_path: Path) -> Path:
     return tmp_path / "workflow.cwl"
 
 
-def _load(source: Path | str, folder: Path) -> Process:
-    return documents.load_document(str(source), GATE, validate=False, folder=folder).process
+def _load(source: Path | str, folder: Path, **more: Any) -> Process:
+    return documents.load_document(str(source), **({"gate": GATE, "validate": False, "folder": folder} | more)).process
 
 
 def _described(process: Process) -> str:
@@ -163,3 +164,139 @@ def test_old_entries_are_removed(workflow: Path) -> None:
     os.utime(entry, (0, time.time() - cache.ENTRY_LIFETIME - 60))
     _load(workflow.parent / "tool.cwl", folder)
     assert entry not in list(folder.iterdir())
+
+
+def test_what_a_document_was_read_with_is_not_used_for_another_reader(workflow: Path) -> None:
+    folder = workflow.parent / "kept"
+    tool = workflow.parent / "tool.cwl"
+    override = {"overrideTarget": tool.as_uri(), "requirements": [{"class": "EnvVarRequirement", "envDef": []}]}
+    readers: list[dict[str, Any]] = [
+        {},
+        {"settings": {"relax_path_checks": True}},
+        {"overrides": [override]},
+        {"gate": open_gate(workflow.parent)},
+    ]
+    made = []
+    for _ in range(2):
+        made += [_load(tool, folder, **reader) for reader in readers]
+        assert len(list(folder.iterdir())) == len(readers)
+    checks = [process.path_check_mode.name for process in made]  # type: ignore[attr-defined]
+    assert checks == ["STRICT", "RELAXED", "STRICT", "STRICT"] * 2
+    overridden = [[each["class"] for each in process.requirements] for process in made]
+    assert overridden == [[], [], ["EnvVarRequirement"], []] * 2
+
+
+def test_what_a_job_sets_beside_its_tool_holds_also_when_it_is_kept(workflow: Path) -> None:
+    job = workflow.parent / "job.yml"
+    job.write_text("cwl:tool: tool.cwl\nword: of the job\n", encoding="utf-8")
+    for _ in range(3):
+        (word,) = _load(job, workflow.parent / "kept").tool["inputs"]
+        assert word["default"] == "of the job"
+
+
+def test_a_document_with_ontologies_knows_their_terms_each_time(tmp_path: Path) -> None:
+    source = source_of("format-subclass.cwl")
+    terms = [len(_load(source, tmp_path).formatgraph or ()) for _ in range(2)]
+    assert terms[0] > 0
+    assert terms[0] == terms[1]
+    assert all(entry.stat().st_size < 1000 for entry in tmp_path.iterdir())
+
+
+def test_what_is_wrong_with_javascript_is_logged_when_it_is_checked(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    tool = tmp_path / "tool.cwl"
+    tool.write_text(
+        "{cwlVersion: v1.2, class: ExpressionTool, requirements: {InlineJavascriptRequirement: {}}, inputs: {}, "
+        "outputs: {}, expression: '${return (;}'}\n",
+        encoding="utf-8",
+    )
+    documents.load_document(str(tool), GATE, {"disable_js_validation": True})
+    documents.load_document(str(tool), GATE, validate=False)
+    assert "JSHINT" not in caplog.text
+    documents.load_document(str(tool), GATE)
+    assert "JSHINT" in caplog.text
+
+
+PARTS = """\
+cwlVersion: v1.2
+class: Workflow
+requirements: {MultipleInputFeatureRequirement: {}, SubworkflowFeatureRequirement: {}}
+inputs: {word: string?}
+outputs:
+  one: {type: File, outputSource: last/said}
+  two: {type: "File[]", outputSource: [inner/said, last/said], linkMerge: merge_flattened}
+  three: {type: string?, outputSource: word}
+steps:
+  first: {run: tool.cwl, in: {word: word}, out: [said]}
+  second: {run: tool.cwl, in: {}, out: [{id: said}]}
+  inner: {run: inner.cwl, in: {words: {default: [a]}}, out: [said]}
+  last: {run: tool.cwl, in: {word: word, a: first/said, b: {source: [second/said, inner/said]}}, out: [said]}
+  after: {run: tool.cwl, in: {a: last/said}, out: []}
+"""
+
+
+@pytest.mark.parametrize(
+    ("part", "needed"),
+    [
+        ("first", {"first"}),
+        ("last", {"first", "second", "inner", "last"}),
+        ("after", {"last", "after"}),
+        (DISPATCHER, set()),
+        (GATHERER, {"inner", "last"}),
+        (None, None),
+    ],
+)
+def test_a_part_of_a_workflow_needs_the_steps_that_it_has_values_from(
+    workflow: Path, part: str | None, needed: set[str] | None
+) -> None:
+    workflow.rename(workflow.with_name("inner.cwl"))
+    workflow.write_text(PARTS, encoding="utf-8")
+    assert _steps_asked_for(workflow, part) == [needed]
+
+
+def test_a_step_may_be_named_like_the_task_that_gathers(workflow: Path) -> None:
+    text = PARTS.replace("last", GATHERER).replace("run: inner.cwl, in: {words", "run: tool.cwl, in: {word")
+    workflow.write_text(text, encoding="utf-8")
+    assert _steps_asked_for(workflow, GATHERER) == [{"first", "second", "inner", GATHERER}]
+
+
+def test_a_tool_has_no_steps_to_choose_from(workflow: Path) -> None:
+    assert _steps_asked_for(workflow.parent / "tool.cwl", "tool") == []
+
+
+def _steps_asked_for(source: Path, part: str | None) -> list[set[str] | None]:
+    """Return the names of the steps that were to be made, once for each workflow that was."""
+    asked: list[set[str] | None] = []
+
+    def make(document: Any, loading: Any, steps: Any) -> Process:
+        asked.append(None if steps is None else {shortname(step) for step in steps})
+        return documents.whole_workflow(document, loading)
+
+    documents.load_document(str(source), GATE, validate=False, part=part, make_workflow=make)
+    return asked
+
+
+@pytest.mark.parametrize(
+    ("source", "uri"),
+    [
+        ("a.cwl", "{folder}/a.cwl"),
+        ("{path}/a.cwl", "{folder}/a.cwl"),
+        ("a.cwl#main", "{folder}/a.cwl#main"),
+        ("a#b c.cwl", "{folder}/a%23b%20c.cwl"),
+        ("a#b c.cwl#main", "{folder}/a%23b%20c.cwl#main"),
+        ("gone.cwl#main", "{folder}/gone.cwl#main"),
+        ("gone.cwl", "gone.cwl"),
+        ("#main", "#main"),
+        ("file:///a%20b.cwl#main", "file:///a%20b.cwl#main"),
+        ("http://example.org/a.cwl#main", "http://example.org/a.cwl#main"),
+        ("https://example.org/a.cwl#main", "https://example.org/a.cwl#main"),
+    ],
+)
+def test_a_document_is_named_by_path_or_url(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, source: str, uri: str
+) -> None:
+    for name in ("a.cwl", "a#b c.cwl"):
+        (tmp_path / name).touch()
+    monkeypatch.chdir(tmp_path)
+    assert documents.document_uri(source.format(path=tmp_path)) == uri.format(folder=tmp_path.as_uri())

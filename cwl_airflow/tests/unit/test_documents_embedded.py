@@ -24,7 +24,17 @@ def test_a_compressed_document_is_unpacked(compress: object) -> None:
 
 @pytest.mark.parametrize(
     "workflow",
-    ["", "abcd", "/a/b.cwl", "http://example.org/a", "a.cwl", "ä", _given(b"text"), _given(zlib.compress(b"cut")[:-4])],
+    [
+        "",
+        "abcd",
+        "/a/b.cwl",
+        "http://example.org/a",
+        "a.cwl",
+        "ä",
+        _given(b"text"),
+        _given(zlib.compress(b"cut")[:-4]),
+        f".{_given(zlib.compress(b'a name'))}",
+    ],
 )
 def test_anything_else_is_a_path_or_url(workflow: str) -> None:
     assert embedded_text(workflow) is None
@@ -34,13 +44,18 @@ def test_more_than_a_document_has_is_refused_before_it_takes_memory() -> None:
     small = _given(zlib.compress(bytes(300 * 2**20), 9))
     tracemalloc.start()
     try:
-        with pytest.raises(ValueError, match="more than 16 MiB"):
+        with pytest.raises(ValueError, match=r"^The compressed document has more than 16 MiB\.$"):
             embedded_text(small)
         assert tracemalloc.get_traced_memory()[1] < 3 * LARGEST_TEXT
     finally:
         tracemalloc.stop()
 
 
+def test_a_byte_more_than_a_document_has_is_refused() -> None:
+    with pytest.raises(ValueError, match="more than"):
+        embedded_text(_given(zlib.compress(bytes(LARGEST_TEXT + 1))))
+
+
 def test_what_is_no_text_is_refused() -> None:
-    with pytest.raises(ValueError, match="UTF-8"):
+    with pytest.raises(ValueError, match=r"^The compressed document is not UTF-8\.$"):
         embedded_text(_given(zlib.compress(b"\xff")))

@@ -324,22 +324,25 @@ def test_reads_documents_in_folders_with_awkward_names(write: Write, tmp_path: P
 
 
 @pytest.mark.parametrize(
-    ("text", "line"),
-    [("cwlVersion: v1.2\nclass: [\n", 3), ("cwlVersion: v1.2\n\ta: b\n", 2), ("a: b\nc: *nobody\n", 2)],
+    ("text", "message"),
+    [
+        ("cwlVersion: v1.2\nclass: [\n", r", line 3: not YAML: [^\n]+\Z"),
+        ("cwlVersion: v1.2\n\ta: b\n", r", line 2: not YAML: found [^\n]+\Z"),
+        ("a: b\nc: *nobody\n", r", line 2: not YAML: found undefined alias[^\n]*\Z"),
+        ("a: b\nc: \a\n", r": not YAML: .* characters are not allowed"),
+    ],
 )
-def test_names_file_and_line_of_what_is_not_yaml(write: Write, text: str, line: int) -> None:
+def test_names_file_and_line_of_what_is_not_yaml(write: Write, text: str, message: str) -> None:
     path = write("bad.cwl", text)
     images, errors = find_images([path])
     assert images == {}
-    assert len(errors) == 1 and errors[0].startswith(f"{path}, line {line}: not YAML: ")
+    assert len(errors) == 1 and re.match(re.escape(str(path)) + message, errors[0])
 
 
 def test_names_a_document_that_is_not_utf8(tmp_path: Path) -> None:
     path = tmp_path / "latin1.cwl"
-    path.write_bytes(tool("a:1").encode() + "# Müller\n".encode("latin-1"))
-    images, errors = find_images([path])
-    assert images == {}
-    assert len(errors) == 1 and errors[0].startswith(f"{path}: not UTF-8: ")
+    path.write_bytes(b"# M\xfcller\n")
+    assert find_images([path]) == ({}, [f"{path}: not UTF-8: invalid start byte at byte 3"])
 
 
 def test_reads_a_document_with_a_byte_order_mark(tmp_path: Path) -> None:
@@ -431,9 +434,7 @@ def test_lists_each_document_under_its_images(write: Write, tmp_path: Path) -> N
 
 def test_names_a_folder_that_is_not_there(tmp_path: Path) -> None:
     """A mistyped folder must not read like a folder without images."""
-    images, errors = find_images([tmp_path / "typo"])
-    assert images == {}
-    assert len(errors) == 1 and str(tmp_path / "typo") in errors[0]
+    assert find_images([tmp_path / "typo"]) == ({}, [f"{tmp_path / 'typo'}: no such file or folder"])
 
 
 def test_a_folder_named_like_a_document_is_searched(write: Write, tmp_path: Path) -> None:
@@ -445,7 +446,7 @@ def test_names_a_document_that_cannot_be_opened(tmp_path: Path) -> None:
     (tmp_path / "gone.cwl").symlink_to("nowhere.cwl")
     images, errors = find_images([tmp_path])
     assert images == {}
-    assert len(errors) == 1 and "gone.cwl" in errors[0]
+    assert errors == [f"{tmp_path / 'gone.cwl'}: No such file or directory"]
 
 
 @pytest.mark.parametrize("name", ["two-step", "word-count", "coverage"])

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import multiprocessing
 import re
 import string
+import time
 from pathlib import Path
 from typing import Any
 
@@ -59,6 +61,22 @@ def test_ids_do_not_depend_on_the_order_of_the_steps(names: list[str], random: A
 @given(st.lists(st.text(string.ascii_lowercase + string.digits + "_-", min_size=1, max_size=12), unique=True))
 def test_an_id_is_the_name_where_airflow_takes_that(names: list[str]) -> None:
     assert plans.task_ids(names) == {name: name for name in names}
+
+
+@pytest.mark.parametrize(
+    ("names", "ids"),
+    [
+        (["a b", "ä", "a.b-c_D9"], ["a_b", "_", "a.b-c_D9"]),
+        (["a b", "a_b", "A.b"], ["a_b-c8687a08", "a_b-648fa9b3", "A.b"]),
+        (["Sort", "sort"], ["Sort-bec69036", "sort-64696494"]),
+        (["", "cwljobgatherer"], ["-e3b0c442", "cwljobgatherer-caa8b022"]),
+        (["CWLJobDispatcher"], ["CWLJobDispatcher-6240fe89"]),
+        (["x" * 200], ["x" * 200]),
+        (["x" * 201], ["x" * 200 + "-84a0678c"]),
+    ],
+)
+def test_the_id_of_a_step_stays_the_same_for_ever(names: list[str], ids: list[str]) -> None:
+    assert list(plans.task_ids(names).values()) == ids
 
 
 def test_edges_come_from_sources(tmp_path: Path) -> None:
@@ -159,7 +177,9 @@ def _plan_twice(workflow: Path) -> bool:
     return tasks == {("each",)}
 
 
-def test_a_document_from_the_network_holds_while_the_network_is_away(tmp_path: Path) -> None:
+def test_a_document_from_the_network_holds_while_the_network_is_away(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     plan = plans.DocumentPlan({"x": plans.StepTask(None, need=NEED)}, ("x",))
     made = []
 
@@ -177,6 +197,60 @@ def test_a_document_from_the_network_holds_while_the_network_is_away(tmp_path: P
     entry.write_text(f"{json.dumps(about)}\n{made_of}", encoding="utf-8")
     assert plans.cached_plan(tmp_path, "x", make) == plan
     assert made == [1, 1]
+    assert re.search(r"Could not read \['plan', \d+, 'x'\] again; what is stored is used\n", caplog.text)
+    assert "OSError: no network" in caplog.text
     entry.unlink()
     with pytest.raises(OSError, match="no network"):
         plans.cached_plan(tmp_path, "x", make)
+
+
+HOUR = cache.REMOTE_LIFETIME
+
+
+@pytest.mark.parametrize(
+    ("uris", "age", "holds"),
+    [
+        (["https://example.org/x.cwl"], 0, True),
+        (["https://example.org/x.cwl"], 0.5, True),
+        (["https://example.org/x.cwl"], HOUR - 1, True),
+        (["https://example.org/x.cwl"], HOUR, False),
+        (["https://example.org/x.cwl"], -1, False),  # the clock was wrong
+        (["file:{folder}/tool.cwl"], HOUR, True),
+        (["file:{folder}/tool.cwl"], -1, True),
+        (["file:{folder}/tool.cwl", "https://example.org/x.cwl"], HOUR, False),
+        (["file:{folder}/tool.cwl", "https://example.org/x.cwl"], 1, True),
+    ],
+)
+def test_only_what_came_from_the_network_is_read_again_after_a_time(
+    workflow: Path, monkeypatch: pytest.MonkeyPatch, uris: list[str], age: float, holds: bool
+) -> None:
+    texts = {uri.format(folder=workflow.parent): hashlib.sha256(TOOL.encode()).hexdigest() for uri in uris}
+    made = []
+
+    def make() -> tuple[str, dict[str, str]]:
+        made.append(1)
+        return "made", texts
+
+    now = time.time()
+    for moment in (now, now + age):
+        monkeypatch.setattr(cache.time, "time", lambda moment=moment: moment)
+        assert cache.cached(workflow.parent / "kept", "x", make, str.encode, bytes.decode) == "made"
+    assert len(made) == (1 if holds else 2)
+
+
+def test_a_file_is_known_again_however_it_is_named_and_written(workflow: Path) -> None:
+    text = WORKFLOW.replace("tool.cwl", "'größe%2050%25.cwl'").replace("\n", "\r\n")
+    workflow.write_bytes(text.encode())
+    (workflow.parent / "tool.cwl").rename(workflow.parent / "größe 50%.cwl")
+    made: list[int] = []
+    for _ in range(2):
+        _plan(workflow, made)
+    assert made == [1]
+
+
+def test_plans_of_one_key_are_kept_apart_from_those_of_others(tmp_path: Path) -> None:
+    for _ in range(2):
+        for key in ("a", ["a"], {"a": 1, "b": Path("a")}, {"b": Path("a"), "a": 1}):
+            plan = plans.DocumentPlan({}, (str(type(key)),))
+            assert plans.cached_plan(tmp_path, key, lambda plan=plan: (plan, {})) == plan  # type: ignore[misc]
+    assert len(list(tmp_path.iterdir())) == 3
