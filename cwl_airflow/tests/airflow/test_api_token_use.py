@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import logging
 import time
+from datetime import datetime, timezone
 from typing import Any
 from urllib.parse import quote
 
 import pytest
-from api import DOCUMENT, Api, bearer, left, sign
+from api import BASE, DOCUMENT, Api, bearer, left, sign
 from cryptography.hazmat.primitives.asymmetric import rsa
 from home import HOME, Site
 
@@ -145,6 +147,66 @@ def test_an_upload_with_a_token(api: Api, site: Site) -> None:
     assert api.ask("POST", path, files={"workflow": ("a.cwl", DOCUMENT)}, headers=header).status_code == 403
 
 
+def test_an_upload_is_what_was_signed_if_its_token_says_what(api: Api) -> None:
+    path = f"/dags/dag_runs?dag_id=new&run_id=run&conf={quote('{}')}"
+    head = b'--x\r\nContent-Disposition: form-data; name="workflow"; filename="a.cwl"\r\n\r\n'
+    body = head + DOCUMENT + b"\r\n--x--\r\n"
+    form = {"Content-Type": "multipart/form-data; boundary=x"}
+    another = bearer("POST", path, body + b" ") | form
+    answer = api.ask("POST", path, content=body, headers=another)
+    assert (answer.status_code, answer.json()["detail"]) == (403, "Token refused: the token is for another body.")
+    assert api.ask("POST", path, content=body, headers=bearer("POST", path, body) | form).status_code == 200
+
+
+@pytest.mark.parametrize("claim", ["exp", "sub", "method", "path"])
+def test_a_request_token_has_to_say_what_it_is_for(api: Api, claim: str, no_change: None) -> None:
+    said = {"exp": int(time.time()) + 60, "sub": "test", "method": "GET", "path": f"{BASE}/dags"}
+    del said[claim]
+    answer = api.ask("GET", "/dags", headers={"Authorization": f"Bearer {sign(said)}"})
+    assert (answer.status_code, answer.json()["detail"]) == (
+        403,
+        f'Token refused: Token is missing the "{claim}" claim.',
+    )
+
+
+@pytest.mark.parametrize("exp", [2**31 - 2, 2**31 - 1, 2**31, 2**40, 2e9 + 0.5])
+def test_a_token_is_good_once_however_late_it_ends(api: Api, exp: float) -> None:
+    from airflow import settings
+
+    assert trigger(api, signed(exp=exp))[0] == 200
+    assert trigger(api, signed(exp=exp)) == (403, "Token refused: the token was used before.")
+    with settings.engine.connect() as connection:
+        (ends,) = connection.exec_driver_sql("SELECT expires FROM cwl_used_tokens").scalars()
+    last = 2**31 - 1
+    expected = None if exp >= last else datetime.fromtimestamp(int(exp), tz=timezone.utc)
+    assert (ends and datetime.fromisoformat(ends).replace(tzinfo=timezone.utc)) == expected
+
+
+@pytest.mark.parametrize(
+    ("body", "message"),
+    [
+        ({"run_id": 1, "conf": "{}"}, "run_id is no text"),
+        ({"run_id": "a\n", "conf": "{}"}, "run_id has a character that no name may have: U+000A"),
+        ({"run_id": "r" * 251, "conf": "{}"}, "run_id has more than 250 characters"),
+    ],
+)
+def test_why_a_run_with_a_token_is_refused(api: Api, body: dict[str, Any], message: str, no_change: None) -> None:
+    assert trigger(api, signed(body)) == (403, f"Token refused: {message}.")
+
+
+def test_the_log_says_whose_token_it_was(api: Api, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO)
+    trigger(api, signed())
+    trigger(api, signed(RUN | {"run_id": "two"}, sub="alice"))
+    api.ask("GET", "/dags", headers=bearer("GET", "/dags", sub="bob"))
+    said = [record.getMessage() for record in caplog.records if record.name.endswith("admission")]
+    assert said == [
+        f"POST {BASE}/dags/mine/dag_runs by token of the key",
+        f"POST {BASE}/dags/mine/dag_runs by token of alice",
+        f"GET {BASE}/dags by token of bob",
+    ]
+
+
 def test_a_failure_uses_up_no_token(api: Api, monkeypatch: pytest.MonkeyPatch, no_change: None) -> None:
     from cwl_airflow.api.routes import dag_runs
 
@@ -156,22 +218,29 @@ def test_a_failure_uses_up_no_token(api: Api, monkeypatch: pytest.MonkeyPatch, n
     assert (answer.status_code, answer.json()["title"]) == (500, "Internal Server Error")
 
 
-def test_a_key_that_checks_nothing_is_no_key(api: Api) -> None:
+def test_a_key_that_checks_nothing_is_no_key(api: Api, caplog: pytest.LogCaptureFixture) -> None:
     from airflow import settings
     from airflow.models import Variable
 
     Variable.set("jwt_backend_algorithm", "HS256")
     settings.Session.remove()
     assert trigger(api, signed()) == (403, "Token refused: no token can be checked: the log of the service says why.")
+    (record,) = (record for record in caplog.records if record.levelname == "ERROR")
+    assert record.getMessage().startswith("No token can be checked: jwt_backend_public_key is no key for HS256: ")
     Variable.delete("jwt_backend_public_key")
     settings.Session.remove()
     assert trigger(api, signed()) == (403, "Token refused: this site accepts no tokens.")
 
 
 def test_a_site_may_ask_for_more_claims(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("AIRFLOW__CWL__JWT_REQUIRED_CLAIMS", "exp, dag_id")
-    assert trigger(api, signed())[0] == 403
-    assert trigger(api, signed(exp=int(time.time()) + 60, dag_id="mine"))[0] == 200
+    monkeypatch.setenv("AIRFLOW__CWL__JWT_REQUIRED_CLAIMS", "exp,dag_id, jti")
+    said = {"exp": int(time.time()) + 60, "dag_id": "mine", "jti": "1"}
+    for claim in said:
+        others = {name: value for name, value in said.items() if name != claim}
+        assert trigger(api, signed(**others)) == (403, f'Token refused: Token is missing the "{claim}" claim.')
+    assert trigger(api, signed(**said))[0] == 200
+    monkeypatch.setenv("AIRFLOW__CWL__JWT_REQUIRED_CLAIMS", "")
+    assert trigger(api, signed(RUN | {"run_id": "two"}))[0] == 200
 
 
 def test_tokens_that_have_ended_are_forgotten(api: Api) -> None:
