@@ -385,6 +385,11 @@ def test_names_a_document_that_is_not_cwl(write: Write, text: str) -> None:
     assert "\n" not in errors[0]
 
 
+def test_says_all_that_a_document_lacks_in_one_line(write: Write) -> None:
+    _, errors = find_images([write("tool.cwl", "cwlVersion: v1.2\nclass: CommandLineTool\n")])
+    assert errors[0].endswith(": * missing required field `inputs` * missing required field `outputs`")
+
+
 def test_names_the_reference_that_is_missing(write: Write) -> None:
     _, errors = find_images([write("workflow.cwl", workflow("missing.cwl"))])
     assert "missing.cwl" in errors[0]
