@@ -162,8 +162,11 @@ def test_old_entries_are_removed(workflow: Path) -> None:
     _load(workflow, folder)
     (entry,) = folder.iterdir()
     os.utime(entry, (0, time.time() - cache.ENTRY_LIFETIME - 60))
+    gone = folder / "another process was faster.kept"
+    gone.symlink_to("nowhere")
     _load(workflow.parent / "tool.cwl", folder)
     assert entry not in list(folder.iterdir())
+    assert len(list(folder.iterdir())) == 2
 
 
 def test_what_a_document_was_read_with_is_not_used_for_another_reader(workflow: Path) -> None:
