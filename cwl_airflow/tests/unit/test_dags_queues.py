@@ -186,6 +186,11 @@ def test_an_expression_is_not_known(plan: Plan, nested: bool) -> None:
     assert need == ResourceNeed(2, 700 if nested else 0, 2, 0, known=False)
 
 
+def test_cores_that_an_expression_asks_for_count_as_none(plan: Plan) -> None:
+    need = need_of(plan(tool(requirements=asks(coresMin="$(inputs.size)", ramMin=300))))
+    assert need == ResourceNeed(0, 300, 0, 300, known=False)
+
+
 def test_a_need_stays_with_a_plan_that_is_kept(tmp_path: Path) -> None:
     document = workflow({"one": {"run": tool(requirements=asks(coresMin=2, ramMin="$(9)"))}, "two": {"run": tool()}})
     made = planned(tmp_path, document)
