@@ -197,6 +197,17 @@ def test_what_a_job_sets_beside_its_tool_holds_also_when_it_is_kept(workflow: Pa
         assert word["default"] == "of the job"
 
 
+def test_a_job_that_names_its_tool_and_overrides_it_is_kept(workflow: Path) -> None:
+    job, folder = workflow.parent / "job.yml", workflow.parent / "kept"
+    override = "{overrideTarget: tool.cwl, requirements: {EnvVarRequirement: {envDef: {}}}}"
+    job.write_text(f"cwl:tool: tool.cwl\ncwltool:overrides:\n- {override}\n", encoding="utf-8")
+    before = []
+    for _ in range(2):
+        assert _load(job, folder).requirements
+        before.append({entry: entry.stat().st_ino for entry in folder.iterdir()})
+    assert before[0] == before[1]
+
+
 def test_a_document_with_ontologies_knows_their_terms_each_time(tmp_path: Path) -> None:
     source = source_of("format-subclass.cwl")
     terms = [len(_load(source, tmp_path).formatgraph or ()) for _ in range(2)]

@@ -34,7 +34,7 @@ def is_document(path: Path) -> bool:
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         line = f", line {mark.line + 1}" if mark else ""
-        problem = getattr(error, "problem", None) or str(error)
+        problem = getattr(error, "problem", None) or " ".join(str(error).split())
         raise DocumentError(f"{path}{line}: not YAML: {problem}") from error
     except UnicodeDecodeError as error:
         raise DocumentError(f"{path}: not UTF-8: {error.reason} at byte {error.start}") from error

@@ -106,7 +106,8 @@ def load_document(
     context.fetcher_constructor = make_fetcher(gate, documents=True, texts=texts)
     context.do_validate = validate
     context.disable_js_validation = context.disable_js_validation or not validate
-    context.overrides_list = list(overrides)
+    given_overrides = list(overrides)
+    context.overrides_list = list(given_overrides)  # cwltool adds those of a job that names its document
     depth = 0
 
     def construct(document: Any, loading: LoadingContext) -> Process:
@@ -123,7 +124,7 @@ def load_document(
         loading, uri = resolve_and_validate_document(loading, document, uri)
         return ResolvedDocument(loading, uri), texts
 
-    key = ["document", DOCUMENT_FORMAT, document_uri(source), dict(settings or {}), context.overrides_list, gate.places]
+    key = ["document", DOCUMENT_FORMAT, document_uri(source), dict(settings or {}), given_overrides, gate.places]
     if folder and not validate:
         resolved = cache.cached(
             folder, key, resolve, ResolvedDocument.encoded, functools.partial(ResolvedDocument.decoded, context)
