@@ -18,14 +18,19 @@ from typing import Any
 
 import pytest
 import sqlalchemy as sa
+from airflow import settings as airflow_settings
 from airflow.models import Connection
 from airflow.utils.session import create_session
 from cwl_airflow.commands import reports as command
 from cwl_airflow.reports import outbox, service, site
+from cwl_airflow.reports.collect import RunCollector
 from cwl_airflow.reports.printing_server import PrintingServer
 from cwl_airflow.reports.receiver import CONNECTION, ReceiverMisconfigured, ReportReceiver
 from cwl_airflow.reports.service import OutboxTable, ReceiverSettings, ReportService, SiteLock
-from rows import add_run, add_task, change_task, end_run
+from cwl_airflow.reports.settings import read_receiver
+from rows import add_run, add_task, at, change_task, end_run
+
+from cwl_airflow import schema
 
 
 @pytest.fixture(autouse=True)
@@ -38,7 +43,7 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
 def receiver() -> Iterator[PrintingServer]:
     """Return a receiver, and set it in Airflow."""
     with PrintingServer(("127.0.0.1", 0), None, "RS256") as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
+        threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
         yield server
         server.shutdown()
 
@@ -74,27 +79,43 @@ def undelivered() -> int:
         return int(session.scalar(sa.select(sa.func.count()).where(outbox.REPORTS.c.delivered_at.is_(None))))
 
 
+@pytest.fixture
+def printed(capfd: pytest.CaptureFixture[str]) -> Callable[[int], list[dict[str, Any]]]:
+    """Return a function that returns all reports that came, once there are so many."""
+    lines: list[dict[str, Any]] = []
+
+    def at_least(count: int) -> list[dict[str, Any]]:
+        lines.extend(json.loads(line) for line in capfd.readouterr().out.splitlines() if line.startswith("{"))
+        return lines if len(lines) >= count else []
+
+    return at_least
+
+
+def routes(reports: list[dict[str, Any]]) -> list[str]:
+    return [report["route"] for report in reports]
+
+
+ALL_ROUTES = ["status", "status", "progress", "progress", "results"]
+
+
 @pytest.mark.usefixtures("clean_database")
-def test_a_run_is_reported_to_a_receiver(receiver: PrintingServer, capfd: pytest.CaptureFixture[str]) -> None:
+def test_a_run_is_reported_to_a_receiver(
+    receiver: PrintingServer, printed: Callable[[int], list[dict[str, Any]]]
+) -> None:
     set_connection(receiver)
-    printed: list[dict[str, Any]] = []
-
-    def routes(count: int) -> list[str]:
-        printed.extend(json.loads(line) for line in capfd.readouterr().out.splitlines() if line.startswith("{"))
-        return [report["route"] for report in printed] if len(printed) >= count else []
-
     made = site.make_report_service()
     with working(made):
         wait_for(since_is_noted)
         add_run()
         add_task("a", "running", 1)
-        assert wait_for(lambda: routes(1)) == ["status"]
+        assert routes(wait_for(lambda: printed(1))) == ["status"]
         change_task("a", state="success", end_date=2)
         end_run("success", 3)
-        assert wait_for(lambda: routes(5)) == ["status", "status", "progress", "progress", "results"]
+        reports = wait_for(lambda: printed(5))
+        assert routes(reports) == ALL_ROUTES
         wait_for(lambda: not undelivered())
     assert not made.broken
-    assert len({report["key"] for report in printed}) == 5
+    assert len({report["key"] for report in reports}) == 5
 
 
 def since_is_noted() -> bool:
@@ -260,6 +281,64 @@ def test_who_holds_mysqls_lock_works(caplog: pytest.LogCaptureFixture) -> None:
     server.away, server.held = False, 1
     assert lock.try_to_hold()
     assert server.said.count("connect") == 2
+
+
+def make_site_service(engine: Any) -> ReportService:
+    return ReportService(
+        create_session, read_receiver, RunCollector(create_session).collect, SiteLock(engine).try_to_hold
+    )
+
+
+@pytest.mark.usefixtures("clean_database")
+def test_of_two_services_the_second_takes_over_where_the_first_ended(
+    receiver: PrintingServer, printed: Callable[[int], list[dict[str, Any]]], caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    schema.upgrade(airflow_settings.engine)
+    set_connection(receiver)
+    engines: list[Any] = [MySQL(), MySQL()]
+    engines[1].held = 0
+    first, second = (make_site_service(engine) for engine in engines)
+    with working(second):
+        wait_for(lambda: "Another service reports: waiting" in caplog.text)
+        with working(first):
+            wait_for(since_is_noted)
+            add_run()
+            add_task("a", "running", 1)
+            assert routes(wait_for(lambda: printed(1))) == ["status"]
+            wait_for(lambda: not undelivered())
+        change_task("a", state="success", end_date=2)
+        time.sleep(0.2)
+        assert printed(2) == []  # it is nobody's turn
+        engines[1].held = 1
+        end_run("success", 3)
+        reports = wait_for(lambda: printed(5))
+        wait_for(lambda: not undelivered())
+    assert routes(reports) == ALL_ROUTES
+    assert len({report["key"] for report in reports}) == 5
+    assert not (first.broken or second.broken)
+
+
+@pytest.mark.usefixtures("clean_database")
+def test_two_services_without_a_lock_lose_nothing_and_write_nothing_twice(
+    receiver: PrintingServer, printed: Callable[[int], list[dict[str, Any]]]
+) -> None:
+    """SQLite has no lock: then both may send a report, but with the same key."""
+    set_connection(receiver)
+    services = [site.make_report_service() for _ in range(2)]
+    with working(services[0]), working(services[1]):
+        wait_for(since_is_noted)
+        for number in range(3):
+            name = f"run-{number}"
+            add_run(name, logical_date=at(number))
+            add_task("a", "success", 1, 2, run_id=name)
+            end_run("success", 3, name)
+        wait_for(lambda: len({report["key"] for report in printed(15)}) >= 15)
+        wait_for(lambda: not undelivered())
+    assert not any(made.broken for made in services)
+    with create_session() as session:
+        written = session.execute(sa.select(outbox.REPORTS.c.run_id, outbox.REPORTS.c.route)).all()
+    assert sorted(written) == sorted((f"run-{number}", route) for number in range(3) for route in ALL_ROUTES)
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])

@@ -107,7 +107,7 @@ def start() -> Iterator[Callable[..., str]]:
 
     def started(key: str | None = None, algorithm: str = "RS256") -> str:
         server = PrintingServer(("127.0.0.1", 0), key, algorithm)
-        threading.Thread(target=server.serve_forever, daemon=True).start()
+        threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
         servers.append(server)
         return f"http://127.0.0.1:{server.server_port}/satellite/v1/"
 
@@ -238,7 +238,12 @@ def test_reports_are_delivered_in_order_and_once() -> None:
     assert box.sent == [1, 2, 3]
 
 
-def test_a_report_that_is_refused_holds_up_its_own_run_only() -> None:
+def warnings(caplog: pytest.LogCaptureFixture) -> list[str]:
+    """Return the warnings that were logged."""
+    return [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
+
+
+def test_a_report_that_is_refused_holds_up_its_own_run_only(caplog: pytest.LogCaptureFixture) -> None:
     box = Box(report(1), report(2, run=2), report(3), report(4, run=2))
     work = ReportDelivery(box, lambda: box.time)
     box.refuses = {1}
@@ -254,15 +259,12 @@ def test_a_report_that_is_refused_holds_up_its_own_run_only() -> None:
         work.deliver_due(send)
     assert box.sent == [2, 4]
     assert [later - earlier for earlier, later in pairwise(tries)] == [1, 2, 4, 8, 16, 32, 64, 128, 256, 300, 300, 300]
+    said = "Report key-1 was not taken ({} times): no. It is kept."
+    assert warnings(caplog) == [said.format(count) for count in (1, 2, 4, 8)]
     box.refuses = set()
     box.time += delivery.LONGEST_WAIT
     work.deliver_due(box.send)
     assert box.sent == [2, 4, 1, 3]
-
-
-def warnings(caplog: pytest.LogCaptureFixture) -> list[str]:
-    """Return the warnings that were logged."""
-    return [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
 
 
 def test_a_receiver_that_is_down_is_left_alone_for_longer_and_longer(caplog: pytest.LogCaptureFixture) -> None:
@@ -279,7 +281,7 @@ def test_a_receiver_that_is_down_is_left_alone_for_longer_and_longer(caplog: pyt
         box.time = float(second)
         work.deliver_due(send)
     assert tries[:8] == [0, 1, 3, 7, 15, 31, 63, 123]
-    assert len(warnings(caplog)) == 1
+    assert warnings(caplog) == ["down. Reports are kept until it can."]
     box.down = False
     box.time += delivery.LONGEST_PAUSE
     assert work.deliver_due(box.send) == 2
