@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 import socket
 import subprocess
@@ -180,7 +181,10 @@ def test_the_command_refuses_a_key_that_is_none(tmp_path: Path) -> None:
 def test_a_receiver_that_is_not_there_is_down() -> None:
     with (
         requests.Session() as session,
-        pytest.raises(sending.ReceiverUnreachable, match=r"cannot be reached: .*Connection refused$"),
+        pytest.raises(
+            sending.ReceiverUnreachable,
+            match=r"^http://127.0.0.1:9/ cannot be reached: \[Errno \d+\] Connection refused$",
+        ),
     ):
         sending.ReportReceiver("http://127.0.0.1:9/").post(session, report(1))
 
@@ -268,6 +272,7 @@ def test_a_report_that_is_refused_holds_up_its_own_run_only(caplog: pytest.LogCa
 
 
 def test_a_receiver_that_is_down_is_left_alone_for_longer_and_longer(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO)
     box = Box(report(1), report(2, run=2))
     box.down = True
     work = ReportDelivery(box, lambda: box.time)
@@ -279,17 +284,48 @@ def test_a_receiver_that_is_down_is_left_alone_for_longer_and_longer(caplog: pyt
 
     for second in range(400):
         box.time = float(second)
-        work.deliver_due(send)
+        assert work.deliver_due(send) == 0
     assert tries[:8] == [0, 1, 3, 7, 15, 31, 63, 123]
     assert warnings(caplog) == ["down. Reports are kept until it can."]
     box.down = False
     box.time += delivery.LONGEST_PAUSE
     assert work.deliver_due(box.send) == 2
     assert box.sent == [1, 2]
+    assert caplog.messages[1:] == ["The receiver is there again"]
     box.down = True
     box.reports[3] = report(3)
     work.deliver_due(send)
     assert len(warnings(caplog)) == 2
+
+
+def test_a_report_that_is_refused_keeps_no_other_run_waiting_for_the_next_look() -> None:
+    box = Box(report(1), report(2, run=2), report(3), report(4, run=2))
+    box.refuses = {1}
+    assert ReportDelivery(box, lambda: box.time).deliver_due(box.send) == 2
+    assert box.sent == [2, 4]
+
+
+def test_a_run_whose_report_was_taken_in_the_end_does_not_wait_as_long_for_its_next_one() -> None:
+    box = Box(report(1), report(2))
+    work = ReportDelivery(box, lambda: box.time)
+    box.refuses = {1, 2}
+    for box.time in (0.0, 1.0, 3.0):
+        work.deliver_due(box.send)
+    box.time = 7.0
+    box.refuses = {2}
+    assert work.deliver_due(box.send) == 1
+    box.time, box.refuses = 8.0, set()
+    assert work.deliver_due(box.send) == 1
+
+
+def test_what_was_sent_before_the_receiver_went_away_counts() -> None:
+    box = Box(report(1), report(2))
+
+    def send(each: Report) -> None:
+        box.send(each)
+        box.down = True
+
+    assert ReportDelivery(box, lambda: box.time).deliver_due(send) == 1
 
 
 def test_what_was_delivered_while_the_database_was_away_is_not_sent_again() -> None:
@@ -308,5 +344,5 @@ def test_what_was_delivered_while_the_database_was_away_is_not_sent_again() -> N
 
 def test_it_stops_between_two_reports() -> None:
     box = Box(report(1), report(2))
-    ReportDelivery(box, lambda: box.time).deliver_due(box.send, lambda: bool(box.sent))
+    assert ReportDelivery(box, lambda: box.time).deliver_due(box.send, lambda: bool(box.sent)) == 1
     assert box.sent == [1]
