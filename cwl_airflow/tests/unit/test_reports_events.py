@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 from typing import Any
@@ -158,6 +160,57 @@ def test_a_run_that_was_removed() -> None:
     assert said([removed_run_event(RUN, 40, at(3))]) == ["progress failed 40 The run was removed before it had ended."]
 
 
+def test_what_happens_at_the_same_time_is_in_the_order_of_start_end_and_progress() -> None:
+    tasks = [task("a", "success", 1, 2), task("b", "success", 2, 3), task("c", "failed", 1, 2)]
+    assert said(found(RUN, tasks)) == [
+        "status running a",
+        "status running c",
+        "status running b",
+        "status success a",
+        "status failed c",
+        "progress running 33",
+        "status success b",
+        "progress running 66",
+    ]
+
+
+def test_a_try_ends_no_earlier_than_it_began_whatever_the_clocks_say() -> None:
+    events_found = found(RUN, [task("a", "failed", 5, 3), task("b", "upstream_failed", None, -1, try_number=0)])
+    assert [event.when for event in events_found] == [BEGAN, at(5), at(5)]
+    unqueued = replace(RUN, queued_at=None)
+    assert found(unqueued, [task("b", "upstream_failed", None, -1)])[0].when == at(-1)
+
+
+def test_what_has_no_date_has_not_ended() -> None:
+    tasks = [task("a", "success", 1), task("b", "upstream_failed"), task("c", "skipped")]
+    assert said(found(RUN, tasks)) == ["status running a"]
+    assert progress_percent(tasks, None) == 0
+
+
+def test_keys_stay_the_same() -> None:
+    """Or else what an older version has reported would be reported again."""
+    past = task("a", "failed", 1, 2, max_tries=1)
+    tasks = [
+        task("a", "success", 3, 4, try_number=2, max_tries=1),
+        task("b", "upstream_failed", 5, 5, try_number=0),
+        task("c", "failed", 6, 7, map_index=3),
+    ]
+    failed, ended = (replace(RUN, state=state, end_date=at(9), clear_number=2) for state in ("failed", "success"))
+    events_found = found(failed, tasks, (past,)) + found(ended, [])
+    events_found.append(removed_run_event(failed, 40, at(3)))
+    keys = [[event.key, *sorted(event.equivalent_keys)] for event in events_found]
+    assert sum(map(len, keys)) == 17
+    fingerprint = hashlib.sha256(json.dumps(keys).encode()).hexdigest()
+    assert fingerprint == "c55e9848fa67838c0e2c849fda7422905332c0d20d89d03bc2ff2e5b7ec73c95"
+
+
+def test_what_counts_as_done() -> None:
+    """What Airflow removed from a run does not count, and what was skipped is done."""
+    tasks = [task("a", "success", 1, 2), task("b", "skipped", 3, 4), task("c", "failed", 5, 6)]
+    assert progress_percent([*tasks, task("d", "removed", 1, 1)], None) == 66
+    assert [progress_percent(tasks, at(seconds)) for seconds in (1, 2, 3, 4, 9)] == [0, 33, 33, 66, 66]
+
+
 def test_shares_of_a_task_count_as_parts_of_it() -> None:
     shares = [task("s", "success", 1, 2, map_index=0), task("s", "running", 1, map_index=1)]
     assert progress_percent([task("a", "success", 1, 1), *shares], None) == 75
@@ -171,12 +224,18 @@ def test_shares_of_a_task_count_as_parts_of_it() -> None:
         (["failed"], {}, "t0: was stopped, or killed, or left no message: see its log"),
         (["failed", "success", "failed"], {0: "x: 1", 1: "no", 2: "y: 2"}, "y: 2; x: 1"),
         (["failed"] * 7, dict.fromkeys(range(7), "same"), "same"),
+        (["failed"] * 5, {n: f"e{n}" for n in range(5)}, "e4; e3; e2; e1; e0"),
         (["failed"] * 7, {n: f"e{n}" for n in range(7)}, "e6; e5; e4; e3; e2; and 2 more"),
     ],
 )
 def test_the_error_of_a_run(states: list[str], errors: dict[int, str], error: str) -> None:
     tasks = [task(f"t{number}", state, 1, 50 - number) for number, state in enumerate(states)]
     assert failure_summary(tasks, {(f"t{number}", -1): text for number, text in errors.items()}) == error
+
+
+def test_the_task_that_failed_first_is_named_first() -> None:
+    tasks = [task("d", "failed"), task("c", "failed", 1, 2), task("b", "failed", 1, 3), task("a", "failed", 1, 3)]
+    assert failure_summary(tasks, {(name, -1): name for name in "abcd"}) == "c; a; b; d"
 
 
 STATES = st.sampled_from([None, "scheduled", "queued", "running", "success", "failed", "skipped", "upstream_failed"])

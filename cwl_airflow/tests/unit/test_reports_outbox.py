@@ -37,7 +37,9 @@ def test_an_event_is_written_once(session: Any) -> None:
     assert outbox.write_events(session, run(), [event("a"), event("b")], LONG_AGO) == ["status", "status"]
     assert outbox.write_events(session, run(), [event("a"), event("c"), event("c"), event("b")], LONG_AGO) == ["status"]
     assert [report.key for report in outbox.find_pending(session, ())] == ["a", "b", "c"]
-    assert outbox.find_pending(session, ())[0].payload == {"state": "ééé"}
+    assert outbox.find_pending(session, ())[0] == outbox.Report(1, "a", 1, "status", {"state": "ééé"})
+    row = session.execute(sa.select(outbox.REPORTS)).first()
+    assert (row.dag_id, row.run_id, row.happened_at) == ("align", "run-1", outbox.to_naive_utc(NOW))
 
 
 def test_the_database_refuses_a_second_one(session: Any) -> None:
@@ -84,6 +86,36 @@ def test_pruning(session: Any, undelivered: bool, left: list[str]) -> None:
     assert list(session.scalars(sa.select(outbox.REPORTS.c.event).order_by(outbox.REPORTS.c.id))) == left
 
 
+def test_what_is_as_old_as_what_is_pruned_is_kept(session: Any) -> None:
+    local = NOW.astimezone(timezone(timedelta(hours=9)))
+    outbox.write_events(session, run(), [event("a"), event("b")], LONG_AGO)
+    outbox.mark_delivered(session, [1], local)
+    for before, left in ((local, ["a", "b"]), (local + timedelta(seconds=1), [])):
+        outbox.prune_reports(session, before, undelivered=True)
+        assert list(session.scalars(sa.select(outbox.REPORTS.c.event))) == left
+
+
+def test_whose_end_is_owed(session: Any) -> None:
+    for number, percent, ended in ((1, 0, False), (2, 40, True), (1, 50, False)):
+        outbox.write_owed_run(session, run(number), percent, ended)
+    assert {number: tuple(row) for number, row in outbox.read_owed_runs(session).items()} == {
+        1: (1, "align", "run-1", "2026-01-02", 0, 50, False),
+        2: (2, "align", "run-2", "2026-01-02", 0, 40, True),
+    }
+    outbox.settle_owed_run(session, 1)
+    assert list(outbox.read_owed_runs(session)) == [2]
+
+
+def test_a_receiver_that_is_forgotten(session: Any) -> None:
+    outbox.write_owed_run(session, run(), 0, ended=False)
+    for name, at in ((outbox.SINCE, LONG_AGO), (outbox.LOOKED, LONG_AGO), (outbox.LOOKED, datetime(2026, 1, 2))):
+        outbox.write_time(session, name, at)
+    assert outbox.read_times(session) == {outbox.SINCE: LONG_AGO, outbox.LOOKED: datetime(2026, 1, 2)}
+    outbox.forget_receiver(session)
+    assert outbox.read_times(session) == {}
+    assert outbox.read_owed_runs(session) == {}
+
+
 def test_what_happened_while_nobody_looked_is_written_however_long_that_was(session: Any) -> None:
     """And what was delivered before is still known."""
     looked = NOW - timedelta(days=30)
@@ -100,6 +132,7 @@ def test_more_events_than_a_query_may_name(session: Any) -> None:
     many = [event(str(number)) for number in range(3 * outbox.CHUNK_SIZE)]
     assert len(outbox.write_events(session, run(), many, LONG_AGO)) == len(many)
     assert outbox.write_events(session, run(), many, LONG_AGO) == []
+    assert [report.id for report in outbox.find_pending(session, ())] == list(range(1, 101))
     outbox.mark_delivered(session, range(1, len(many) + 1), NOW)
     assert outbox.find_pending(session, ()) == []
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import http.client
 import json
 import logging
 import os
@@ -13,6 +14,7 @@ from collections.abc import Callable, Collection, Iterator
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
+from urllib.error import URLError
 
 import jwt
 import pytest
@@ -20,6 +22,7 @@ import requests
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from cwl_airflow.reports import deliver as delivery
+from cwl_airflow.reports import printing_server
 from cwl_airflow.reports import receiver as sending
 from cwl_airflow.reports.deliver import ReportDelivery
 from cwl_airflow.reports.outbox import Report
@@ -148,6 +151,8 @@ def test_a_receiver_refuses_what_is_not_signed_right(
     }[how]()
     answer = requests.post(f"{start(public)}progress", json={"payload": payload}, timeout=10)
     assert answer.status_code == 403
+    wrong = "the payload is not signed" if how == "unsigned" else "the payload's signature is not right: "
+    assert answer.text.startswith(wrong)
     assert capsys.readouterr().out == ""
 
 
@@ -166,6 +171,44 @@ def hs256(payload: Any, secret: str) -> str:
 @pytest.mark.parametrize("body", [b"", b"{", b"[]", b'{"load": 1}'])
 def test_a_receiver_refuses_what_is_no_report(start: Callable[..., str], body: bytes) -> None:
     assert requests.post(f"{start()}progress", data=body, timeout=10).status_code == 400
+
+
+def test_what_a_receiver_answers(start: Callable[..., str], capsys: pytest.CaptureFixture[str]) -> None:
+    address = start().split("/")[2]
+    connection = http.client.HTTPConnection(address, timeout=10)
+
+    def post(body: bytes) -> list[Any]:
+        connection.request("POST", "/v1/status", body, {"Idempotency-Key": "k"})
+        answer = connection.getresponse()
+        assert not answer.will_close
+        headers = [answer.headers[name] for name in ("Content-Type", "Content-Length", "Connection")]
+        return [answer.status, answer.read(), *headers]
+
+    plain = "text/plain; charset=utf-8"
+    assert post('{"payload": {"a": "ä"}}'.encode()) == [200, b"", plain, "0", None]
+    assert post(b"[]") == [400, b"there is no payload\n", plain, "20", None]
+    connection.close()
+    said = capsys.readouterr()
+    expected = {"route": "status", "path": "/v1/status", "key": "k", "payload": {"a": "ä"}}
+    assert json.loads(said.out) == expected
+    assert said.err == "/v1/status: 400: there is no payload\n"
+
+
+@pytest.mark.parametrize(("length", "status"), [(None, 411), ("x", 411), ("-1", 411), ("14", 200), ("15", 413)])
+def test_a_receiver_reads_no_more_than_a_report_may_have(
+    start: Callable[..., str], monkeypatch: pytest.MonkeyPatch, length: str | None, status: int
+) -> None:
+    monkeypatch.setattr(printing_server, "LONGEST_REPORT", 14)
+    connection = http.client.HTTPConnection(start().split("/")[2], timeout=10)
+    connection.putrequest("POST", "/status")
+    if length:
+        connection.putheader("Content-Length", length)
+    connection.endheaders(b'{"payload": 1}')
+    answer = connection.getresponse()
+    assert answer.status == status
+    assert answer.read() == (b"" if status == 200 else b"Content-Length is missing or too much\n")
+    assert answer.headers["Connection"] == (None if status == 200 else "close")
+    connection.close()
 
 
 def test_the_command_refuses_a_key_that_is_none(tmp_path: Path) -> None:
@@ -187,6 +230,19 @@ def test_a_receiver_that_is_not_there_is_down() -> None:
         ),
     ):
         sending.ReportReceiver("http://127.0.0.1:9/").post(session, report(1))
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (OSError(), ""),
+        (OSError("a: b: c"), "c"),
+        (OSError(ValueError("a: no")), "no"),
+        (URLError(OSError(KeyError("d"))), "'d'"),
+    ],
+)
+def test_an_error_says_what_the_innermost_one_says(error: Exception, said: str) -> None:
+    assert sending.innermost_message(error) == said
 
 
 def test_a_receiver_that_does_not_answer_has_refused(monkeypatch: pytest.MonkeyPatch) -> None:
