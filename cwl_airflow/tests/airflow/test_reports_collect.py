@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import logging
+import time
+from collections.abc import Iterator
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
@@ -247,6 +249,125 @@ def test_a_run_is_told_by_any_of_its_tasks(collector: RunCollector) -> None:
     assert collected(collector) == ["status before running"]
 
 
+def reports_by_run() -> dict[str, list[str]]:
+    """Return what is reported of each run as text."""
+    found: dict[str, list[str]] = {}
+    for each in reports():
+        text = " ".join(str(each[name]) for name in _SHOWN if each.get(name, "") != "")
+        found.setdefault(f"{each['dag_id']} {each['run_id']}", []).append(text)
+    return found
+
+
+def test_runs_with_the_same_names_are_not_mixed_up(collector: RunCollector) -> None:
+    add_run(state="failed", end_date=at(9))
+    add_task("a", "failed", 1, 2)
+    push("a", ERROR, "a: no")
+    for number, dag_id in enumerate((rows.DAG, "other"), 1):
+        run_id = ("second", rows.RUN)[number - 1]
+        add_run(run_id, dag_id, state="success", end_date=at(9), logical_date=at(number))
+        # The history of each has a try that the others have not.
+        add_task("a", "success", 6, 7, run_id, dag_id=dag_id, try_number=2, max_tries=1)
+        add_history("a", 10 + number, 20 + number, run_id, dag_id)
+    push("a", RESULTS, {"out": 2}, run_id="second")
+    collector.collect(True)
+    tried_twice = ["a running", "a success", "running 100", "a running", "a up_for_retry", "success 100"]
+    assert reports_by_run() == {
+        "align first": ["a running", "a failed", "failed 0 a: no"],
+        "align second": [*tried_twice, "{'out': 2}"],
+        "other first": [*tried_twice, "{}"],
+    }
+
+
+def add_history(task_id: str, start: float, end: float, run_id: str, dag_id: str) -> None:
+    """Add a first try that failed and of which there is a second one."""
+    with create_session() as session:
+        table = TaskInstanceHistory.__table__
+        row = {"task_id": task_id, "run_id": run_id, "dag_id": dag_id, "map_index": -1, "try_number": 1}
+        row |= {"state": "failed", "start_date": at(start), "end_date": at(end), "max_tries": 1}
+        session.execute(sa.insert(table).values(pool="default_pool", pool_slots=1, **row))
+
+
+def test_what_a_run_is_does_not_depend_on_runs_with_the_same_names(collector: RunCollector) -> None:
+    for number, (dag_id, run_id, operator) in enumerate(
+        [
+            ("align", "first", "CWLStepOperator"),
+            ("plain", "first", "BashOperator"),
+            ("plain", "second", "CWLStepOperator"),
+        ]
+    ):
+        add_run(run_id, dag_id, logical_date=at(number))
+        add_task("a", "running", 1, run_id=run_id, dag_id=dag_id, operator=operator)
+    collector.collect(True)
+    assert list(reports_by_run()) == ["align first", "plain second"]
+
+
+def test_a_run_is_only_read_again_when_something_happened_to_it(
+    collector: RunCollector, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    written: list[str] = []
+    write = collect.write_run
+
+    def note(session: Any, run: Any, since: datetime) -> None:
+        written.append(run.run_id)
+        write(session, run, since)
+
+    monkeypatch.setattr(collect, "write_run", note)
+    for number, name in enumerate(("first", "second", "ended")):
+        add_run(name, logical_date=at(number))
+        add_task("a", "running" if number < 2 else "success", 1, 2, run_id=name)
+    end_run("success", 3, "ended")
+    looks = []
+    for change in (None, None, {"state": "success", "end_date": 5}, None, {"try_number": 2}, None):
+        if change:
+            change_task("a", **change)
+        collector.collect(True)
+        looks.append(list(written))
+        written.clear()
+    assert looks == [["first", "second", "ended"], [], ["first"], [], ["first"], []]
+
+
+@pytest.fixture
+def in_tokyo(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Have a local time that is not UTC."""
+    with monkeypatch.context() as patch:
+        patch.setenv("TZ", "Asia/Tokyo")
+        time.tzset()
+        yield
+    time.tzset()
+
+
+@pytest.mark.usefixtures("in_tokyo")
+def test_times_are_those_of_utc_wherever_a_host_is() -> None:
+    collector = RunCollector(create_session)
+    collector.collect(True)
+    add_run()
+    add_task("a", "running", 1)
+    collector.collect(True)
+    rows.remove_rows()
+    collector.collect(True)
+    now = outbox.to_naive_utc(datetime.now(timezone.utc))
+    with create_session() as session:
+        times = list(outbox.read_times(session).values())
+        times.append(session.scalars(sa.select(outbox.REPORTS.c.happened_at).order_by(outbox.REPORTS.c.id)).all()[-1])
+    assert len(times) == 3
+    assert all(timedelta(0) <= now - each < timedelta(minutes=1) for each in times)
+
+
+def looked_long_ago() -> bool:
+    with create_session() as session:
+        looked = outbox.read_times(session)[outbox.LOOKED]
+    return outbox.to_naive_utc(datetime.now(timezone.utc)) - looked > timedelta(minutes=30)
+
+
+def test_when_it_looked_is_noted_now_and_then(collector: RunCollector, monkeypatch: pytest.MonkeyPatch) -> None:
+    set_time(outbox.LOOKED, timedelta(hours=1))
+    collector.collect(True)
+    assert looked_long_ago()
+    monkeypatch.setattr(collect, "NOTE_INTERVAL", timedelta(0))
+    collector.collect(True)
+    assert not looked_long_ago()
+
+
 def test_what_happened_before_there_was_a_receiver_is_not_reported() -> None:
     add_run()
     add_task("a", "success", -3600, -3599)
@@ -360,7 +481,7 @@ def test_a_run_that_cannot_be_read_keeps_no_other_from_being_reported(
         add_run(name, logical_date=at(number))
         add_task("a", "running", 1, run_id=name)
     assert collected(collector) == ["status a running"]
-    assert "Run first of align cannot be reported" in caplog.text
+    assert caplog.messages == ["Run first of align cannot be reported"]
     caplog.clear()
     assert collected(collector) == []
     assert caplog.text == ""  # not again, before something happens to it
@@ -412,15 +533,18 @@ def test_what_a_task_of_a_user_returned_is_no_result(succeeded: RunCollector, tm
     assert collected(succeeded)[-1] == "results {}"
 
 
-@pytest.mark.parametrize("content", ["{", "[]", None])
+@pytest.mark.parametrize(
+    ("content", "said"), [("{", "Expecting property name"), ("[]", "pop expected"), (None, "[Errno 2]")]
+)
 def test_results_that_cannot_be_read(
-    succeeded: RunCollector, tmp_path: Path, content: str | None, caplog: pytest.LogCaptureFixture
+    succeeded: RunCollector, tmp_path: Path, content: str | None, said: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     if content is not None:
         (tmp_path / OUTPUTS_REPORT).write_text(content, encoding="utf-8")
     push(GATHERER, "return_value", str(tmp_path / OUTPUTS_REPORT))
     assert collected(succeeded)[-1] == "results {}"
-    assert "The results of run first of align cannot be read" in caplog.text
+    [message] = caplog.messages
+    assert message.startswith(f"The results of run first of align cannot be read: {said}")
 
 
 def test_what_a_task_pushed_that_cannot_be_loaded_is_left_out(
@@ -429,7 +553,8 @@ def test_what_a_task_pushed_that_cannot_be_loaded_is_left_out(
     push("mine", RESULTS, None, stored=b"{")
     push(GATHERER, RESULTS, {"out": 5})
     assert collected(succeeded)[-1] == "results {'out': 5}"
-    assert "What mine of run first of align pushed cannot be read" in caplog.text
+    [message] = caplog.messages
+    assert message.startswith("What mine of run first of align pushed cannot be read: Expecting property name")
 
 
 def test_old_reports_are_pruned_and_those_that_nobody_waits_for(collector: RunCollector) -> None:
@@ -456,4 +581,4 @@ def test_it_says_how_much_is_new(collector: RunCollector, caplog: pytest.LogCapt
     add_task("a", "running", 1)
     with caplog.at_level(logging.DEBUG, "cwl_airflow.reports.collect"):
         collector.collect(True)
-    assert "Run first of align: 1 new" in caplog.text
+    assert caplog.messages == ["Run first of align: 1 new"]

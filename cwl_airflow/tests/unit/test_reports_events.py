@@ -191,8 +191,8 @@ def test_keys_stay_the_same() -> None:
     """Or else what an older version has reported would be reported again."""
     past = task("a", "failed", 1, 2, max_tries=1)
     tasks = [
-        task("a", "success", 3, 4, try_number=2, max_tries=1),
         task("b", "upstream_failed", 5, 5, try_number=0),
+        task("a", "success", 3, 4, try_number=2, max_tries=1),
         task("c", "failed", 6, 7, map_index=3),
     ]
     failed, ended = (replace(RUN, state=state, end_date=at(9), clear_number=2) for state in ("failed", "success"))
