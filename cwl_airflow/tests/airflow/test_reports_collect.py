@@ -224,6 +224,26 @@ def test_another_run_that_got_the_id_of_one_that_was_removed(collector: RunColle
     assert [each["run_id"] for each in reports()] == ["first", "first", "second"]
 
 
+def test_another_run_of_the_same_name_that_is_removed_as_well(collector: RunCollector) -> None:
+    for number in range(2):
+        add_run(logical_date=at(number))
+        add_task("a", "running", 1 + number)
+        assert collected(collector) == ["status a running"]
+        rows.remove_rows()
+        assert collected(collector) == ["progress failed 0 The run was removed before it had ended."]
+
+
+def test_a_run_of_another_dag_that_got_the_id_of_one_that_was_removed(collector: RunCollector) -> None:
+    first = add_run()
+    add_task("a", "running", 1)
+    collector.collect(True)
+    rows.remove_rows()
+    assert add_run("second", logical_date=at(60)) == first
+    add_task("a", "running", 2, run_id="second", operator="BashOperator")
+    assert collected(collector) == ["progress failed 0 The run was removed before it had ended."]
+    assert collected(collector) == []
+
+
 def test_mapped_tasks_are_parts_of_one(collector: RunCollector) -> None:
     add_run()
     add_task("a", "success", 1, 2)

@@ -158,7 +158,10 @@ def test_a_backend_that_is_broken_is_named() -> None:
     backends: Any = [Backend(KeyError("token"))]
     with pytest.raises(ReceiverMisconfigured, match=r"The connection .* cannot be read \(KeyError: 'token'\)"):
         settings.read_connection(backends)
-    with create_session() as session, pytest.raises(ReceiverMisconfigured, match=r"The Variable a cannot be read"):
+    with (
+        create_session() as session,
+        pytest.raises(ReceiverMisconfigured, match=r"The Variable a cannot be read \(KeyError"),
+    ):
         settings.read_variable(session, backends, "a")
 
 
