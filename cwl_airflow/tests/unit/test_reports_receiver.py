@@ -11,6 +11,8 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Collection, Iterator
+from contextlib import nullcontext
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -256,6 +258,43 @@ def test_a_receiver_that_does_not_answer_has_refused(monkeypatch: pytest.MonkeyP
 def test_a_receiver_that_says_no_has_refused(keys: dict[str, tuple[str, str]], start: Callable[..., str]) -> None:
     with requests.Session() as session, pytest.raises(sending.ReportRefused, match="answered 403: 'the payload is not"):
         sending.ReportReceiver(start(keys["RS256"][1])).post(session, report(1))
+
+
+@pytest.mark.parametrize(
+    ("status", "taken"), [(200, True), (204, True), (299, True), (300, False), (302, False), (500, False)]
+)
+def test_what_is_posted_and_which_answers_count(status: int, taken: bool) -> None:
+    """A redirect is not followed, behind which all is well."""
+    seen: list[Any] = []
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            names = ("Authorization", "Content-Type", "Idempotency-Key")
+            body = self.rfile.read(int(self.headers["Content-Length"]))
+            seen.append((self.path, [self.headers[name] for name in names], json.loads(body)))
+            content = b"" if taken else b"x" * 300
+            self.send_response(status)
+            self.send_header("Location", "/elsewhere")
+            self.send_header("Content-Length", str(len(content)))
+            self.end_headers()
+            self.wfile.write(content)
+
+        def do_GET(self) -> None:
+            self.send_response(200)
+            self.end_headers()
+
+        def log_message(self, *_: Any) -> None:
+            pass
+
+    no = pytest.raises(sending.ReportRefused, match=rf"/v1/progress answered {status}: '{'x' * 200}'$")
+    with HTTPServer(("127.0.0.1", 0), Handler) as server, requests.Session() as session:
+        threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
+        receiver = sending.ReportReceiver(f"http://127.0.0.1:{server.server_port}/v1/", ("me", "secret"))
+        with nullcontext() if taken else no:
+            receiver.post(session, report(1))
+        server.shutdown()
+    expected = ["Basic bWU6c2VjcmV0", "application/json", "key-1"]
+    assert seen == [("/v1/progress", expected, {"payload": PAYLOAD})]
 
 
 class Box:
