@@ -310,6 +310,7 @@ def test_who_holds_mysqls_lock_works(dialect: str, caplog: pytest.LogCaptureFixt
     server: Any = MySQL(dialect)
     lock = SiteLock(server)
     assert lock.try_to_hold()
+    assert caplog.messages == ["It is my turn to report"]
     assert lock.try_to_hold()
     assert server.said == ["connect", "detach", "SET SESSION wait_timeout = 60"]
     assert caplog.messages == ["It is my turn to report"]
