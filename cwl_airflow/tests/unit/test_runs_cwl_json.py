@@ -6,9 +6,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from cwl_airflow.runs.cwl_json import read_cwl_json, write_cwl_json
+from cwl_airflow.runs.cwl_json import as_written, read_cwl_json, write_cwl_json
 from hypothesis import given
 from hypothesis import strategies as st
+from ruamel.yaml.scalarfloat import ScalarFloat
 from schema_salad.utils import yaml_no_ts
 
 VALUES = st.recursive(
@@ -38,6 +39,18 @@ def test_numbers_keep_their_form(file: Path, text: str) -> None:
     again = read_cwl_json(file)["number"]
     written = yaml.representer.represent_data(again).value
     assert written == yaml.representer.represent_data(yaml.load(text)).value
+
+
+def test_keys_become_text_and_tuples_lists(file: Path) -> None:
+    write_cwl_json({1: (1, {2: "ü"})}, file)
+    assert read_cwl_json(file) == {"1": [1, {"2": "ü"}]}
+
+
+def test_numbers_of_json_become_such_as_yaml_has() -> None:
+    made = as_written([{"a": [0.5]}, {"inf": float("inf"), "whole": 1, "text": "1.5", "none": None}])
+    assert made == [{"a": [0.5]}, {"inf": float("inf"), "whole": 1, "text": "1.5", "none": None}]
+    assert isinstance(made[0]["a"][0], ScalarFloat)
+    assert type(made[1]["inf"]) is float
 
 
 def test_a_value_that_cannot_be_kept_leaves_what_was_there(file: Path) -> None:
