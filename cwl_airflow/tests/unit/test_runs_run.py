@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import json
+import functools
 import os
 import signal
 import socket
@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from begun import SAY, begin, shell
 from cwl_airflow.containers import ContainerEngine
 from cwl_airflow.runs.executor import StepExecutor
 from cwl_airflow.runs.inputs import begin_run
@@ -24,27 +25,11 @@ from cwl_airflow.runs.steps import run_scatter_share, run_step, share_out_scatte
 from cwltool.errors import WorkflowException
 from gates import PROJECT, open_gate
 
-SAY = {"class": "CommandLineTool", "baseCommand": "echo", "inputs": {"word": {"type": "string", "inputBinding": {}}},
-       "stdout": "said.txt", "outputs": {"said": {"type": "File", "outputBinding": {"glob": "said.txt"}}}}  # fmt: skip
-
-
-def shell(script: str, **more: Any) -> dict[str, Any]:
-    """Return a tool that runs a script."""
-    return {"class": "CommandLineTool", "arguments": ["sh", "-c", script], "inputs": {}, "outputs": {}, **more}
-
 
 @pytest.fixture
 def make(tmp_path: Path) -> Any:
     """Return a function that makes a run of a document that was begun."""
-
-    def made(document: dict[str, Any], job: dict[str, Any] | None = None) -> CWLRun:
-        file = tmp_path / "document.cwl"
-        file.write_text(json.dumps({"cwlVersion": "v1.2", **document}), encoding="utf-8")
-        begun = CWLRun(str(file), RunLayout(tmp_path / "run"), open_gate(tmp_path), {})
-        begin_run(begun, job or {}, str(tmp_path), code_allowed=True)
-        return CWLRun(str(file), RunLayout(tmp_path / "run"), open_gate(tmp_path), {})
-
-    return made
+    return functools.partial(begin, tmp_path)
 
 
 def scattered(method: str, **words: str) -> dict[str, Any]:

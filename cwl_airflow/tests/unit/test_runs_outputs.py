@@ -1,0 +1,142 @@
+"""The outputs of a run: where they go, what is said of them, and what may not become one."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+from begun import SAY, begin, shell
+from cwl_airflow.documents.plan import STATISTICS
+from cwl_airflow.gate import Refused
+from cwl_airflow.runs.cwl_json import read_cwl_json
+from cwl_airflow.runs.executor import StepExecutor
+from cwl_airflow.runs.outputs import collect_outputs, collect_run, run_statistics
+from cwl_airflow.runs.run import CWLRun
+from cwl_airflow.runs.steps import run_step
+
+FOLDER = {"found": {"type": "Directory", "outputBinding": {"glob": "d"}}}
+
+
+def ran(folder: Path, document: dict[str, Any], job: dict[str, Any] | None = None) -> CWLRun:
+    """Return a run of a tool that has ended."""
+    run = begin(folder, document, job)
+    run_step(run, None, "tool", StepExecutor(1, 1024))
+    return run
+
+
+@pytest.mark.parametrize("own", [True, False])
+def test_outputs_are_reported_beside_them(tmp_path: Path, own: bool) -> None:
+    run = ran(tmp_path, SAY, {"word": "hello"})
+    out = tmp_path / "a b"
+    out.mkdir()
+    (out / "earlier.txt").touch()
+    outputs, report = collect_run(run, out, own)
+    assert outputs == {
+        "said": {
+            "class": "File",
+            "basename": "said.txt",
+            "location": f"file://{tmp_path}/a%20b/said.txt",
+            "path": f"{out}/said.txt",
+            "size": 6,
+            "checksum": "sha1$f572d396fae9206628714fb2ce00f72e94f2258f",
+        }
+    }
+    said = json.loads(Path(report).read_text(encoding="utf-8"))
+    assert said == {**outputs, STATISTICS: run_statistics(run)}
+    assert Path(report).read_text(encoding="utf-8").startswith('{\n  "')
+    assert Path(report).parent == out
+    assert (out / "earlier.txt").exists() != own
+    assert (out / "said.txt").read_text(encoding="utf-8") == "hello\n"
+
+
+def test_what_a_step_took_is_told(tmp_path: Path) -> None:
+    run = ran(tmp_path, shell("mkdir d; echo 12345 > d/a; sleep 0.2; echo 1 > b"))
+    (tmp_path / "run/outputs/jobs-tool").mkdir()
+    (tmp_path / "run/outputs/jobs-tool/c").write_text("123", encoding="utf-8")
+    run_step(run, None, "tool", StepExecutor(1, 1024))
+    report = read_cwl_json(run.layout.step("tool"))
+    assert report["status"] == "success"
+    assert report["disk"] == 11
+    assert 0.2 <= report["seconds"] < 300
+    assert report["seconds"] == round(report["seconds"], 3)
+    del report["outputs"]
+    assert run_statistics(run) == {"steps": {"tool": report}}
+
+
+def test_outputs_go_only_where_the_run_may_write(tmp_path: Path) -> None:
+    run = ran(tmp_path, SAY, {"word": "hello"})
+    with pytest.raises(Refused, match=r"^'outputs_folder': /srv/elsewhere may not be written"):
+        collect_outputs(run, Path("/srv/elsewhere"))
+
+
+@pytest.mark.parametrize(
+    ("target", "said"),
+    [
+        ("..", "Output 'z': the link {}/d/e/z leads back into its own folder."),
+        (".", "Output 'z': the link {}/d/e/z leads back into its own folder."),
+        ("none", "Output 'z': the link {}/d/e/z leads nowhere."),
+        ("/etc/hostname", "Output 'z': {}/d/e/z may not be read, "),
+    ],
+)
+def test_a_link_that_came_into_an_output_later_is_refused(tmp_path: Path, target: str, said: str) -> None:
+    run = ran(tmp_path, shell("mkdir -p d/e; echo a > d/e/a", outputs=FOLDER))
+    (folder,) = run.layout.outputs("step-tool").glob("*/d/e")
+    (folder / "z").symlink_to(target)
+    with pytest.raises(Refused) as error:
+        collect_outputs(run, tmp_path / "out")
+    assert str(error.value).startswith(said.format(folder.parent.parent))
+    assert not (tmp_path / "out/d").exists()
+
+
+def test_links_in_an_output_become_files_and_inputs_stay_the_users(tmp_path: Path) -> None:
+    (tmp_path / "in.txt").write_text("in", encoding="utf-8")
+    script = f"mkdir -p d/e; echo a > d/e/a; ln -s e/a d/own; ln -s e d/f; ln -s {tmp_path}/in.txt d/in"
+    run = begin(tmp_path, shell(script, inputs={"file": "File"}, outputs=FOLDER),
+                {"file": {"class": "File", "path": "in.txt"}})  # fmt: skip
+    run_step(run, None, "tool", StepExecutor(1, 1024))
+    found = collect_outputs(run, tmp_path / "out")["found"]
+    assert found["path"] == str(tmp_path / "out/d")
+    files = {str(each.relative_to(tmp_path / "out")): each for each in (tmp_path / "out").rglob("*")}
+    assert files.keys() == {"d", "d/e", "d/e/a", "d/own", "d/f", "d/f/a", "d/in"}
+    assert not any(each.is_symlink() for each in files.values())
+    assert files["d/in"].read_text(encoding="utf-8") == "in"
+    assert not os.path.samefile(files["d/in"], tmp_path / "in.txt")
+    # Not copied: what steps made may be large.
+    (original,) = run.layout.outputs("step-tool").glob("*/d/e/a")
+    assert os.path.samefile(files["d/e/a"], original)
+
+
+def test_several_outputs_of_the_same_name_stay_apart(tmp_path: Path) -> None:
+    outputs = {name: {"type": "File", "outputBinding": {"glob": f"{name}/same.txt"}} for name in ("a", "b")}
+    run = ran(tmp_path, shell("mkdir a b; echo a > a/same.txt; echo b > b/same.txt", outputs=outputs))
+    found = collect_outputs(run, tmp_path / "out")
+    assert {name: Path(file["path"]).read_text(encoding="utf-8") for name, file in found.items()} == {
+        "a": "a\n",
+        "b": "b\n",
+    }
+
+
+def test_a_file_whose_name_begins_like_a_folder_is_not_taken_for_a_part_of_it(tmp_path: Path) -> None:
+    outputs = {**FOLDER, "file": {"type": "File", "outputBinding": {"glob": "d.txt"}}}
+    run = ran(tmp_path, shell("mkdir d; echo a > d/a; echo b > d.txt", outputs=outputs))
+    found = collect_outputs(run, tmp_path / "out")
+    assert (found["found"]["path"], found["file"]["path"]) == (str(tmp_path / "out/d"), str(tmp_path / "out/d.txt"))
+
+
+def test_outputs_lose_what_lets_others_run_as_their_owner(tmp_path: Path) -> None:
+    run = ran(tmp_path, shell("mkdir d; echo a > d/a", outputs=FOLDER))
+    (file,) = run.layout.outputs("step-tool").glob("*/d/a")
+    file.chmod(0o6755)
+    collect_outputs(run, tmp_path / "out")
+    assert (tmp_path / "out/d/a").stat().st_mode & 0o7777 == 0o755
+
+
+def test_an_output_with_a_name_that_leads_elsewhere_is_refused(tmp_path: Path) -> None:
+    run = ran(tmp_path, SAY, {"word": "hello"})
+    report = run.layout.step("tool")
+    report.write_text(report.read_text(encoding="utf-8").replace('"said.txt"', '"../said.txt"'), encoding="utf-8")
+    with pytest.raises(Refused, match=r"^Output 'said': "):
+        collect_outputs(run, tmp_path / "out")
