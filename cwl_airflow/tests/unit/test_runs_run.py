@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from begun import SAY, begin, shell
+from begun import SAY, begin, scattered, shell
 from cwl_airflow.containers import ContainerEngine
 from cwl_airflow.runs.executor import StepExecutor
 from cwl_airflow.runs.inputs import begin_run
@@ -30,30 +30,6 @@ from gates import PROJECT, open_gate
 def make(tmp_path: Path) -> Any:
     """Return a function that makes a run of a document that was begun."""
     return functools.partial(begin, tmp_path)
-
-
-def scattered(method: str, **words: str) -> dict[str, Any]:
-    """Return a workflow with a scattered step, and a job with its words."""
-    names = list(words)
-    tool = {
-        "class": "CommandLineTool",
-        "baseCommand": "echo",
-        "inputs": {name: {"type": "string", "inputBinding": {}} for name in names},
-        "stdout": "said.txt",
-        "outputs": {"said": {"type": "string", "outputBinding": {
-            "glob": "said.txt", "loadContents": True, "outputEval": "$(self[0].contents)"}}},
-    }  # fmt: skip
-    kind: Any = "string"
-    for _ in names if method == "nested_crossproduct" else names[:1]:
-        kind = {"type": "array", "items": kind}
-    return {
-        "class": "Workflow",
-        "requirements": {"ScatterFeatureRequirement": {}, "InlineJavascriptRequirement": {}},
-        "inputs": dict.fromkeys(names, "string[]"),
-        "outputs": {"said": {"type": kind, "outputSource": "say/said"}},
-        "steps": {"say": {"run": tool, "scatter": names, "scatterMethod": method,
-                          "in": dict(zip(names, names, strict=True)), "out": ["said"]}},
-    }  # fmt: skip
 
 
 @pytest.mark.parametrize(
