@@ -115,16 +115,13 @@ def test_failed_runs_stay_for_a_while(tmp_path: Path, days: float, longest: floa
 
 
 def test_failed_runs_at_work_and_what_is_no_run_stay(tmp_path: Path) -> None:
-    for number in range(4):
-        failed_run(tmp_path / "@wes" / str(number), 90 * HOUR)
-        failed_run(tmp_path / "dag" / f"broken-{number}", 90 * HOUR).lock.mkdir()
-        failed_run(tmp_path / "dag" / f"old-{number}", 90 * HOUR)
-    at_work = failed_run(tmp_path / "dag/at-work", 90 * HOUR)
+    failed_run(tmp_path / "@wes/attachments", 90 * HOUR)
+    for number in range(6):
+        failed_run(tmp_path / f"dag-{number}/broken", 90 * HOUR).lock.mkdir()
+        failed_run(tmp_path / f"dag-{number}/old", 90 * HOUR)
+    at_work = failed_run(tmp_path / "dag-0/at-work", 90 * HOUR)
     with at_work.lock.open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_SH)
         remove_old_failures(tmp_path, days=1)
-    assert sorted(folder.name for folder in (tmp_path / "dag").iterdir()) == [
-        "at-work",
-        *(f"broken-{number}" for number in range(4)),
-    ]
-    assert len(list((tmp_path / "@wes").iterdir())) == 4
+    left = sorted(str(folder.relative_to(tmp_path)) for folder in tmp_path.glob("*/*"))
+    assert left == ["@wes/attachments", "dag-0/at-work", *(f"dag-{number}/broken" for number in range(6))]

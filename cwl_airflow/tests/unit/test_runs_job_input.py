@@ -165,13 +165,17 @@ def deny(monkeypatch: pytest.MonkeyPatch, path: Path, kind: int) -> None:
     monkeypatch.setattr(os, "access", lambda asked, mode: not (str(asked) == str(path) and mode & kind))
 
 
-def test_a_file_that_the_service_may_not_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (tmp_path / "reads").touch()
-    deny(monkeypatch, tmp_path / "reads", os.R_OK)
+@pytest.mark.parametrize("kind", ["File", "Directory"])
+def test_what_the_service_may_not_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str) -> None:
+    path = tmp_path / "reads"
+    path.touch() if kind == "File" else path.mkdir()
+    if kind == "Directory":  # it is not looked into either
+        (path / "link").symlink_to("/etc/hostname")
+    deny(monkeypatch, path, os.R_OK)
     with pytest.raises(PermissionError) as error:
-        jobs.check_input_files({"a": {"class": "File", "path": str(tmp_path / "reads")}}, open_gate(tmp_path))
+        jobs.check_input_files({"a": {"class": kind, "path": str(path)}}, open_gate(tmp_path))
     assert str(error.value) == (
-        f"Input 'a': {tmp_path}/reads may not be read. Put it into the inputs folder, or open its folder with "
+        f"Input 'a': {path} may not be read. Put it into the inputs folder, or open its folder with "
         "cwl_airflow_data_paths."
     )
 

@@ -27,18 +27,19 @@ def ran(folder: Path, document: dict[str, Any], job: dict[str, Any] | None = Non
     return run
 
 
-@pytest.mark.parametrize("own", [True, False])
-def test_outputs_are_reported_beside_them(tmp_path: Path, own: bool) -> None:
+@pytest.mark.parametrize(("own", "is_there"), [(True, True), (True, False), (False, True)])
+def test_outputs_are_reported_beside_them(tmp_path: Path, own: bool, is_there: bool) -> None:
     run = ran(tmp_path, SAY, {"word": "hello"})
-    out = tmp_path / "a b"
-    out.mkdir()
-    (out / "earlier.txt").touch()
+    out = tmp_path / "new/a b"
+    if is_there:
+        out.mkdir(parents=True)
+        (out / "earlier.txt").touch()
     outputs, report = collect_run(run, out, own)
     assert outputs == {
         "said": {
             "class": "File",
             "basename": "said.txt",
-            "location": f"file://{tmp_path}/a%20b/said.txt",
+            "location": f"file://{tmp_path}/new/a%20b/said.txt",
             "path": f"{out}/said.txt",
             "size": 6,
             "checksum": "sha1$f572d396fae9206628714fb2ce00f72e94f2258f",
@@ -50,6 +51,16 @@ def test_outputs_are_reported_beside_them(tmp_path: Path, own: bool) -> None:
     assert Path(report).parent == out
     assert (out / "earlier.txt").exists() != own
     assert (out / "said.txt").read_text(encoding="utf-8") == "hello\n"
+    (original,) = run.layout.outputs("step-tool").glob("*/said.txt")
+    assert os.path.samefile(out / "said.txt", original)  # not copied: it may be large
+
+
+def test_a_folder_goes_with_all_that_is_in_it_even_if_its_tool_lists_less(tmp_path: Path) -> None:
+    listed = {"class": "Directory", "path": "d", "listing": [{"class": "File", "path": "d/a"}]}
+    script = f"mkdir d; echo a > d/a; echo b > d/b; echo '{json.dumps({'found': listed})}' > cwl.output.json"
+    found = collect_outputs(ran(tmp_path, shell(script, outputs=FOLDER)), tmp_path / "out")["found"]
+    assert sorted(file.name for file in (tmp_path / "out/d").iterdir()) == ["a", "b"]
+    assert sorted(file["basename"] for file in found.get("listing", [])) in ([], ["a", "b"])
 
 
 def test_what_a_step_took_is_told(tmp_path: Path) -> None:
