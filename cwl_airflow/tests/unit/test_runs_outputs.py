@@ -120,6 +120,31 @@ def test_links_in_an_output_become_files_and_inputs_stay_the_users(tmp_path: Pat
     assert os.path.samefile(files["d/e/a"], original)
 
 
+def test_a_workflow_may_pass_on_its_inputs(tmp_path: Path) -> None:
+    names = {"a": "File", "b": "File", "d": "Directory"}
+    (tmp_path / "d/e").mkdir(parents=True)
+    for name in ("a", "b", "d/e/c"):
+        (tmp_path / name).write_text(name, encoding="utf-8")
+    sources = {"one": ("File", "a"), "both": ("File[]", ["a", "b"]), "folder": ("Directory", "d"), "n": ("int?", "n")}
+    document = {
+        "class": "Workflow",
+        "requirements": {"MultipleInputFeatureRequirement": {}},
+        "inputs": {**names, "n": "int?"},
+        "outputs": {name: {"type": kind, "outputSource": source} for name, (kind, source) in sources.items()},
+        "steps": {},
+    }
+    job = {name: {"class": kind, "path": name} for name, kind in names.items()}
+    found = collect_outputs(begin(tmp_path, document, job), tmp_path / "out")
+    assert found["one"]["path"] == found["both"][0]["path"]
+    assert [file["basename"] for file in found["both"]] == ["a", "b"]
+    assert found["folder"]["path"] == str(tmp_path / "out/d")
+    assert found["n"] is None
+    for name in ("a", "b", "d/e/c"):
+        assert (tmp_path / "out" / name).read_text(encoding="utf-8") == name
+        assert not (tmp_path / "out" / name).is_symlink()
+        assert not os.path.samefile(tmp_path / name, tmp_path / "out" / name)  # theirs stays theirs
+
+
 def test_several_outputs_of_the_same_name_stay_apart(tmp_path: Path) -> None:
     outputs = {name: {"type": "File", "outputBinding": {"glob": f"{name}/same.txt"}} for name in ("a", "b")}
     run = ran(tmp_path, shell("mkdir a b; echo a > a/same.txt; echo b > b/same.txt", outputs=outputs))
