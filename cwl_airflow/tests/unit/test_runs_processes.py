@@ -24,6 +24,18 @@ def test_what_processes_leave_is_adopted_and_ended() -> None:
     assert not any(process.is_running() for process in started)
 
 
+def test_what_children_started_is_ended_with_them() -> None:
+    ctypes.CDLL(None).prctl(36, 0, 0, 0, 0)  # whatever they leave is somebody else's
+    with subprocess.Popen(["sh", "-c", "sleep 600 & echo; wait"], stdout=subprocess.PIPE) as child:
+        assert child.stdout
+        child.stdout.readline()
+        started = psutil.Process(child.pid).children()
+        end_children()
+    adopt_orphans()
+    assert len(started) == 1
+    assert not any(each.is_running() and each.status() != psutil.STATUS_ZOMBIE for each in started)
+
+
 @pytest.fixture
 def engine(tmp_path: Path) -> ContainerEngine:
     """Return a stand-in for an engine that notes what it is asked, and cannot remove what is called `stuck`."""
