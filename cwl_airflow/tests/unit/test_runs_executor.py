@@ -72,6 +72,12 @@ def test_the_error_of_an_expression_is_told(tmp_path: Path, script: str, lines: 
     assert failure == JobFailure("expression", script, lines, "could not be evaluated")
 
 
+@pytest.mark.parametrize("script", ["${ throw 'no error of JavaScript'; }", "${ return {"])
+def test_something_is_told_of_whatever_is_wrong_with_an_expression(tmp_path: Path, script: str) -> None:
+    (line,) = failure_of(tmp_path, expression(script)).lines
+    assert line not in ("", "Expression evaluation error:")
+
+
 @pytest.mark.parametrize(
     ("script", "lines"),
     [
@@ -134,6 +140,11 @@ def test_jobs_after_a_failure(tmp_path: Path, on_error: str, ran: str) -> None:
 def test_an_executor_is_for_cwltool_to_call(tmp_path: Path) -> None:
     with pytest.raises(RuntimeError, match=r"^The executor was not called by cwltool\.$"):
         StepExecutor(1, 1024).run_jobs(None, {}, logging.getLogger(), Context({}, open_gate(tmp_path)))  # type: ignore[arg-type]
+
+
+def test_the_note_of_a_container_may_be_gone(tmp_path: Path) -> None:
+    with subprocess.Popen(["true"]) as process:
+        executor._wait_then_monitor(print, str(tmp_path / "cid"), "", True, "docker", process)
 
 
 @pytest.mark.parametrize("clean_up", [True, False])

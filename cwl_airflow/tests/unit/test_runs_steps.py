@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from begun import SAY, begin, scattered, shell
 from cwl_airflow.documents.plan import DISPATCHER, GATHERER
-from cwl_airflow.runs.cwl_json import read_cwl_json
+from cwl_airflow.runs.cwl_json import read_cwl_json, write_cwl_json
 from cwl_airflow.runs.executor import StepExecutor
 from cwl_airflow.runs.outputs import collect_outputs
 from cwl_airflow.runs.step_workflow import StepWorkflow
@@ -30,6 +30,7 @@ def test_jobs_are_shared_out_in_order(tmp_path: Path, words: str, in_task: int, 
     run = begin(tmp_path, scattered("dotproduct", word=""), {"word": list(words)})
     (run.layout.jobs("say") / "of an earlier try").mkdir(parents=True)
     (run.layout.outputs("jobs-say") / "of an earlier try").mkdir(parents=True)
+    write_cwl_json({}, run.layout.step("say"))
     assert share_out_scatter(run, "say", "say", in_task, tasks) == shares
     assert not run.layout.jobs("say").exists()
     assert not run.layout.outputs("jobs-say").exists()
@@ -40,6 +41,7 @@ def test_a_share_keeps_what_its_jobs_gave_for_the_step(tmp_path: Path) -> None:
     document = scattered("dotproduct", word="")
     document["steps"]["say"]["run"]["baseCommand"] = ["sh", "-c", f'echo "$0" | tee -a {tmp_path}/ran']
     run = begin(tmp_path, document, {"word": list("abcde")})
+    write_cwl_json({}, run.layout.step("say"))  # of an earlier try
     run_scatter_share(run, "say", "say", [2, 4], StepExecutor(1, 1024))
     done = read_cwl_json(run.layout.jobs("say") / "2.json")
     assert {number: [*job["outputs"].values(), job["status"]] for number, job in done.items()} == {
@@ -121,12 +123,14 @@ def test_what_is_known_of_a_workflow(tmp_path: Path) -> None:
     assert None in process.values({}, lambda _: None).values()
 
 
-@pytest.mark.parametrize(("words", "status"), [([["b"], ["b"]], "skipped"), ([["b"], ["b", "a"]], "success")])
-def test_a_step_is_skipped_only_with_all_its_nested_jobs(tmp_path: Path, words: Any, status: str) -> None:
+@pytest.mark.parametrize(
+    ("when", "status"), [("false", "skipped"), ("inputs.one == 'x'", "success"), ("inputs.one == 'y'", "success")]
+)
+def test_a_step_is_skipped_only_with_all_its_nested_jobs(tmp_path: Path, when: str, status: str) -> None:
     document = scattered("nested_crossproduct", one="", two="")
-    document["steps"]["say"]["when"] = "$(inputs.two != 'b')"
+    document["steps"]["say"]["when"] = f"$({when})"
     document["outputs"] = {}
-    run = begin(tmp_path, document, {"one": list("xy"), "two": words[1]})
+    run = begin(tmp_path, document, {"one": list("xy"), "two": list("ab")})
     assert run_step(run, "say", "say", StepExecutor(1, 1024)) == status
 
 
