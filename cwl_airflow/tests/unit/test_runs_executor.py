@@ -72,6 +72,13 @@ def test_the_error_of_an_expression_is_told(tmp_path: Path, script: str, lines: 
     assert failure == JobFailure("expression", script, lines, "could not be evaluated")
 
 
+@pytest.mark.parametrize("document", [expression("${ return {}; }"), shell("true")])
+def test_a_job_that_succeeds_is_no_failure(tmp_path: Path, document: dict[str, Any]) -> None:
+    jobs = StepExecutor(1, 1024)
+    assert run_step(begin(tmp_path, document), None, "tool", jobs) == "success"
+    assert not jobs.failures
+
+
 @pytest.mark.parametrize("script", ["${ throw 'no error of JavaScript'; }", "${ return {"])
 def test_something_is_told_of_whatever_is_wrong_with_an_expression(tmp_path: Path, script: str) -> None:
     (line,) = failure_of(tmp_path, expression(script)).lines
