@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import fcntl
+import io
 import json
 import os
-import re
 import shlex
+import socket
 import subprocess
 import sys
 import time
@@ -41,6 +42,7 @@ from gates import places
 DAG, RUN = "align", "manual__2026-01-01T00:00:00+00:00"
 RUNNER = f"airflow task runner: {DAG} map {RUN} 17"
 DEAF = "trap '' TERM INT HUP\n"
+CONTAINER, OTHER = "0123456789abcdef", "fedcba9876543210"
 
 Start = Callable[..., psutil.Process]
 
@@ -102,7 +104,12 @@ def wait_for(found: Callable[[], Any]) -> Any:
         (f"airflow task supervisor: {['airflow', 'tasks', 'run', DAG, 'map', 'other', '--local']}", False),
         (f"airflow task supervisor: ['airflow', 'tasks', 'run', '{DAG}', 'ma", False),
         ("airflow task supervisor: 5", False),  # any program may call itself so
+        ("airflow task supervisor: sorted(5)", False),
+        ("airflow task supervisor: {[]}", False),
+        ("airflow task supervisor: [[], {}, 'tasks']", False),
         (f"airflow task supervisor: {'[' * 5000}", False),
+        pytest.param(f"airflow task supervisor: a{'.b' * 20000}", False, id="deep"),
+        pytest.param(f"airflow task supervisor: {'-+' * 20000}5", False, id="deeper"),
         (f"airflow tasks states-for-dag-run {DAG} {RUN}", False),
         (f"airflow dags trigger {DAG} --run-id {RUN}", False),
         (f"cwl-airflow-stop {DAG} {RUN}", False),
@@ -134,6 +141,10 @@ def test_a_run_has_the_folders_that_its_job_and_its_dispatcher_name(tmp_path: Pa
     assert found("r", {}, [str(report)]) == [own]
     (tmp_path / "own/lock").touch()
     assert found("r", {}, [str(report)]) == [own, "own"]
+    assert found("r", {}, [str(tmp_path / own / "report.json"), str(tmp_path / "none.json"), str(report)]) == [
+        own,
+        "own",
+    ]
 
 
 def test_no_folder_is_removed_that_the_run_may_not_write(tmp_path: Path) -> None:
@@ -141,6 +152,20 @@ def test_no_folder_is_removed_that_the_run_may_not_write(tmp_path: Path) -> None
     for folder in (site.dags, site.tmp / "other"):
         made = locate("d", "r", site, {"tmp_folder": str(folder)}, [])
         assert made.folders == (site.tmp / "d/r",)
+    report = tmp_path / "report.json"
+    for folder, mine in ((site.tmp / "other/r", False), (site.dags, False), (site.tmp / "d/elsewhere", True)):
+        folder.mkdir(parents=True)
+        (folder / LOCK).touch()
+        report.write_text(json.dumps({"tmp_folder": str(folder)}), encoding="utf-8")
+        made = locate("d", "r", site, {}, [str(report)])
+        assert made.folders == ((site.tmp / "d/r", folder) if mine else (site.tmp / "d/r",))
+
+
+@pytest.mark.parametrize("content", ["", "[]", "{}", "5", '{"tmp_folder": 5}', '{"tmp_folder": "here"}', "\ud800"])
+def test_a_report_that_names_no_folder_is_left_alone(run: StoppableRun, tmp_path: Path, content: str) -> None:
+    report = tmp_path / "report.json"
+    report.write_bytes(content.encode(errors="surrogatepass"))
+    assert locate(DAG, RUN, places(tmp_path), {}, [str(report)]).folders == run.folders
 
 
 def test_a_task_that_is_deaf_is_killed_with_all_it_started(run: StoppableRun, start: Start, tmp_path: Path) -> None:
@@ -174,10 +199,28 @@ def test_what_a_killed_task_left_is_killed_and_nothing_else(run: StoppableRun, s
     assert (run.folders[0] / "failed").exists()
 
 
-def test_what_does_not_end_in_time_is_named(run: StoppableRun, start: Start) -> None:
-    task = start(RUNNER, f"{DEAF}ready\nwhile :; do sleep 0.1; done")
-    left = end_run(run, "here", EndTimes(grace=20, limit=0.5))
+def test_a_task_is_asked_by_the_process_that_waits_for_it(run: StoppableRun, start: Start, tmp_path: Path) -> None:
+    task = f"trap 'touch {tmp_path}/asked' TERM; touch {tmp_path}/begun; while :; do sleep 0.1; done"
+    waiter = f"""
+        trap 'touch {tmp_path}/tidied; kill -KILL $!; exit' TERM
+        (exec -a {shlex.quote(RUNNER)} bash -c {shlex.quote(task)}) &
+        while [ ! -e {tmp_path}/begun ]; do sleep 0.1; done
+        ready
+        while :; do sleep 0.1; done
+    """
+    start(f"airflow task supervisor: {['airflow', 'tasks', 'run', DAG, 'map', RUN, '--local']}", waiter)
+    assert end_run(run, "here", EndTimes(grace=60, limit=60)) == []
+    assert (tmp_path / "tidied").exists()
+    assert not (tmp_path / "asked").exists()
+
+
+def test_what_does_not_end_in_time_is_asked_once_and_named(run: StoppableRun, start: Start, tmp_path: Path) -> None:
+    asked = tmp_path / "asked"
+    task = start(RUNNER, f"trap 'echo again >> {asked}' TERM\nready\nwhile :; do sleep 0.1; done")
+    left = end_run(run, "here", EndTimes(grace=20, limit=1))
     assert left[0] == f"process {task.pid} ({RUNNER}) on here"
+    wait_for(asked.exists)
+    assert asked.read_text(encoding="utf-8") == "again\n"
 
 
 @pytest.fixture
@@ -188,7 +231,7 @@ def engine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     script = f"""#!/bin/sh
 cd {folder}
 case $1 in
-  ps) ls | grep -v -e docker -e deaf ;;
+  ps) ls | grep -v -e docker -e deaf || : ;;
   inspect) shift 3; for each; do printf '%s\\t%s\\n' $each $(cat $each); done ;;
   rm) [ -e deaf ] || rm $3 ;;
 esac
@@ -202,7 +245,7 @@ esac
 
 def test_containers_are_found_by_their_notes_and_by_their_folders(run: StoppableRun, engine: Path) -> None:
     mine = run.folders[0] / "containers/here/jobs-map/0"
-    for folder, container in ((mine, "noted"), (run.folders[0] / "containers/there/step-map", "elsewhere")):
+    for folder, container in ((mine, "noted"), (run.folders[0] / "containers/there/step-map", OTHER)):
         folder.mkdir(parents=True)
         (folder / "1.cid").write_text(container, encoding="utf-8")
     (engine / "noted").write_text("/somewhere", encoding="utf-8")
@@ -211,27 +254,52 @@ def test_containers_are_found_by_their_notes_and_by_their_folders(run: Stoppable
     assert end_run(run, "here", EndTimes(grace=1, limit=60)) == []
     assert sorted(file.name for file in engine.iterdir()) == ["docker", "foreign"]
     # The other host has to confirm its own.
-    assert remove_run_data(run) == ["container elsewhere on there, whose worker does not answer"]
-    assert run.noted_containers() == {"elsewhere": "there"}
+    assert remove_run_data(run) == [f"container {OTHER[:12]} on there, whose worker does not answer"]
+    assert run.noted_containers() == {OTHER: "there"}
     assert remove_run_data(run, ["there"]) == []
 
 
-def test_a_container_that_stays_is_named(run: StoppableRun, engine: Path) -> None:
+def note(run: StoppableRun, host: str, container: str) -> Path:
+    """Note a container as a task does, and return the file."""
+    file = run.folders[0] / "containers" / host / "step-map/1.cid"
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text(container, encoding="utf-8")
+    return file
+
+
+def test_a_container_that_stays_is_named(run: StoppableRun, engine: Path, start: Start) -> None:
     (engine / "deaf").touch()
-    (engine / "0123456789abcdef").write_text(str(run.folders[0]), encoding="utf-8")
-    assert end_run(run, "here", EndTimes(grace=0, limit=0.5)) == ["container 0123456789ab on here"]
+    (engine / CONTAINER).write_text(str(run.folders[0]), encoding="utf-8")
+    noted = note(run, "here", CONTAINER)
+    assert end_run(run, "here", EndTimes(grace=0, limit=0.5)) == [f"container {CONTAINER[:12]} on here"]
+    assert noted.exists()
+    task = start(RUNNER, "ready\nsleep 1000")
+    left = end_run(run, "here", EndTimes(grace=0, limit=0))
+    assert left[0] == f"process {task.pid} ({RUNNER}) on here"
+    assert left[-1] == f"container {CONTAINER[:12]} on here"
+    (engine / "deaf").unlink()
+    assert end_run(run, "here", EndTimes(grace=0, limit=60)) == []
+    assert not noted.exists()
 
 
 def test_an_engine_that_does_not_answer_is_named_if_it_had_containers(run: StoppableRun, engine: Path) -> None:
     (engine / "docker").write_text("#!/bin/sh\necho no daemon >&2\nexit 1\n", encoding="utf-8")
     assert end_run(run, "here", EndTimes(grace=0, limit=0)) == []
-    note = run.folders[0] / "containers/here/step-map/1.cid"
-    note.parent.mkdir(parents=True)
-    note.write_text("0123", encoding="utf-8")
+    noted = note(run, "here", CONTAINER)
     assert end_run(run, "here", EndTimes(grace=0, limit=0)) == [
         "docker on here does not say which containers run: no daemon"
     ]
-    assert note.exists()
+    assert noted.exists()
+
+
+def test_an_engine_that_hangs_does_not_hold_up_the_worker(
+    run: StoppableRun, engine: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(host_agent, "ENGINE_TIMEOUT", 0.2)
+    (engine / "docker").write_text("#!/bin/sh\nexec sleep 10\n", encoding="utf-8")
+    note(run, "here", CONTAINER)
+    (left,) = end_run(run, "here", EndTimes(grace=0, limit=0))
+    assert left.startswith("docker on here does not say which containers run: ") and "timed out" in left
 
 
 def test_data_is_removed_unless_a_task_works_in_it(run: StoppableRun) -> None:
@@ -243,6 +311,37 @@ def test_data_is_removed_unless_a_task_works_in_it(run: StoppableRun) -> None:
     assert not folder.exists()
     assert folder.parent.exists()
     assert remove_run_data(run) == []
+
+
+def test_data_that_cannot_be_removed_is_named(run: StoppableRun) -> None:
+    folder = run.folders[0]
+    folder.rmdir()
+    folder.touch()
+    (left,) = remove_run_data(run)
+    assert left.startswith(f"data in {folder}: ") and "Not a directory" in left
+
+
+def test_the_program_does_what_its_request_says_and_prints_what_is_left(
+    run: StoppableRun, start: Start, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """In this process; the next test starts it as a worker does."""
+
+    def ask(end: EndTimes | None = None, gone_hosts: tuple[str, ...] = ()) -> Any:
+        request = StopRequest(RunReference(DAG, RUN, {}, []), end, gone_hosts)
+        content = {"request": request.to_json(), "places": places(tmp_path).to_json()}
+        monkeypatch.setattr(sys, "stdin", io.StringIO(json.dumps(content)))
+        assert host_agent.main() == 0
+        return json.loads(capsys.readouterr().out)
+
+    monkeypatch.setattr(host_agent, "ENGINES", ())
+    task = start(RUNNER, f"{DEAF}ready\nwhile :; do sleep 0.1; done")
+    assert ask(EndTimes(grace=60, limit=0))[0] == f"process {task.pid} ({RUNNER}) on {socket.gethostname()}"
+    assert ask(EndTimes(grace=0, limit=60)) == []
+    assert not is_alive(task)
+    note(run, "there", OTHER)
+    assert ask() == [f"container {OTHER[:12]} on there, whose worker does not answer"]
+    assert ask(gone_hosts=("there",)) == []
+    assert not run.folders[0].exists()
 
 
 def test_the_worker_asks_a_program_and_does_not_wait(
@@ -283,6 +382,7 @@ def test_a_request_and_an_answer_are_the_same_after_their_way_as_json() -> None:
 class RowsInMemory:
     """The rows of a run, whose task ran on a host that is silent."""
 
+    reference = RunReference(DAG, RUN, {"tmp_folder": "/a"}, ["/b.json"])
     task = StartedTask("map", "silent", 1)
 
     def __init__(self) -> None:
@@ -290,16 +390,18 @@ class RowsInMemory:
         self.there = True
         self.ended_jobs: set[int] = set()
 
-    def mark_failed(self, _dag_id: str, _run_id: str, /) -> RunRows | None:
+    def mark_failed(self, dag_id: str, run_id: str, /) -> RunRows | None:
         """Return what is there."""
-        return RunRows([self.task], {}, []) if self.there else None
+        assert (dag_id, run_id) == (DAG, RUN)
+        return RunRows([self.task], self.reference.job, self.reference.reports) if self.there else None
 
-    def find_ended_jobs(self, _job_ids: Collection[int], /) -> set[int]:
+    def find_ended_jobs(self, job_ids: Collection[int], /) -> set[int]:
         """Return the jobs that have ended."""
-        return self.ended_jobs
+        return self.ended_jobs.intersection(job_ids)
 
-    def remove_run(self, _dag_id: str, _run_id: str, /) -> None:
+    def remove_run(self, dag_id: str, run_id: str, /) -> None:
         """Remove the rows."""
+        assert (dag_id, run_id) == (DAG, RUN)
         self.there = False
 
 
@@ -310,19 +412,27 @@ class WorkersInMemory:
         """Keep the answers."""
         self.answers = list(answers)
         self.asked: list[tuple[StopRequest, list[str] | None, int | None]] = []
+        self.keys: list[str] = []
 
     def ask(
-        self, _key: str, request: StopRequest, /, *, destination: list[str] | None, expected: int | None
+        self, key: str, request: StopRequest, /, *, destination: list[str] | None, expected: int | None
     ) -> WorkerAnswers:
         """Return the next answer."""
+        assert len(self.keys) < 50, "it asks for ever"
+        self.keys.append(key)
         self.asked.append((request, destination, expected))
         return self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
 
 
-def stop(rows: RowsInMemory, *answers: WorkerAnswers, gone: Collection[str] = (), grace: float = 0) -> bool:
-    """Stop the run of some rows; by default the worker of another host than its task's answers."""
+def stop(
+    rows: RowsInMemory, *answers: WorkerAnswers, gone: Collection[str] = (), grace: float = 0, passed: float = 0
+) -> bool:
+    """Stop the run of some rows; by default the worker of another host than its task's answers.
+
+    :param passed: how much of the time has passed, in seconds.
+    """
     workers = WorkersInMemory(*(answers or ({"celery@other": WorkerAnswer("other", [])},)))
-    return RunStopper(rows, workers).stop(DAG, RUN, gone, Deadline(time.monotonic(), grace))
+    return RunStopper(rows, workers).stop(DAG, RUN, gone, Deadline(time.monotonic() - passed, grace))
 
 
 def test_a_run_is_not_stopped_while_a_host_that_had_some_is_silent() -> None:
@@ -358,23 +468,56 @@ def test_workers_are_asked_until_they_have_done_it_and_one_of_them_removes_the_d
     assert RunStopper(rows, workers).stop(DAG, RUN, ["gone"], Deadline(time.monotonic(), 30))
     assert not rows.there
     end, again, removal = workers.asked
+    # By the key a worker knows what it has begun.
+    assert workers.keys[0] == workers.keys[1] != workers.keys[2]
     assert end == (again[0], None, None)
+    assert end[0].run == rows.reference
     assert end[0].end and 25 < end[0].end.grace <= 30 and 55 < end[0].end.limit <= 60
     assert again[1:] == (None, 2)
     assert removal == (StopRequest(end[0].run, None, ("gone",)), ["a"], 1)
 
 
 def test_what_is_left_is_tried_again_until_it_is_late() -> None:
-    deaf, gone = {"a": WorkerAnswer("silent", ["process 7 on silent"])}, {"a": WorkerAnswer("silent", [])}
+    deaf = {"a": WorkerAnswer("silent", ["process 7 on silent", "process 8 on silent"])}
+    gone = {"a": WorkerAnswer("silent", [])}
+    for passed in (0, 150):
+        rows = RowsInMemory()
+        assert stop(rows, deaf, deaf, gone, grace=100, passed=passed)
+        assert not rows.there
     rows = RowsInMemory()
-    assert stop(rows, deaf, deaf, gone, grace=30)
-    assert not rows.there
-    rows = RowsInMemory()
-    with pytest.raises(
-        NotStopped, match=f"Of run '{re.escape(RUN)}' of DAG '{DAG}' there is still: process 7 on silent"
-    ):
-        stop(rows, deaf, grace=0.3)
+    with pytest.raises(NotStopped) as error:
+        stop(rows, deaf, gone, grace=100, passed=250)
+    assert str(error.value) == (
+        f"Of run '{RUN}' of DAG '{DAG}' there is still: process 7 on silent; process 8 on silent."
+    )
     assert rows.there
+
+
+def test_a_worker_has_some_time_to_say_that_it_was_in_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """And the one that removes the data has a time of its own."""
+    at_it, done = {"a": WorkerAnswer("silent", None)}, {"a": WorkerAnswer("silent", [])}
+    assert stop(RowsInMemory(), at_it, done)
+    assert stop(RowsInMemory(), done, at_it, done, grace=100, passed=250)
+    monkeypatch.setattr("cwl_airflow.stopping.coordinator.MARGIN", 0)
+    for answers in ((at_it, done), (done, {}, done)):
+        rows = RowsInMemory()
+        with pytest.raises(NotStopped, match=r"still: something on (silent|a), whose worker is still at it"):
+            stop(rows, *answers)
+        with pytest.raises(NotStopped, match="whose worker is still at it"):
+            stop(rows, at_it, done, grace=100, passed=250)
+        assert rows.there
+
+
+def test_a_run_that_somebody_else_removes_meanwhile_is_stopped() -> None:
+    rows = RowsInMemory()
+
+    class Slow(WorkersInMemory):
+        def ask(self, *arguments: Any, **more: Any) -> WorkerAnswers:
+            rows.there = False
+            return super().ask(*arguments, **more)
+
+    workers = Slow({"a": WorkerAnswer("silent", ["process 7 on silent"])})
+    assert RunStopper(rows, workers).stop(DAG, RUN, (), Deadline(time.monotonic(), 100))
 
 
 def test_a_worker_that_answers_no_more_counts_as_gone(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -96,7 +96,7 @@ class StoppableRun:
 
 def parse_list(text: str) -> list[str]:
     """Return a list that is written as Python does; an empty one for anything else, as any program may be called so."""
-    with contextlib.suppress(SyntaxError, ValueError, MemoryError, RecursionError):
+    with contextlib.suppress(SyntaxError, ValueError, TypeError, MemoryError, RecursionError):
         value = ast.literal_eval(text)
         if isinstance(value, list):
             return value
