@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from line_breaks import line_breaks
+from line_breaks import FilterModule, line_breaks
 
 
 @given(st.text())
@@ -38,3 +38,7 @@ def test_several_lines_may_be_meant() -> None:
 def test_several_lines_may_be_meant_in_any_part() -> None:
     values = {"units": {"a-b": {"keys": {"one": "a\nb"}, "text": "a\nb"}}}
     assert line_breaks(values, ["units.*.keys.*"]) == ['units.a-b.text has "a\\nb"']
+
+
+def test_ansible_finds_the_filter() -> None:
+    assert FilterModule().filters() == {"line_breaks": line_breaks}

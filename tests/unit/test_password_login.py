@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from ansible import context
 from ansible.utils.context_objects import CLIArgs
-from password_login import password_login
+from password_login import FilterModule, password_login
 
 
 @pytest.mark.parametrize(
@@ -23,3 +23,7 @@ def test_a_password_is_noticed(
 ) -> None:
     monkeypatch.setattr(context, "CLIARGS", CLIArgs(options))
     assert password_login(variable) is has
+
+
+def test_ansible_finds_the_filter() -> None:
+    assert FilterModule().filters() == {"password_login": password_login}

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from workers import site_slots, worker_size, worker_slots
+from workers import FilterModule, site_slots, worker_size, worker_slots
 
 FACTS = st.fixed_dictionaries({"processor_vcpus": st.integers(1, 256), "memtotal_mb": st.integers(512, 4_000_000)})
 QUEUES = st.dictionaries(
@@ -76,3 +76,11 @@ def test_a_queue_that_is_not_there_counts_for_nothing() -> None:
 )
 def test_slots_of_a_site(workers: list[dict[str, Any]], slots: int) -> None:
     assert site_slots(workers, {"default": DEFAULT, "big": {"cpus": 4, "ram": 4000}}) == slots
+
+
+def test_ansible_finds_the_filters() -> None:
+    assert FilterModule().filters() == {
+        "worker_size": worker_size,
+        "worker_slots": worker_slots,
+        "site_slots": site_slots,
+    }
