@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import io
 import json
+import logging
 import os
 import shlex
 import socket
@@ -35,7 +36,7 @@ from cwl_airflow.stopping.model import (
     WorkerAnswer,
     WorkerAnswers,
 )
-from cwl_airflow.stopping.processes import is_alive
+from cwl_airflow.stopping.processes import RunProcesses, end_processes, find_ancestors, is_alive, read_title
 from cwl_airflow.stopping.stoppable_run import StoppableRun
 from gates import places
 
@@ -98,7 +99,11 @@ def wait_for(found: Callable[[], Any]) -> Any:
         (RUNNER.removesuffix(" 17"), True),
         (f"airflow task supervisor: {['airflow', 'tasks', 'run', DAG, 'map', RUN, '--local']}", True),
         (f"/opt/airflow/bin/python /opt/airflow/bin/airflow tasks run {DAG} map {RUN} --raw", True),
+        (f"{RUNNER}  ", True),
+        (f"airflow task supervisor: {['airflow', 'tasks', 'run', DAG, 'map', RUN]}  ", True),
         (RUNNER.replace(DAG, "align-2"), False),
+        (f"airflow tasks run align-2 map {RUN}", False),
+        (f"airflow task supervisor: {['airflow', 'tasks', 'run', 'align-2', 'map', RUN]}", False),
         (RUNNER.replace(RUN, f"{RUN}-2"), False),
         (f"airflow task runner: other {DAG} {RUN} 17", False),
         (f"airflow task supervisor: {['airflow', 'tasks', 'run', DAG, 'map', 'other', '--local']}", False),
@@ -180,23 +185,49 @@ def test_a_task_that_is_deaf_is_killed_with_all_it_started(run: StoppableRun, st
     assert [process for process in all_of_it if is_alive(process)] == []
 
 
-def test_a_task_may_end_itself(run: StoppableRun, start: Start, tmp_path: Path) -> None:
-    start(RUNNER, f"trap 'sleep 0.5; touch {tmp_path}/tidied; exit' TERM\nready\nwhile :; do sleep 0.1; done")
+def test_a_task_may_end_itself(
+    run: StoppableRun, start: Start, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    task = start(RUNNER, f"trap 'sleep 0.5; touch {tmp_path}/tidied; exit' TERM\nready\nwhile :; do sleep 0.1; done")
     assert end_run(run, "here", EndTimes(grace=60, limit=60)) == []
     assert (tmp_path / "tidied").exists()
+    assert caplog.messages[0] == f"Asking process {task.pid} to end"
 
 
-def test_what_a_killed_task_left_is_killed_and_nothing_else(run: StoppableRun, start: Start, tmp_path: Path) -> None:
+def test_what_a_killed_task_left_is_killed_and_nothing_else(
+    run: StoppableRun, start: Start, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
     (run.folders[0].parent / f"{run.folders[0].name}2").mkdir()
     others = [
         start(RUNNER.replace(RUN, f"{RUN}2"), "ready\nsleep 1000"),
         start("tool", "ready\nsleep 1000", run.folders[0].parent / f"{run.folders[0].name}2"),
+        start("tool", f"exec env DATA={run.folders[0]} bash -c 'ready; sleep 1000; sleep 1000'"),
     ]
-    in_folder = start("tool", f"{DEAF}ready\nsleep 1000; sleep 1000", run.folders[0])
-    writes = start("tool", f"{DEAF}exec > {run.folders[0]}/out\nready\nsleep 1000; sleep 1000")
+    left = [
+        start("tool", f"{DEAF}ready\nsleep 1000; sleep 1000", run.folders[0]),
+        start("tool", f"{DEAF}exec > {run.folders[0]}/out\nready\nsleep 1000; sleep 1000"),
+        start("tool", f"exec env TMPDIR={run.folders[0]}/tmp bash -c 'ready; sleep 1000; sleep 1000'"),
+    ]
     assert end_run(run, "here", EndTimes(grace=60, limit=60)) == []
-    assert [is_alive(process) for process in (in_folder, writes, *others)] == [False, False, True, True]
+    assert not any(is_alive(process) for process in left)
+    assert all(is_alive(process) for process in others)
     assert (run.folders[0] / "failed").exists()
+    assert {f"Killing process {process.pid}" for process in left} <= set(caplog.messages)
+
+
+def test_a_process_that_ends_meanwhile_is_no_error() -> None:
+    with subprocess.Popen(["true"]) as program:
+        process = psutil.Process(program.pid)
+        wait_for(lambda: process.status() == psutil.STATUS_ZOMBIE)
+        assert not is_alive(process)
+        assert read_title(process) == ""
+    assert not is_alive(process)
+    assert (read_title(process), find_ancestors(process)) == ("", [])
+    for is_late in (False, True):
+        end_processes(RunProcesses({process}, set()), set(), is_late)
+        end_processes(RunProcesses(set(), {process}), set(), is_late)
 
 
 def test_a_task_is_asked_by_the_process_that_waits_for_it(run: StoppableRun, start: Start, tmp_path: Path) -> None:
@@ -233,7 +264,7 @@ cd {folder}
 case $1 in
   ps) ls | grep -v -e docker -e deaf || : ;;
   inspect) shift 3; for each; do printf '%s\\t%s\\n' $each $(cat $each); done ;;
-  rm) [ -e deaf ] || rm $3 ;;
+  rm) [ ! -e deaf ] && rm $3 ;;
 esac
 """
     (folder / "docker").write_text(script, encoding="utf-8")
@@ -243,7 +274,10 @@ esac
     return folder
 
 
-def test_containers_are_found_by_their_notes_and_by_their_folders(run: StoppableRun, engine: Path) -> None:
+def test_containers_are_found_by_their_notes_and_by_their_folders(
+    run: StoppableRun, engine: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
     mine = run.folders[0] / "containers/here/jobs-map/0"
     for folder, container in ((mine, "noted"), (run.folders[0] / "containers/there/step-map", OTHER)):
         folder.mkdir(parents=True)
@@ -253,6 +287,7 @@ def test_containers_are_found_by_their_notes_and_by_their_folders(run: Stoppable
     (engine / "foreign").write_text(f"{run.folders[0]}2/outputs", encoding="utf-8")
     assert end_run(run, "here", EndTimes(grace=1, limit=60)) == []
     assert sorted(file.name for file in engine.iterdir()) == ["docker", "foreign"]
+    assert sorted(caplog.messages) == ["Removing container noted", "Removing container unnoted"]
     # The other host has to confirm its own.
     assert remove_run_data(run) == [f"container {OTHER[:12]} on there, whose worker does not answer"]
     assert run.noted_containers() == {OTHER: "there"}
@@ -265,6 +300,13 @@ def note(run: StoppableRun, host: str, container: str) -> Path:
     file.parent.mkdir(parents=True, exist_ok=True)
     file.write_text(container, encoding="utf-8")
     return file
+
+
+def test_a_note_says_which_container_is_where(run: StoppableRun) -> None:
+    note(run, "here", f"{CONTAINER}\n")
+    note(run, "there", "")  # an engine makes the file first
+    (run.folders[0] / "containers/stray").write_text(OTHER, encoding="utf-8")
+    assert run.noted_containers() == {CONTAINER: "here"}
 
 
 def test_a_container_that_stays_is_named(run: StoppableRun, engine: Path, start: Start) -> None:
@@ -351,7 +393,9 @@ def test_the_worker_asks_a_program_and_does_not_wait(
     task = start(RUNNER, f"{DEAF}ready\nwhile :; do sleep 0.1; done")
     # The task is deaf: the program is at it until the test ends it.
     request = StopRequest(RunReference(DAG, RUN, {}, []), EndTimes(grace=60, limit=60))
+    monkeypatch.setenv("AIRFLOW__CORE__FERNET_KEY", "hush")
     agent = HostAgentProcess.start(request, places(tmp_path).to_json())
+    assert "hush" not in psutil.Process(agent.program.pid).environ().values()
     assert agent.read_remaining() is None
     task.kill()
     assert wait_for(lambda: agent.read_remaining() is not None)
@@ -531,6 +575,6 @@ def test_a_worker_that_answers_no_more_counts_as_gone(monkeypatch: pytest.Monkey
 
 
 def test_what_workers_say_is_passed_on() -> None:
-    answers = {"a": WorkerAnswer("one", []), "b": WorkerAnswer("two", ["process 7 on two"])}
-    assert name_remaining(answers) == ["process 7 on two"]
+    answers = {name: WorkerAnswer(name, [f"process 7 on {name}"]) for name in ("one", "two")}
+    assert name_remaining({**answers, "three": WorkerAnswer("three", [])}) == ["process 7 on one", "process 7 on two"]
     assert name_remaining({"a": WorkerAnswer("one", None)}) == ["something on one, whose worker is still at it"]
