@@ -67,6 +67,7 @@ def test_names_file_and_line_of_what_is_not_yaml(folder: Path, text: str, line: 
     path.write_text(text, encoding="utf-8")
     (error,) = cwl_workflow_errors([str(folder)])
     assert error.startswith(f"{path}, line {line} is not YAML: ")
+    assert "\n" not in error
 
 
 def test_names_a_document_with_a_control_character(folder: Path) -> None:

@@ -23,6 +23,7 @@ def test_one_line_is_one_line(value: object) -> None:
 def test_parts_are_named() -> None:
     value = {"a": ["fine", {"b": "x\ny"}], "c\rd": "fine"}
     assert line_breaks({"name": value}) == ['name.a[].b has "x\\ny"', 'name has "c\\rd"']
+    assert len(line_breaks({"a\nb": "fine"})) == 1
 
 
 @pytest.mark.parametrize("name", ["mysql_airflow_password", "airflow_database_url", "airflow_fernet_key"])

@@ -38,6 +38,10 @@ def test_the_same_input_gives_the_same_hash(password: str, user: str) -> None:
     assert rabbitmq_password_hash(password, user) == rabbitmq_password_hash(password, user)
 
 
+def test_a_later_release_does_not_change_the_hashes_of_a_site() -> None:
+    assert rabbitmq_password_hash("test12", "airflow") == "BDA5uCqzUbxmXHxb2TDWk4ymEJefjNHmaS2JK2fkP2I5HWv6"
+
+
 @given(WORDS, st.lists(WORDS, min_size=2, max_size=2, unique=True))
 def test_two_users_with_one_password_get_different_hashes(password: str, users: list[str]) -> None:
     assert len({rabbitmq_password_hash(password, user) for user in users}) == 2

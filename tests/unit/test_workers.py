@@ -24,7 +24,7 @@ def facts(cores: int, memory: int) -> dict[str, int]:
 
 
 @pytest.mark.parametrize(
-    ("cores", "memory", "left"), [(2, 3900, 2876), (4, 10240, 9216), (16, 64000, 57600), (64, 512000, 460800)]
+    ("cores", "memory", "left"), [(2, 3900, 2876), (4, 10240, 9216), (16, 64009, 57609), (64, 512000, 460800)]
 )
 def test_all_but_a_gigabyte_or_a_tenth_is_for_tasks(cores: int, memory: int, left: int) -> None:
     assert worker_size(facts(cores, memory)) == {"cpus": cores, "ram": left}
@@ -37,7 +37,9 @@ def test_the_smallest_host_has_room_for_a_task_of_the_default_queue(of_host: dic
     assert worker_size({}) == DEFAULT
 
 
-@pytest.mark.parametrize(("cores", "memory", "slots"), [(1, 2048, 3), (2, 3900, 4), (2, 24000, 4), (16, 64000, 18)])
+@pytest.mark.parametrize(
+    ("cores", "memory", "slots"), [(1, 2048, 3), (2, 3900, 4), (2, 24000, 4), (8, 3900, 4), (16, 64000, 18)]
+)
 def test_slots_of_a_host_with_the_queues_that_a_site_has_by_default(cores: int, memory: int, slots: int) -> None:
     queues = {"default": DEFAULT, "advanced": worker_size(facts(cores, memory))}
     assert worker_slots(queues, queues, facts(cores, memory)) == slots
