@@ -128,8 +128,10 @@ def test_the_broker_is_away(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("clean_database")
-def test_a_run_is_stopped_by_a_worker(app: Celery, start: Any, folders: Path) -> None:
+def test_a_run_is_stopped_by_a_worker(app: Celery, start: Any, folders: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """It starts the program that ends what is on its host, and that which removes the data."""
+    # Also on a busy machine no answer is to be missed: another question would start a third program.
+    monkeypatch.setattr("cwl_airflow.stopping.workers.ANSWER_TIMEOUT", 3)
     data = folders / DAG / RUN
     data.mkdir(parents=True)
     add_run()
