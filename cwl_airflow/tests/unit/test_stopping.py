@@ -373,13 +373,19 @@ def test_the_program_does_what_its_request_says_and_prints_what_is_left(
         content = {"request": request.to_json(), "places": places(tmp_path).to_json()}
         monkeypatch.setattr(sys, "stdin", io.StringIO(json.dumps(content)))
         assert host_agent.main() == 0
-        return json.loads(capsys.readouterr().out)
+        printed = capsys.readouterr()
+        journal.append(printed.err)
+        return json.loads(printed.out)
 
+    journal: list[str] = []
+    monkeypatch.setattr(logging.root, "handlers", [])  # as in a program of its own
+    monkeypatch.setattr(logging.root, "level", logging.WARNING)
     monkeypatch.setattr(host_agent, "ENGINES", ())
     task = start(RUNNER, f"{DEAF}ready\nwhile :; do sleep 0.1; done")
     assert ask(EndTimes(grace=60, limit=0))[0] == f"process {task.pid} ({RUNNER}) on {socket.gethostname()}"
     assert ask(EndTimes(grace=0, limit=60)) == []
     assert not is_alive(task)
+    assert f"stop: Killing process {task.pid}" in journal[-1].splitlines()
     note(run, "there", OTHER)
     assert ask() == [f"container {OTHER[:12]} on there, whose worker does not answer"]
     assert ask(gone_hosts=("there",)) == []
