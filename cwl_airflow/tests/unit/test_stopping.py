@@ -270,7 +270,7 @@ esac
     (folder / "docker").write_text(script, encoding="utf-8")
     (folder / "docker").chmod(0o755)
     monkeypatch.setenv("PATH", f"{folder}:/usr/bin:/bin")
-    monkeypatch.setattr(host_agent, "ENGINES", ("docker",))
+    monkeypatch.setattr(host_agent, "ENGINES", ("docker", "no-such-engine"))
     return folder
 
 
