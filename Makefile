@@ -30,8 +30,11 @@ unit: package ## test our Python and templates, with a few examples where `make 
 unit-fast: package ## only the tests of the package that what was changed since the last time reaches
 	cd cwl_airflow && ../.venv-airflow/bin/pytest -q --hypothesis-profile=quick --testmon
 
+# Code that is wrong may end processes that are not its own.
+ISOLATED = unshare --map-root-user --pid --fork --mount-proc --kill-child
+
 mutants: package ## which changes of the code no test notices: FOLDER=documents (runs, reports, stopping, api.tokens)
-	cd cwl_airflow && ../.venv-airflow/bin/mutmut run "cwl_airflow.$(FOLDER).*" && ../.venv-airflow/bin/mutmut results
+	cd cwl_airflow && $(ISOLATED) ../.venv-airflow/bin/mutmut run "cwl_airflow.$(FOLDER).*" && ../.venv-airflow/bin/mutmut results
 
 try: package ## run a document through Airflow in one process: DOCUMENT=<path> [JOB=<path>] [OPTIONS=--no-container]
 	.venv-airflow/bin/python -W ignore cwl_airflow/tests/trial.py $(OPTIONS) "$(DOCUMENT)" $(JOB)

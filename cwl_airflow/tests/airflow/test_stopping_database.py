@@ -94,8 +94,9 @@ def test_reports_of_tasks_are_found() -> None:
         add_task(name, "success", 1, 2)
         push(name, "return_value", value)
     push("a", "other", "/e.json")
-    add_task("unreadable", "success", 1, 2)
-    push("unreadable", "return_value", None, stored=b"{")
+    for name, stored in (("unreadable", b"{"), ("deep", b"[" * 100_000)):
+        add_task(name, "success", 1, 2)
+        push(name, "return_value", None, stored=stored)
     rows = database.mark_failed(DAG, RUN)
     assert rows and rows.reports == ["/a/report.json", "/b/report.json"]
 

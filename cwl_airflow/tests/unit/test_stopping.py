@@ -166,7 +166,19 @@ def test_no_folder_is_removed_that_the_run_may_not_write(tmp_path: Path) -> None
         assert made.folders == ((site.tmp / "d/r", folder) if mine else (site.tmp / "d/r",))
 
 
-@pytest.mark.parametrize("content", ["", "[]", "{}", "5", '{"tmp_folder": 5}', '{"tmp_folder": "here"}', "\ud800"])
+@pytest.mark.parametrize(
+    "content",
+    [
+        "",
+        "[]",
+        "{}",
+        "5",
+        '{"tmp_folder": 5}',
+        '{"tmp_folder": "here"}',
+        "\ud800",
+        pytest.param("[" * 10**5, id="deep"),
+    ],
+)
 def test_a_report_that_names_no_folder_is_left_alone(run: StoppableRun, tmp_path: Path, content: str) -> None:
     report = tmp_path / "report.json"
     report.write_bytes(content.encode(errors="surrogatepass"))
@@ -305,6 +317,7 @@ def note(run: StoppableRun, host: str, container: str) -> Path:
 def test_a_note_says_which_container_is_where(run: StoppableRun) -> None:
     note(run, "here", f"{CONTAINER}\n")
     note(run, "there", "")  # an engine makes the file first
+    note(run, "elsewhere", "").write_bytes(b"\xff")
     (run.folders[0] / "containers/stray").write_text(OTHER, encoding="utf-8")
     assert run.noted_containers() == {CONTAINER: "here"}
 

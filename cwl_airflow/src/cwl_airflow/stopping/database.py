@@ -59,7 +59,7 @@ def find_reports(session: Session, dag_id: str, run_id: str) -> list[str]:
     returned = (XCom.dag_id == dag_id, XCom.run_id == run_id, XCom.key == XCOM_RETURN_KEY)
     # As they are stored: what a user's task returned need not be readable here.
     for stored in session.scalars(select(XCom.value).where(*returned)):
-        with suppress(TypeError, ValueError):
+        with suppress(TypeError, ValueError, RecursionError):
             value = json.loads(stored)
             if isinstance(value, str) and value.startswith("/") and value.endswith(".json"):
                 found.add(value)

@@ -40,7 +40,7 @@ class StoppableRun:
         found = [run_folders(places.tmp, Path(), run.dag_id, run.run_id, given)[0]]
         for report in run.reports:
             if not any(folder in Path(report).parents for folder in found):
-                with contextlib.suppress(OSError, ValueError, TypeError, KeyError, Refused):
+                with contextlib.suppress(OSError, ValueError, TypeError, KeyError, RecursionError, Refused):
                     folder = read_reported_folder(Path(report), places, run.dag_id)
                     # Only what a task of the engine worked in.
                     if RunLayout(folder).lock.is_file():
@@ -87,7 +87,7 @@ class StoppableRun:
             notes = RunLayout(folder).all_containers
             for place, _, files in os.walk(notes):  # others may remove theirs meanwhile
                 for file in files if Path(place) != notes else ():
-                    with contextlib.suppress(OSError):
+                    with contextlib.suppress(OSError, UnicodeDecodeError):
                         container = Path(place, file).read_text(encoding="utf-8").strip()
                         hosts[container] = Path(place).relative_to(notes).parts[0]
         hosts.pop("", None)
