@@ -65,6 +65,7 @@ def expression(script: str) -> dict[str, Any]:
     [
         ("${ throw new TypeError('bad word'); }", ["TypeError: bad word"]),
         ("${ return none.such; }", ["ReferenceError: none is not defined"]),
+        ("${ throw 'no sample'; }", ["Uncaught no sample"]),
     ],
 )
 def test_the_error_of_an_expression_is_told(tmp_path: Path, script: str, lines: list[str]) -> None:

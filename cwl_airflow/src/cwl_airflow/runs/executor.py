@@ -72,9 +72,12 @@ class _FailureReasons(logging.Handler):
 
 
 def _expression_error(said: str) -> str:
-    """Return the line that says what is wrong with an expression: JavaScript's own error, or else the first one."""
+    """Return the line that says what is wrong with an expression: what JavaScript threw, or else the first one."""
     lines = [line for line in said.splitlines() if line.strip() and line != "Expression evaluation error:"]
-    return next((line for line in lines if re.match(r"\w*Error: ", line)), lines[0] if lines else said)
+    errors = [line for line in lines if re.match(r"\w*Error: ", line)]
+    # Anything may be thrown.
+    others = [line.removeprefix("stderr was: ").strip("'") for line in lines if line.startswith("stderr was: ")]
+    return [*errors, *(f"Uncaught {other}" for other in others if other), *lines, said][0]
 
 
 class _ToolOutput:
