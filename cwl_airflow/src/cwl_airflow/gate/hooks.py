@@ -63,11 +63,11 @@ class Context(RuntimeContext):
         super().__init__(dict(options))
         self.gate = gate
         # cwltool only calls them.
-        self.make_fs_access = functools.partial(Access, gate)  # type: ignore[assignment]
+        self.make_fs_access = functools.partial(GatedFsAccess, gate)  # type: ignore[assignment]
         self.path_mapper = functools.partial(Mapper, gate)  # type: ignore[assignment]
 
 
-class Access(StdFsAccess):
+class GatedFsAccess(StdFsAccess):
     """The files and folders that a run may read."""
 
     def __init__(self, gate: Gate, basedir: str) -> None:
@@ -110,7 +110,7 @@ class Access(StdFsAccess):
         return found
 
 
-class OutputAccess(Access):
+class OutputAccess(GatedFsAccess):
     """What a tool left in its output folder, and the inputs that it passes on."""
 
     def __init__(self, gate: Gate, job: Any, basedir: str) -> None:

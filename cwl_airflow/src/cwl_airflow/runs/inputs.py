@@ -19,7 +19,7 @@ from schema_salad.sourceline import cmap
 from ..documents.load import document_uri
 from ..documents.plan import DISPATCHER
 from ..gate import Gate, Refused
-from ..gate.hooks import Access, make_fetcher
+from ..gate.hooks import GatedFsAccess, make_fetcher
 from ..gate.job import FOLDERS, check_code, check_job
 from ..gate.objects import check_names, drop_null, is_remote
 from .cwl_json import as_written, write_cwl_json
@@ -133,7 +133,7 @@ def _check_inputs(inputs: Mapping[str, Any], gate: Gate) -> None:
 def _complete_inputs(run: CWLRun, process: Process, resolved: Any, loader: Loader, base: str) -> dict[str, Any]:
     """Return the inputs as the document takes them, with its defaults and secondary files."""
     arguments = argparse.Namespace(workflow=run.source, tool_help=False)
-    access = functools.partial(Access, run.gate)
+    access = functools.partial(GatedFsAccess, run.gate)
     order = init_job_order(
         resolved, arguments, process, loader, io.StringIO(), make_fs_access=access, input_basedir=base
     )
