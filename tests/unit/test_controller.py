@@ -174,8 +174,8 @@ def test_the_hosts_airflow_is_made_again_when_its_locks_change(machine: Machine)
     locks = "--requirements=files/airflow/requirements.txt --requirements=cwl_airflow/tests/requirements.txt"
     assert made() == [
         "venv --quiet --clear --no-project .venv-airflow",
-        f"pip install --quiet --no-deps --require-hashes {locks}",
-        "pip install --quiet --no-deps --editable cwl_airflow",
+        f"pip install --compile-bytecode --quiet --no-deps --require-hashes {locks}",
+        "pip install --compile-bytecode --quiet --no-deps --editable cwl_airflow",
     ]
     assert made() == []
     machine.write("cwl_airflow/pyproject.toml", "[project.scripts]")
