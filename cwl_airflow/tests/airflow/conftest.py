@@ -7,6 +7,8 @@ database is migrated once for all tests, which takes seconds; each test that ask
 from __future__ import annotations
 
 import shutil
+import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -83,3 +85,13 @@ def api(application: Any, api_database: Path, site: Site) -> Any:
     restored(api_database)
     (site.dags / "tool.cwl").write_bytes(DOCUMENT)
     return Api(application)
+
+
+@pytest.fixture
+def in_tokyo(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Have a local time that is not UTC."""
+    with monkeypatch.context() as patch:
+        patch.setenv("TZ", "Asia/Tokyo")
+        time.tzset()
+        yield
+    time.tzset()

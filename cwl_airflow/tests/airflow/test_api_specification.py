@@ -116,8 +116,9 @@ def test_the_api_keeps_its_specification(api: Api, site: Site, document: Any, us
     before = left(HOME)[0]
     schema = schemathesis.openapi.from_dict(document | {"servers": [{"url": f"http://localhost:8081{BASE}"}]})
     schema.app = api.app
+    examples = settings.default.max_examples // SHARE + 1
     some = settings(
-        max_examples=settings.default.max_examples // SHARE + 1,
+        max_examples=examples,
         derandomize=True,
         database=None,
         phases=[Phase.generate],
@@ -136,6 +137,6 @@ def test_the_api_keeps_its_specification(api: Api, site: Site, document: Any, us
 
         with suppress(Unsatisfiable):  # nothing that this operation takes could be wrong
             some(given(case=operation.as_strategy(mode))(check))()
-    assert asked >= len(DOCUMENT)
+    assert asked >= len(DOCUMENT) * examples // 2  # an operation may take nothing that could be wrong
     # Not what is kept of attachments of runs that it started.
     assert [path for path in left(HOME)[0] if path.parent.name != "@wes" and path.name != "@wes"] == before

@@ -139,16 +139,6 @@ def add_reports(sessions: outbox.Sessions, count: int) -> None:
             session.execute(sa.insert(outbox.REPORTS).values(event=str(number), dag_run_id=number, **row))
 
 
-@pytest.fixture
-def in_tokyo(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Have a local time that is not UTC."""
-    with monkeypatch.context() as patch:
-        patch.setenv("TZ", "Asia/Tokyo")
-        time.tzset()
-        yield
-    time.tzset()
-
-
 @pytest.mark.usefixtures("in_tokyo")
 def test_what_is_delivered_is_noted(sessions: outbox.Sessions) -> None:
     add_reports(sessions, 2)
