@@ -19,13 +19,12 @@ from home import FOLDERS, HOME, Site, forget_connections, restored
 @pytest.fixture(scope="session")
 def airflow_home() -> Path:
     """Return Airflow's home, with a database that is migrated and empty but for the roles that Airflow makes."""
+    from airflow.providers.fab.auth_manager.cli_commands.utils import get_application_builder
     from airflow.utils import db
-    from cwl_airflow.api.users import Users
 
     db.initdb()
-    users = Users()
-    with users._app.app_context():
-        users._manager.security_manager.sync_roles()
+    with get_application_builder() as builder:
+        builder.sm.sync_roles()
     forget_connections()
     shutil.copy(HOME / "airflow.db", HOME / "empty.db")
     return HOME

@@ -19,6 +19,7 @@ SETTINGS = {
     "CORE__DAGS_FOLDER": f"{HOME}/dags",
     "CORE__LOAD_EXAMPLES": "False",
     "CORE__UNIT_TEST_MODE": "False",
+    "CORE__EXECUTOR": "CeleryExecutor",
     "CORE__AUTH_MANAGER": "airflow.providers.fab.auth_manager.fab_auth_manager.FabAuthManager",
     "CELERY__BROKER_URL": "memory://",  # with no worker behind it
     "CORE__FERNET_KEY": "",
@@ -26,7 +27,8 @@ SETTINGS = {
     "DATABASE__LOAD_DEFAULT_CONNECTIONS": "False",
     "LOGGING__BASE_LOG_FOLDER": f"{HOME}/logs",
     "LOGGING__LOGGING_LEVEL": "WARNING",
-    "WEBSERVER__SECRET_KEY": "of the tests",
+    "API__SECRET_KEY": "of the tests",
+    "API_AUTH__JWT_SECRET": "of the tests, as long as that of a host",
     **{f"CWL__{name.upper()}_FOLDER": str(folder) for name, folder in FOLDERS.items()},
 }
 for name in [name for name in os.environ if name.startswith("AIRFLOW__")]:
@@ -58,3 +60,6 @@ def forget_connections() -> None:
 
     settings.Session.remove()
     settings.engine.dispose()
+    # Of the routes that are asynchronous.
+    if settings.async_engine is not None:
+        settings.async_engine.sync_engine.dispose()
