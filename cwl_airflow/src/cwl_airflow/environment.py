@@ -19,7 +19,10 @@ def leave_environment() -> None:
     What this process starts from now on inherits none of them: the container engine, Node.js, a tool.
     """
     from airflow.configuration import conf
+    from airflow.sdk import conf as conf_of_tasks
 
     for name in os.environ.keys() - environment_without_options().keys():
         section, _, option = name.removeprefix(PREFIX).lower().partition("__")
-        conf.read_dict({section: {option: os.environ.pop(name).replace("%", "%%")}})
+        value = os.environ.pop(name).replace("%", "%%")
+        for parser in (conf, conf_of_tasks):
+            parser.read_dict({section: {option: value}})

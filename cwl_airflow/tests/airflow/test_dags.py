@@ -10,9 +10,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import rows
+import sqlalchemy as sa
 import yaml
-from airflow.configuration import conf
 from airflow.models import DagRun, TaskInstance
+from airflow.models.xcom import XComModel
+from airflow.sdk import conf
 from airflow.utils.session import create_session
 from cwl_airflow.callers import Caller, acting_as, unrestricted_caller
 from cwl_airflow.dags.dag import CWLDAG, document_source, unused_task_id
@@ -82,6 +85,7 @@ def ran(clean_database: Path, written: Callable[..., Path]) -> Callable[..., Dag
 
     def run(document: dict[str, Any], job: Any, dag: CWLDAG | None = None, **settings: Any) -> DagRun:
         made = dag or CWLDAG(dag_id="document", workflow=written(document), default_args={"cwl": settings})
+        rows.add_dag(made)
         with acting_as(unrestricted_caller("test")):
             return made.test(run_conf={"job": job})
 
@@ -103,10 +107,16 @@ def kept_environment() -> Iterator[None]:
     os.environ.update(before)
 
 
+def pushed(run: DagRun, task_id: str, key: str = "return_value") -> Any:
+    """Return what a task of a run pushed; none if it did not."""
+    with create_session() as session:
+        query = sa.select(XComModel.value).where(XComModel.run_id == run.run_id, XComModel.task_id == task_id)
+        return session.scalar(query.where(XComModel.key == key))
+
+
 def outputs(run: DagRun) -> dict[str, Any]:
     """Return the outputs of a run."""
-    report = run.get_task_instance("CWLJobGatherer").xcom_pull(task_ids="CWLJobGatherer")
-    return dict(json.loads(Path(report).read_text(encoding="utf-8")))
+    return dict(json.loads(Path(pushed(run, "CWLJobGatherer")).read_text(encoding="utf-8")))
 
 
 def states(run: DagRun) -> dict[str, str | None]:
@@ -117,7 +127,7 @@ def states(run: DagRun) -> dict[str, str | None]:
 
 def pushed_error(run: DagRun, task_id: str) -> str:
     """Return the line that a failed task pushed."""
-    return str(run.get_task_instance(task_id).xcom_pull(task_ids=task_id, key=ERROR))
+    return str(pushed(run, task_id, ERROR))
 
 
 def test_a_chain_gives_its_outputs(ran: Any, site: Site) -> None:
@@ -129,9 +139,7 @@ def test_a_chain_gives_its_outputs(ran: Any, site: Site) -> None:
         "say": "success",
         "number": "success",
     }
-    assert run.get_task_instance("CWLJobGatherer").xcom_pull(task_ids="CWLJobGatherer", key=RESULTS) == {
-        "lines": found["lines"]
-    }
+    assert pushed(run, "CWLJobGatherer", RESULTS) == {"lines": found["lines"]}
     assert not list(site.tmp.glob("document/*"))  # its intermediate data is gone
 
 
@@ -213,7 +221,9 @@ def test_a_failure_is_told_in_one_line(ran: Any, document: dict[str, Any], job: 
 
 
 def test_a_configuration_without_a_job_is_told(clean_database: Path, written: Any) -> None:
-    run = CWLDAG(dag_id="document", workflow=written(CHAIN)).test(run_conf={"jobs": {}})
+    dag = CWLDAG(dag_id="document", workflow=written(CHAIN))
+    rows.add_dag(dag)
+    run = dag.test(run_conf={"jobs": {}})
     said = pushed_error(run, "CWLJobDispatcher")
     assert "has no 'job'. Did you mean 'jobs'? It must be" in said
     assert "with the inputs: word" in said
@@ -269,7 +279,7 @@ def write(site: Site, document: dict[str, Any]) -> Path:
 
 
 def test_dispatchers_and_gatherers_of_the_users_own(ran: Any, site: Site) -> None:
-    from airflow.operators.python import PythonOperator
+    from airflow.providers.standard.operators.python import PythonOperator
     from cwl_airflow.utilities.cwl import collect_reports, relocate_outputs
 
     tmp, out = site.tmp / "document/own", site.outputs / "document/own"
@@ -305,7 +315,7 @@ def test_outputs_that_are_too_many_are_not_pushed(ran: Any, monkeypatch: pytest.
     monkeypatch.setattr("cwl_airflow.dags.operators.LONGEST_RESULTS", 10)
     run = ran(CHAIN, {"word": "hello"})
     assert run.state == "success"
-    assert run.get_task_instance("CWLJobGatherer").xcom_pull(task_ids="CWLJobGatherer", key=RESULTS) is None
+    assert pushed(run, "CWLJobGatherer", RESULTS) is None
 
 
 def test_a_document_that_is_given_as_text_runs(ran: Any, site: Site) -> None:
@@ -416,7 +426,7 @@ def test_a_dag_has_the_default_arguments_of_before(written: Any) -> None:
     dag = CWLDAG(dag_id="document", workflow=written(CHAIN), default_args={"owner": "lab"})
     assert dag.default_args["owner"] == "lab"
     assert 179 < (time.time() - dag.default_args["start_date"].timestamp()) / 86400 < 182
-    assert dag.schedule_interval is None
+    assert dag.schedule is None
     assert dag.inputs() == ["word"]
     assert dag.default_args["cwl"]["tmp_folder"] == conf.get("cwl", "tmp_folder")
     assert isinstance(dag.dispatcher, CWLJobDispatcher)

@@ -10,8 +10,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from airflow.models.dag import DAG
-from airflow.utils import timezone
+from airflow.sdk import DAG, timezone
 
 from ..documents.embedded import embedded_text
 from ..documents.plan import DocumentPlan, cached_plan
@@ -26,8 +25,8 @@ from .queues import queues_of_tasks
 from .settings import CWLSettings
 
 if TYPE_CHECKING:
-    from airflow.models.taskmixin import DAGNode
-    from airflow.utils.context import Context
+    from airflow.sdk import Context
+    from airflow.sdk.definitions._internal.node import DAGNode
 
     from ..documents.load import LoadedDocument
 
@@ -75,8 +74,13 @@ class CWLDAG(DAG):
             smallest one that holds what the step needs.
         :param kwargs: what any DAG takes; ``default_args["cwl"]`` has settings of the engine and options of cwltool.
         :raises schema_salad.exceptions.ValidationException: what is wrong with the document, and where.
-        :raises ValueError: no queue holds what a step requires, or a queue or task that was named is not there.
+        :raises ValueError: no queue holds what a step requires, or a queue or task that was named is not there; or an
+            argument is one that Airflow 3 no longer has.
         """
+        if "schedule_interval" in kwargs:
+            raise ValueError(
+                f"DAG '{dag_id}' has 'schedule_interval', which Airflow 3 does not know: name it 'schedule'"
+            )
         default_args = {
             "start_date": timezone.utcnow().replace(hour=0, minute=0, second=0, microsecond=0) - STARTED,
             "email_on_failure": False,
@@ -85,8 +89,6 @@ class CWLDAG(DAG):
         }
         settings = CWLSettings.read(default_args.get("cwl") or {})
         default_args["cwl"] = {**settings.folders, **(default_args.get("cwl") or {})}
-        if "schedule_interval" not in kwargs:
-            kwargs.setdefault("schedule", None)
         # A worker that was killed notes nothing.
         callbacks = kwargs.pop("on_failure_callback", None) or []
         kwargs["on_failure_callback"] = [
@@ -125,7 +127,8 @@ class CWLDAG(DAG):
 
     def _note_failure(self, context: Context) -> None:
         settings = self.cwl_settings
-        job = (context["dag_run"].conf or {}).get("job")
+        run = context.get("dag_run")  # not there if Airflow knows no task that failed
+        job = ((run.conf if run else None) or {}).get("job")
         with suppress(Refused):  # it did not get as far as having a folder
             given = folders_named_by_job(job, str(settings.inputs_folder), settings.places.gate(self.dag_id))
             RunLayout(self.folders(context["run_id"], given)[0]).mark_failed()

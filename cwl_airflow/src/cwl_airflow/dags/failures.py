@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from airflow.exceptions import AirflowException
+from airflow.sdk.exceptions import AirflowException
 
 if TYPE_CHECKING:
     from ..runs.executor import JobFailure

@@ -11,8 +11,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
-from airflow.exceptions import AirflowException, AirflowSkipException, AirflowTaskTimeout
-from airflow.models import BaseOperator
+from airflow.sdk import BaseOperator
+from airflow.sdk.exceptions import AirflowException, AirflowSkipException, AirflowTaskTimeout
 
 from ..callers import Caller
 from ..documents.plan import DISPATCHER, GATHERER
@@ -26,7 +26,7 @@ from .settings import CWLSettings
 from .task_log import cwltool_in_task_log
 
 if TYPE_CHECKING:
-    from airflow.utils.context import Context
+    from airflow.sdk import Context
 
     from ..gate import Gate
     from ..runs.executor import StepExecutor
@@ -49,6 +49,7 @@ class CWLOperator(BaseOperator):
         """
         super().__init__(**{"trigger_rule": "none_failed", **kwargs})
         self._run: CWLRun | None = None
+        self._at_work = False
 
     def execute(self, context: Context) -> Any:
         """Do what the task is for; if it fails, push why, for the reports of the run.
@@ -56,17 +57,21 @@ class CWLOperator(BaseOperator):
         :raises StepFailed: the task failed.
         """
         leave_environment()
+        self._at_work = True
         try:
             return self.act(context)
         except AirflowSkipException:
             raise
         except (Exception, AirflowTaskTimeout) as error:
+            self._at_work = False
             try:
                 name = getattr(self, "step", None) or self.task_id
                 context["ti"].xcom_push(key=ERROR, value=error_line(error, name, self.task_id))
             except Exception:  # the first error is the one that matters
                 self.log.warning("The error could not be pushed", exc_info=True)
             raise
+        finally:
+            self._at_work = False
 
     def act(self, context: Context) -> Any:
         """Do what the task is for."""
@@ -119,7 +124,8 @@ class CWLOperator(BaseOperator):
         :raises StepFailed: the run's data is gone.
         """
         dispatcher = self.cwl_dag.dispatcher.task_id
-        report = context["ti"].xcom_pull(task_ids=dispatcher)
+        # By default, a mapped task pulls what a mapped task of its own number pushed.
+        report = context["ti"].xcom_pull(task_ids=dispatcher, map_indexes=-1)
         try:
             text = Path(report).read_text(encoding="utf-8")
             job: dict[str, Any] = json.loads(text)
@@ -172,8 +178,13 @@ class CWLOperator(BaseOperator):
             self._run.stop()
 
     def on_kill(self) -> None:
-        """End what this task started (called by Airflow when the task is to end)."""
+        """End what this task started (called by Airflow when the task is to end).
+
+        :raises StepFailed: the task is at work, and would go on with what comes next: Airflow only calls this.
+        """
         self.stop()
+        if self._at_work:
+            raise StepFailed(f"{self.task_id}: it was told to end")
 
 
 class CWLJobDispatcher(CWLOperator):

@@ -6,15 +6,13 @@ import gc
 import importlib
 import logging
 
-#: Of Airflow's own, what each task imports in its own process if nobody did before.
+#: Of Airflow's own, what each task or each reading of a DAG file imports in its own process if nobody did before.
 AIRFLOW = (
-    "airflow.cli.commands.task_command",
-    "airflow.decorators",
-    "airflow.jobs.local_task_job_runner",
-    "airflow.models.dagbag",
-    "airflow.models.mappedoperator",
-    "airflow.task.task_runner.standard_task_runner",
-    "airflow.utils.log.file_task_handler",
+    "airflow.dag_processing.bundles.manager",
+    "airflow.dag_processing.dagbag",
+    "airflow.sdk.definitions.mappedoperator",
+    "airflow.sdk.execution_time.supervisor",
+    "airflow.sdk.execution_time.task_runner",
 )
 
 
@@ -22,7 +20,6 @@ def preload_engine() -> None:
     """Import the engine and read the schemas of CWL."""
     try:
         from cwltool.process import get_schema
-        from sqlalchemy.orm import configure_mappers
 
         from ..runs import executor, inputs, outputs, steps  # noqa: F401
         from . import dag  # noqa: F401
@@ -31,8 +28,6 @@ def preload_engine() -> None:
             get_schema(version)
         for name in AIRFLOW:
             importlib.import_module(name)
-        # A fifth of what a task took (measured): relating the tables of Airflow's models to each other.
-        configure_mappers()
     except Exception:  # the worker can do without
         logging.getLogger(__name__).exception("The engine could not be loaded beforehand")
     # What is shared with the tasks' processes stays shared if the collector never touches it.

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import psutil
-from airflow.configuration import conf
+from airflow.sdk import conf
 from pydantic import BaseModel, Field, ValidationError, field_validator
 
 from ..gate import Places

@@ -1,4 +1,4 @@
-"""What cwltool says goes into the log of the task that runs it."""
+"""What cwltool says goes into the log of the task that runs it, at its own level."""
 
 from __future__ import annotations
 
@@ -7,20 +7,27 @@ import logging
 import sys
 from collections.abc import Iterator
 
+#: The loggers of cwltool and its parts that write to stderr by themselves.
+LOGGERS = ("cwltool", "salad")
+
 
 @contextlib.contextmanager
 def cwltool_in_task_log(quiet: bool) -> Iterator[None]:
     """Show what cwltool says in the log of the task.
 
+    Airflow's root logger takes it with its level. What is written to stderr, Airflow shows as an error, whatever it is:
+    so what cwltool's programs write, as a container engine that pulls an image, goes to stdout.
+
     :param quiet: only its warnings.
     """
-    cwltool = logging.getLogger("cwltool")
-    handlers, stderr = cwltool.handlers[:], sys.stderr
-    cwltool.handlers = logging.getLogger("airflow.task").handlers[:]
-    cwltool.setLevel(logging.WARNING if quiet else logging.INFO)
-    sys.stderr = sys.__stderr__  # cwltool hands it to processes: it must be a real file
+    loggers = [logging.getLogger(name) for name in LOGGERS]
+    handlers = [logger.handlers for logger in loggers]
+    for logger in loggers:
+        logger.handlers = []
+        logger.setLevel(logging.WARNING if quiet else logging.INFO)
     try:
-        yield
+        with contextlib.redirect_stderr(sys.stdout):
+            yield
     finally:
-        sys.stderr = stderr
-        cwltool.handlers = handlers
+        for logger, own in zip(loggers, handlers, strict=True):
+            logger.handlers = own

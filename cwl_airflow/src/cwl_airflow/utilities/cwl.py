@@ -17,7 +17,7 @@ def collect_reports(context: Any, task_ids: list[str] | None = None) -> dict[str
     dag = context["dag"]
     data: dict[str, Any] = {}
     for task_id in dag.task_ids if task_ids is None else task_ids:
-        report = context["ti"].xcom_pull(task_ids=task_id)
+        report = context["ti"].xcom_pull(task_ids=task_id, map_indexes=-1)
         if not isinstance(report, str) or not Path(report).is_file():
             continue
         content = read_cwl_json(Path(report))
@@ -38,7 +38,7 @@ def relocate_outputs(workflow: str, job_data: dict[str, Any], cwl_args: Any = No
     :returns: the outputs, and the path of the file that reports them.
     :raises Refused: the run may not write there.
     """
-    from airflow.operators.python import get_current_context
+    from airflow.sdk import get_current_context
 
     from ..callers import Caller
     from ..containers import ContainerEngine
