@@ -1,7 +1,8 @@
 """The one place that knows what is peculiar to a release of Airflow.
 
 Airflow loads this module in every process through the entry point ``airflow.policy``. It imports none of what it
-adapts: each function runs when its module is first imported by somebody else.
+adapts: each function runs when its module is first imported by somebody else. None of them changes what it finds there;
+they connect to what Celery and SQLAlchemy offer for that, and do in a process what has to be done before anything else.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ import ctypes
 import logging
 from typing import Any
 
-from wrapt import when_imported, wrap_function_wrapper
+from wrapt import when_imported
 
 # Alembic announces its own plug-ins before the output of every `airflow` command.
 logging.getLogger("alembic.runtime.plugins").setLevel(logging.WARNING)
@@ -27,15 +28,17 @@ def _note_callers(module: Any) -> None:
 
 
 @when_imported("celery.signals")
-def _preload_in_worker(module: Any) -> None:
-    """Load the engine once in the worker's first process: those of its tasks inherit it."""
+def _prepare_worker(module: Any) -> None:
+    """Load the engine once in the worker's first process, whose tasks inherit it, and serve the logs beside it."""
 
-    def preload_engine(**_: Any) -> None:
+    def prepare_worker(**_: Any) -> None:
         from .dags.preload import preload_engine
+        from .worker_logs import start_log_server
 
+        start_log_server()
         preload_engine()
 
-    module.worker_init.connect(preload_engine, weak=False)
+    module.worker_init.connect(prepare_worker, weak=False)
 
 
 @when_imported("airflow.providers.celery.cli.celery_command")
@@ -59,27 +62,8 @@ def _stop_runs(module: Any) -> None:
 
 
 @when_imported("airflow.dag_processing.manager")
-def _preload_in_dag_processor(module: Any) -> None:
-    """Load the engine once in the process that starts one for each DAG file."""
+def _preload_in_dag_processor(_module: Any) -> None:
+    """Load the engine once in the process that starts one for each DAG file; no other imports this."""
+    from .dags.preload import preload_engine
 
-    def start(wrapped: Any, _instance: Any, arguments: Any, keywords: Any) -> Any:
-        from .dags.preload import preload_engine
-
-        preload_engine()
-        return wrapped(*arguments, **keywords)
-
-    wrap_function_wrapper(module, "DagFileProcessorManager.start", start)
-
-
-@when_imported("airflow.utils.serve_logs")
-def _bind_worker_logs(module: Any) -> None:
-    """Let ``[logging] worker_log_server_host`` choose the address: Airflow 2 binds all of them."""
-    option = module.GunicornOption
-
-    def bound_option(key: str, value: Any) -> Any:
-        if key == "bind":
-            host = module.conf.get("logging", "worker_log_server_host", fallback="127.0.0.1")
-            value = f"{host}:{str(value).rpartition(':')[2]}"
-        return option(key, value)
-
-    module.GunicornOption = bound_option
+    preload_engine()

@@ -75,7 +75,7 @@ class ExampleRuns:
         folder = dags_folder() / name
         try:
             # The scheduler has not seen a DAG file that is new.
-            self.client.wait_for_dag(name, str(folder), deadline)
+            self.client.wait_for_dag(name, name, deadline)
             # Relative paths in the job's file start in its folder.
             self.client.trigger(name, self.run_id, {"job": str(folder / JOB)})
         except (RestError, DeadlineExceeded) as error:

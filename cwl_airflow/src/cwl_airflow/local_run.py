@@ -70,7 +70,7 @@ def run_dag(client: AirflowClient, dag_id: str, file: Path, job: str | Mapping[s
     :param deadline: until when, by `time.monotonic`.
     """
     try:
-        client.wait_for_dag(dag_id, str(file), deadline)
+        client.wait_for_dag(dag_id, file.name, deadline)
         client.trigger(dag_id, RUN_ID, {"job": job})
         client.wait_for_run(dag_id, RUN_ID, deadline)
     except BaseException:

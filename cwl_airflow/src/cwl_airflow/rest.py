@@ -1,12 +1,12 @@
 """Airflow's REST API: trigger runs, wait for them, and find out what went wrong with them.
 
-Source: https://airflow.apache.org/docs/apache-airflow/2.11.0/stable-rest-api-ref.html
+Source: https://airflow.apache.org/docs/apache-airflow/3.3.2/stable-rest-api-ref.html
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import PurePath
 from typing import Any
 from urllib.parse import quote
@@ -15,8 +15,10 @@ import requests
 from requests.adapters import HTTPAdapter
 from urllib3.util import Retry
 
-#: Below the URL of the web server.
-API_PATH = "/api/v1"
+#: Below the URL of the api-server: its API, and where a user and password give a token for that.
+API_PATH, LOGIN_PATH = "/api/v2", "/auth/token"
+#: How much of a list the API gives at once, at most.
+PAGE = 100
 ACTIVE_RUN_STATES = ("queued", "running")
 #: For how long a request may take, in seconds.
 TIMEOUT = 60
@@ -28,8 +30,8 @@ RETRIES = Retry(
 )
 #: How much of an answer is shown, in characters, and of a log, in lines.
 SHOWN_ANSWER, SHOWN_LOG = 500, 40
-#: What Airflow writes into the log of a task that has failed, after why it did.
-ENDINGS = ("Marking task as FAILED", "Marking task as UP_FOR_RETRY")
+#: What Airflow writes into the log of a task after what the task did, and after why it failed.
+ENDING = "::group::Post Execute"
 
 
 class RestError(Exception):
@@ -56,13 +58,16 @@ class AirflowClient:
     ) -> None:
         """Take where it is and who asks; nothing is sent yet.
 
-        :param url: of the web server.
+        :param url: of the api-server.
         :param pause: seconds between two questions whether something has ended, by default `PAUSE`.
         """
-        self._url = url.rstrip("/") + API_PATH
+        self._server = url.rstrip("/")
+        self._url = self._server + API_PATH
+        self._login = {"username": user, "password": password}
+        self._token: str | None = None
         self._pause = PAUSE if pause is None else pause
         self._session = requests.Session()
-        self._session.auth = (user, password)
+        self._session.auth = self._authorize
         for scheme in ("http://", "https://"):
             self._session.mount(scheme, HTTPAdapter(max_retries=retries))
 
@@ -83,11 +88,31 @@ class AirflowClient:
         return check_answer(self._send(method, path, params=params, json=json, headers=headers))
 
     def _send(self, method: str, path: str, **arguments: Any) -> requests.Response:
-        url = f"{self._url}/{path}"
+        if self._token is None:
+            self._log_in()
+        answer = self._ask(method, f"{self._url}/{path}", **arguments)
+        if answer.status_code != 401:
+            return answer
+        self._log_in()  # the token has expired
+        return self._ask(method, f"{self._url}/{path}", **arguments)
+
+    def _ask(self, method: str, url: str, **arguments: Any) -> requests.Response:
         try:
             return self._session.request(method, url, timeout=TIMEOUT, **arguments)
         except requests.RequestException as error:
             raise RestError(f"{method} {url}: {error}") from error
+
+    def _log_in(self) -> None:
+        """Get a token, which is good for as long as ``[api_auth] jwt_expiration_time`` says."""
+        self._token = None
+        answer = check_answer(self._ask("POST", self._server + LOGIN_PATH, json=self._login))
+        self._token = str(answer.json()["access_token"])
+
+    def _authorize(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
+        """Add the token to a request, in place of what a ``~/.netrc`` says."""
+        if self._token is not None:
+            request.headers["Authorization"] = f"Bearer {self._token}"
+        return request
 
     def get(self, path: str, **params: str | int) -> Any:
         """Return the JSON that the API answers.
@@ -110,16 +135,16 @@ class AirflowClient:
     def find_import_error(self, path: str) -> str | None:
         """Return why Airflow could not read a DAG file, of the 100 newest errors; none if there is none.
 
-        :param path: of the file, or of a folder that it is in.
+        :param path: of the file, or of a folder that it is in, below that of the DAG files.
         """
-        errors = self.get("importErrors", limit=100, order_by="-import_error_id")["import_errors"]
+        errors = self.get("importErrors", limit=PAGE, order_by="-import_error_id")["import_errors"]
         found = (str(error["stack_trace"]) for error in errors if PurePath(error["filename"]).is_relative_to(path))
         return next(found, None)
 
     def wait_for_dag(self, dag_id: str, path: str, deadline: float) -> None:
         """Wait until Airflow has read a DAG file.
 
-        :param path: of the file, or of a folder that it is in.
+        :param path: of the file, or of a folder that it is in, below that of the DAG files.
         :param deadline: until when, by `time.monotonic`.
         :raises RestError: it cannot be read; the message is Airflow's.
         :raises DeadlineExceeded: it is too late.
@@ -136,7 +161,8 @@ class AirflowClient:
 
         :raises RestError: it cannot be started, for instance as there is one of that name.
         """
-        answer = self._send("POST", f"{dag_path(dag_id)}/dagRuns", json={"dag_run_id": run_id, "conf": conf})
+        body = {"dag_run_id": run_id, "logical_date": None, "conf": conf}
+        answer = self._send("POST", f"{dag_path(dag_id)}/dagRuns", json=body)
         # The answer to the first request was lost, and the run is the one that it started.
         if not (answer.status_code == 409 and was_retried(answer)):
             check_answer(answer)
@@ -169,8 +195,13 @@ class AirflowClient:
 
     def get_tasks(self, dag_id: str, run_id: str) -> list[dict[str, Any]]:
         """Return the tasks of a run, as the API describes them."""
-        tasks: list[dict[str, Any]] = self.get(f"{run_path(dag_id, run_id)}/taskInstances")["task_instances"]
-        return tasks
+        tasks: list[dict[str, Any]] = []
+        while True:
+            path = f"{run_path(dag_id, run_id)}/taskInstances"
+            answer = self.get(path, limit=PAGE, offset=len(tasks), order_by="id")
+            tasks += answer["task_instances"]
+            if not answer["task_instances"] or len(tasks) >= answer["total_entries"]:
+                return tasks
 
     def get_failed_tasks(self, dag_id: str, run_id: str) -> list[dict[str, Any]]:
         """Return the failed tasks of a run, the one that failed first at the beginning."""
@@ -192,9 +223,8 @@ class AirflowClient:
         """
         name = quote(task["task_id"], safe="")
         path = f"{run_path(dag_id, run_id)}/taskInstances/{name}/logs/{max(task['try_number'], 1)}"
-        log = self.request("GET", path, params={"map_index": task["map_index"]}, headers={"Accept": "text/plain"})
-        log.encoding = "utf-8"  # Airflow does not say so, and HTTP's text was Latin-1 once
-        return log_end(log.text, lines)
+        log = self.get(path, map_index=task["map_index"], full_content="true")
+        return log_end(log["content"], lines)
 
 
 def check_answer(answer: requests.Response) -> requests.Response:
@@ -209,14 +239,23 @@ def check_answer(answer: requests.Response) -> requests.Response:
     raise kind(f"{answer.request.method} {answer.url}: {answer.status_code} {answer.text[:SHOWN_ANSWER]}")
 
 
-def log_end(log: str, lines: int = SHOWN_LOG) -> list[str]:
+def log_end(messages: Sequence[str | Mapping[str, Any]], lines: int = SHOWN_LOG) -> list[str]:
     """Return the lines of a task's log that say why it failed: the last ones before Airflow's own ending.
 
+    :param messages: as the API describes them.
     :param lines: how many at most.
     """
-    told = [line for line in log.splitlines() if line.strip() and "::endgroup::" not in line]
-    ending = next((number for number, line in enumerate(told) if any(text in line for text in ENDINGS)), len(told))
-    return told[max(0, ending - lines) : ending]
+    told = [line for message in messages for line in message_lines(message) if line.strip()]
+    ending = next((number for number, line in enumerate(told) if line.startswith(ENDING)), len(told))
+    return [line for line in told[:ending] if not line.startswith(("::group::", "::endgroup::"))][-lines:]
+
+
+def message_lines(message: str | Mapping[str, Any]) -> list[str]:
+    """Return what a message of a log says, line by line; of errors what they say, and not where they were raised."""
+    if isinstance(message, str):
+        return message.splitlines()
+    errors = [f"{error.get('exc_type')}: {error.get('exc_value')}" for error in message.get("error_detail") or []]
+    return [line for text in (str(message.get("event", "")), *errors) for line in text.splitlines()]
 
 
 def was_retried(answer: requests.Response) -> bool:

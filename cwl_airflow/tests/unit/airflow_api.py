@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
@@ -12,10 +12,28 @@ from urllib.parse import parse_qs, urlsplit
 
 #: An answer: a status with JSON or text, or none to close the connection without one.
 Answer = tuple[int, Any] | None
+API, LOGIN = "/api/v2", "POST /auth/token"
+
+
+def tasks_answer(tasks: Sequence[Mapping[str, Any]]) -> Answer:
+    """Return the answer to the question for the tasks of a run."""
+    return 200, {"task_instances": tasks, "total_entries": len(tasks)}
+
+
+def log_answer(*messages: str | Mapping[str, Any]) -> Answer:
+    """Return the answer to the question for the log of a task.
+
+    :param messages: what the task wrote, or a message as Airflow describes it.
+    """
+    content = [{"event": message, "level": "info"} if isinstance(message, str) else message for message in messages]
+    return 200, {"content": content, "continuation_token": None}
 
 
 class AirflowApi(ThreadingHTTPServer):
-    """Keeps what was asked, and answers each question with the next of its answers, the last one again and again."""
+    """Keeps what was asked, and answers each question with the next of its answers, the last one again and again.
+
+    Whoever logs in gets the next token of `token-1`, `token-2`, and so on.
+    """
 
     daemon_threads = True
 
@@ -25,6 +43,7 @@ class AirflowApi(ThreadingHTTPServer):
         self.url = f"http://127.0.0.1:{self.server_port}"
         self.requests: list[tuple[str, Any]] = []
         self.headers: list[dict[str, str]] = []
+        self.logins: list[Any] = []
         self._answers: dict[str, list[Answer | Callable[[], Answer]]] = {}
 
     def answer(self, question: str, *answers: Answer | Callable[[], Answer]) -> None:
@@ -42,6 +61,12 @@ class AirflowApi(ThreadingHTTPServer):
         answer = answers.pop(0) if len(answers) > 1 else answers[0]
         return answer() if callable(answer) else answer
 
+    def log_in(self) -> Answer:
+        """Return how to answer a login."""
+        if LOGIN in self._answers:
+            return self.next_answer(LOGIN)
+        return 201, {"access_token": f"token-{len(self.logins)}"}
+
     def questions(self) -> list[str]:
         """Return what was asked, without bodies."""
         return [question for question, _ in self.requests]
@@ -52,12 +77,16 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _answer(self) -> None:
         url = urlsplit(self.path)
-        question = f"{self.command} {url.path.removeprefix('/api/v1')}"
+        question = f"{self.command} {url.path.removeprefix(API)}"
         length = int(self.headers.get("Content-Length", 0))
         content = json.loads(self.rfile.read(length)) if length else parse_qs(url.query)
-        self.server.requests.append((question, content))
-        self.server.headers.append(dict(self.headers))
-        answer = self.server.next_answer(question)
+        if question == LOGIN:
+            self.server.logins.append(content)
+            answer = self.server.log_in()
+        else:
+            self.server.requests.append((question, content))
+            self.server.headers.append(dict(self.headers))
+            answer = self.server.next_answer(question)
         if answer is None:
             self.connection.close()
             return

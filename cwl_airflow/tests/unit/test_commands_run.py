@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from airflow_api import AirflowApi, Answer, serve
+from airflow_api import AirflowApi, Answer, log_answer, serve, tasks_answer
 from cwl_airflow.commands import run as command
 from cwl_airflow.documents.plan import OUTPUTS_REPORT, STATISTICS
 
@@ -71,8 +71,8 @@ class Site:
         """Have a task fail, with a log."""
         tasks = [{"task_id": "a", "state": "failed", "try_number": 1, "map_index": -1}]
         self.api.answer(f"GET {RUN}", (200, {"state": "failed"}))
-        self.api.answer(f"GET {RUN}/taskInstances", (200, {"task_instances": tasks}))
-        self.api.answer(f"GET {RUN}/taskInstances/a/logs/1", (200, log))
+        self.api.answer(f"GET {RUN}/taskInstances", tasks_answer(tasks))
+        self.api.answer(f"GET {RUN}/taskInstances/a/logs/1", log_answer(log))
 
     def run(self, *arguments: str) -> int:
         """Run the document."""
@@ -99,7 +99,7 @@ def test_outputs_are_printed_and_stay_on_the_host(site: Site, capsys: pytest.Cap
     assert json.loads(capsys.readouterr().out) == {"out": {"path": str(file), "location": file.as_uri()}}
     assert site.dag_files == [local_run.DAG_FILE.format(dag_id=DAG_ID, workflow=str(site.document))]
     assert list(site.dags.glob("*.py")) == []
-    body = {"dag_run_id": "run", "conf": {"job": str(job)}}
+    body = {"dag_run_id": "run", "logical_date": None, "conf": {"job": str(job)}}
     assert (f"POST /dags/{DAG_ID}/dagRuns", body) in site.api.requests
     assert site.api.questions()[-1] == f"DELETE /dags/{DAG_ID}"
     assert f"PATCH {RUN}" not in site.api.questions()
@@ -114,7 +114,7 @@ def test_outputs_are_moved_where_they_are_wanted(
     assert json.loads(capsys.readouterr().out) == {"out": {"path": str(file), "location": file.as_uri()}}
     assert file.read_text(encoding="utf-8") == "said"
     assert list(site.outputs.iterdir()) == []
-    assert site.api.requests[-4][1] == {"dag_run_id": "run", "conf": {"job": {}}}
+    assert site.api.requests[-4][1] == {"dag_run_id": "run", "logical_date": None, "conf": {"job": {}}}
 
 
 @pytest.mark.parametrize(("given", "password"), [(None, "%41:b"), ("other", "other")])
@@ -154,7 +154,7 @@ def test_a_run_that_takes_too_long_is_stopped(site: Site, capsys: pytest.Capture
 
 
 def test_a_document_that_airflow_cannot_read(site: Site, capsys: pytest.CaptureFixture[str]) -> None:
-    error = {"filename": str(site.dags / f"{DAG_ID}.py"), "stack_trace": "tool.cwl: not CWL"}
+    error = {"filename": f"{DAG_ID}.py", "stack_trace": "tool.cwl: not CWL"}
     site.api.answer(f"GET /dags/{DAG_ID}", (404, {}))
     site.api.answer("GET /importErrors", (200, {"import_errors": [error]}))
     # Where there is no such run, and no such DAG.

@@ -29,7 +29,7 @@ def main(argv: list[str] | None = None) -> int:
         "--outdir", type=Path, help="folder for the outputs (default: they stay in the host's outputs folder)"
     )
     parser.add_argument("--timeout", type=float, default=3600, help="seconds (default: 3600)")
-    parser.add_argument("--url", default="http://127.0.0.1:8080", help="Airflow's web server (default: %(default)s)")
+    parser.add_argument("--url", default="http://127.0.0.1:8080", help="Airflow's api-server (default: %(default)s)")
     parser.add_argument("--quiet", action="store_true", help="say nothing of failed tasks")
     options = parser.parse_args(argv)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))

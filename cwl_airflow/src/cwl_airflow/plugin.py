@@ -1,0 +1,18 @@
+"""What Airflow's plug-in manager loads of this package: the api-server asks who starts a run."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+from airflow.plugins_manager import AirflowPlugin
+
+from .callers import CallerMiddleware
+
+
+class CWLAirflowPlugin(AirflowPlugin):
+    """The plug-in of this package."""
+
+    name = "cwl_airflow"
+    fastapi_root_middlewares: ClassVar[list[Any]] = [
+        {"name": "Who starts a run", "middleware": CallerMiddleware, "args": [], "kwargs": {}}
+    ]
