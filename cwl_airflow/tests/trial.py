@@ -15,6 +15,11 @@ import sys
 from pathlib import Path
 
 HOME = Path(__file__).parents[2] / "build/trial"
+DAG_FILE = """\
+from cwl_airflow.extensions.cwldag import CWLDAG
+
+dag = CWLDAG(dag_id="try", workflow={workflow!r})
+"""
 
 
 def prepare(home: Path, opened: list[Path], containers: bool) -> None:
@@ -49,6 +54,8 @@ def run(document: Path, job: object, home: Path) -> Path | None:
 
     if not (home / "airflow.db").exists():
         initdb()
+    # Airflow runs only what it has read from a file.
+    (home / "dags/try.py").write_text(DAG_FILE.format(workflow=str(document)), encoding="utf-8")
     dag = CWLDAG(dag_id="try", workflow=document)
     made = dag.test(run_conf={"job": job})
     return dag.folders(made.run_id, {})[1] / OUTPUTS_REPORT if made.state == "success" else None

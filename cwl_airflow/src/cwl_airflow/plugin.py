@@ -13,6 +13,7 @@ class CWLAirflowPlugin(AirflowPlugin):
     """The plug-in of this package."""
 
     name = "cwl_airflow"
+    # Of two, the later one is asked first: what knows other tokens than Airflow's has to come after this.
     fastapi_root_middlewares: ClassVar[list[Any]] = [
         {"name": "Who starts a run", "middleware": CallerMiddleware, "args": [], "kwargs": {}}
     ]

@@ -251,10 +251,11 @@ def log_end(messages: Sequence[str | Mapping[str, Any]], lines: int = SHOWN_LOG)
 
 
 def message_lines(message: str | Mapping[str, Any]) -> list[str]:
-    """Return what a message of a log says, line by line; of errors what they say, and not where they were raised."""
+    """Return what a message of a log says, line by line; of an error what it says, and not where it came from."""
     if isinstance(message, str):
         return message.splitlines()
-    errors = [f"{error.get('exc_type')}: {error.get('exc_value')}" for error in message.get("error_detail") or []]
+    raised = (message.get("error_detail") or [])[:1]  # its causes come after it
+    errors = [f"{error.get('exc_type')}: {error.get('exc_value')}" for error in raised]
     return [line for text in (str(message.get("event", "")), *errors) for line in text.splitlines()]
 
 

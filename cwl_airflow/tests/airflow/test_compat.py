@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -46,12 +47,17 @@ def test_a_process_that_has_not_loaded_airflow_has_our_engine(airflow_home: Path
     ]
 
 
-@pytest.mark.parametrize(("host", "bound"), [(None, "127.0.0.1:8793"), ("192.0.2.1", "192.0.2.1:8793")])
-def test_the_logs_of_a_worker_are_served_where_it_is_said(airflow_home: Path, host: str | None, bound: str) -> None:
-    program = "import airflow.utils.serve_logs as logs\n"
-    program += "print(logs.GunicornOption('bind', '[::]:8793').value, logs.GunicornOption('workers', 2).value)"
-    more = {"AIRFLOW__LOGGING__WORKER_LOG_SERVER_HOST": host} if host else {}
-    assert printed(program, **more) == [f"{bound} 2"]
+@pytest.mark.parametrize(("host", "found"), [("127.0.0.1", "127.0.0.1"), ("", "none")])
+def test_the_logs_of_a_worker_are_served_where_it_is_said(airflow_home: Path, host: str, found: str) -> None:
+    program = "import airflow, celery.signals, multiprocessing, psutil, time\ncelery.signals.worker_init.send(None)\n"
+    program += "servers = multiprocessing.active_children()\nlisten = [] if servers else ['none']\n"
+    program += "while not listen:\n    time.sleep(0.1)\n    opened = psutil.Process(servers[0].pid).net_connections()\n"
+    program += "    listen = [each.laddr.ip for each in opened if each.status == 'LISTEN']\nprint(*listen)"
+    with socket.socket() as closed:
+        closed.bind(("127.0.0.1", 0))
+        port = str(closed.getsockname()[1])
+    options = {"WORKER_LOG_SERVER_HOST": host, "WORKER_LOG_SERVER_PORT": port}
+    assert printed(program, **{f"AIRFLOW__LOGGING__{name}": value for name, value in options.items()})[-1] == found
 
 
 def test_a_worker_loads_the_engine_once_and_can_be_asked_to_stop_runs(airflow_home: Path) -> None:
@@ -69,7 +75,13 @@ def test_a_worker_shows_its_memory_and_environment_to_nobody(airflow_home: Path)
 
 
 def test_the_dag_processor_loads_the_engine_before_it_starts(airflow_home: Path) -> None:
-    program = "import airflow, sys, airflow.dag_processing.manager as manager\n"
-    program += "try:\n    manager.DagFileProcessorManager.start(None)\nexcept AttributeError:\n    pass\n"
+    """As it imports what no other service does."""
+    services = ("scheduler", "api_server", "triggerer")
+    program = "import airflow, sys\nfrom airflow.cli.commands import " + ", ".join(
+        f"{name}_command" for name in services
+    )
+    program += "\nimport airflow.providers.celery.cli.celery_command\n"
+    program += "print('cwl_airflow.runs.executor' in sys.modules)\n"
+    program += "from airflow.cli.commands import dag_processor_command\n"
     program += "print('cwl_airflow.runs.executor' in sys.modules)"
-    assert printed(program)[-1] == "True"
+    assert printed(program)[-2:] == ["False", "True"]

@@ -19,10 +19,12 @@ from airflow.sdk import conf
 from airflow.utils.session import create_session
 from cwl_airflow.callers import Caller, acting_as, unrestricted_caller
 from cwl_airflow.dags.dag import CWLDAG, document_source, unused_task_id
+from cwl_airflow.dags.failures import StepFailed
 from cwl_airflow.dags.operators import ERROR, LONGEST_RESULTS, RESULTS, CWLJobDispatcher, CWLJobGatherer
 from cwl_airflow.dags.preload import preload_engine
 from cwl_airflow.dags.settings import CWLSettings
 from cwl_airflow.documents.plan import OUTPUTS_REPORT, STATISTICS
+from cwl_airflow.rest import log_end
 from cwl_airflow.runs.folder import remove_old_failures
 from cwl_airflow.runs.layout import RunLayout
 
@@ -330,6 +332,61 @@ def test_a_document_that_is_given_as_text_runs(ran: Any, site: Site) -> None:
     assert ran(SAY, {"word": "hello"}, dag).state == "success"
 
 
+def supervised(dag_id: str, run_id: str, task_id: str) -> list[dict[str, Any]]:
+    """Run a task in a process of its own, as a worker does, and return its log."""
+    from airflow.executors.workloads import BundleInfo
+    from airflow.sdk.api.datamodels._generated import TaskInstance as SupervisedTask
+    from airflow.sdk.execution_time.supervisor import InProcessTestSupervisor, supervise_task
+
+    columns = (TaskInstance.id, TaskInstance.dag_version_id)
+    with create_session() as session:
+        mine = (TaskInstance.task_id == task_id, TaskInstance.run_id == run_id)
+        identity, version = session.execute(sa.select(*columns).where(*mine)).one()
+        session.execute(sa.update(TaskInstance).where(*mine).values(state="queued", try_number=1))
+    names = {"dag_id": dag_id, "run_id": run_id, "task_id": task_id, "map_index": -1}
+    supervise_task(
+        ti=SupervisedTask(id=identity, dag_version_id=version, try_number=1, queue="default", **names),
+        bundle_info=BundleInfo(name=rows.BUNDLE),
+        dag_rel_path=f"{dag_id}.py",
+        token="",
+        log_path=f"{run_id}/{task_id}.log",
+        client=InProcessTestSupervisor._api_client(),
+    )
+    log = Path(conf.get("logging", "base_log_folder"), run_id, f"{task_id}.log")
+    return [json.loads(line) for line in log.read_text(encoding="utf-8").splitlines()]
+
+
+def test_the_log_of_a_task_has_what_cwltool_says_at_its_own_level(
+    clean_database: Path, written: Any, site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A task in a process of its own, under Airflow's supervisor, which knows nothing of this one."""
+    from airflow.api.common.trigger_dag import trigger_dag
+    from airflow.utils.types import DagRunTriggeredByType
+
+    monkeypatch.setenv("AIRFLOW__LOGGING__LOGGING_LEVEL", "INFO")
+    file = written(failing("echo nothing there >&2; exit 3"))
+    text = f"from cwl_airflow.extensions.cwldag import CWLDAG\ndag = CWLDAG('logged', {str(file)!r})\n"
+    (site.dags / "logged.py").write_text(text, encoding="utf-8")
+    rows.read_dag_files(site.dags)
+    trigger_dag("logged", run_id="r", conf={"job": {}}, triggered_by=DagRunTriggeredByType.CLI)
+    supervised("logged", "r", "CWLJobDispatcher")
+    log = supervised("logged", "r", "document")
+    of_cwltool = [(message["level"], message["event"]) for message in log if message["logger"] == "cwltool"]
+    assert [level for level, _ in of_cwltool if level not in ("info", "warning")] == []
+    assert ("info", "[document.cwl] nothing there") in of_cwltool
+    assert ("warning", "[job document.cwl] exited with status: 3") in of_cwltool
+    assert [message for message in log if message["logger"] == "task.stderr"] == []
+    assert [message["event"].partition("\n")[0] for message in log if message["level"] == "error"] == [
+        "document.cwl failed (exit status 3)",
+        "Task failed with exception",
+    ]
+    # What the client of the REST API shows of it.
+    assert log_end(log)[-2:] == [
+        "Task failed with exception",
+        "StepFailed: document: 'sh -c 'echo nothing there >&2; exit 3'' exit status 3: nothing there",
+    ]
+
+
 def test_callbacks_of_the_users_own_are_called_as_well(ran: Any, site: Site) -> None:
     called = []
     for callback in (lambda context: called.append(context["run_id"]),), lambda context: called.append("one"):
@@ -458,3 +515,46 @@ def test_killing_a_task_ends_what_it_started(written: Any, clean_database: Path)
     task._run = Running()
     task.on_kill()
     assert stopped
+
+
+def test_a_task_that_is_killed_does_not_go_on(written: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Airflow calls only `on_kill`, from a signal, and waits for the task to end."""
+    task = CWLDAG(dag_id="document", workflow=written(CHAIN)).get_task("say")
+    said = []
+
+    class Instance:
+        def xcom_push(self, key: str, value: str) -> None:
+            said.append((key, value))
+            task.on_kill()  # once more, when it is ending
+
+    def act(_context: Any) -> None:
+        task.on_kill()
+        pytest.fail("it went on")
+
+    monkeypatch.setattr(task, "act", act)
+    with pytest.raises(StepFailed, match="say: it was told to end"):
+        task.execute({"ti": Instance()})
+    assert said == [(ERROR, "say: it was told to end")]
+
+
+def test_the_argument_of_airflow_2_for_a_schedule_is_refused_by_name(written: Any) -> None:
+    with pytest.raises(ValueError, match="DAG 'document' has 'schedule_interval', .* name it 'schedule'"):
+        CWLDAG(dag_id="document", workflow=written(CHAIN), schedule_interval=None)
+
+
+def test_the_configuration_keeps_what_leaves_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    from airflow.configuration import conf as conf_of_services
+    from cwl_airflow.environment import leave_environment
+
+    monkeypatch.setenv("AIRFLOW__CWL__SECRET_OF_A_TEST", "100%")
+    leave_environment()
+    assert "AIRFLOW__CWL__SECRET_OF_A_TEST" not in os.environ
+    assert [parser.get("cwl", "secret_of_a_test") for parser in (conf, conf_of_services)] == ["100%", "100%"]
+
+
+def test_a_failure_of_which_airflow_knows_no_task_is_noted(written: Any, site: Site) -> None:
+    dag = CWLDAG(dag_id="document", workflow=written(CHAIN))
+    layout = RunLayout(dag.folders("lost", {})[0])
+    layout.folder.mkdir(parents=True)
+    dag.on_failure_callback[0]({"dag": dag, "run_id": "lost", "reason": "timed_out"})
+    assert layout.failed.exists()

@@ -53,7 +53,7 @@ def test_a_token_that_has_expired_is_renewed(api: AirflowApi, client: AirflowCli
 
 def test_a_token_that_is_not_good_any_more_is_renewed_once(api: AirflowApi, client: AirflowClient) -> None:
     api.answer("GET /dags/a", (401, {"detail": "Token Expired"}))
-    with pytest.raises(RestError, match="401 .*Token Expired"):
+    with pytest.raises(RestError, match=r"401 .*Token Expired"):
         client.has_dag("a")
     assert len(api.logins) == 2
 
@@ -246,7 +246,7 @@ def test_of_a_log_count_the_lines_before_airflows_ending() -> None:
         {"event": "::group::x"},
         {"event": "the reason", "level": "error"},
         "",
-        {"event": "Task failed with exception", "error_detail": [error]},
+        {"event": "Task failed with exception", "error_detail": [error, {"exc_type": "ItsCause"}]},
         {"event": "::endgroup::"},
         {"event": rest.ENDING},
         "after",
