@@ -538,7 +538,7 @@ def test_a_task_that_is_killed_does_not_go_on(written: Any, monkeypatch: pytest.
 
 
 def test_the_argument_of_airflow_2_for_a_schedule_is_refused_by_name(written: Any) -> None:
-    with pytest.raises(ValueError, match="DAG 'document' has 'schedule_interval', .* name it 'schedule'"):
+    with pytest.raises(ValueError, match=r"DAG 'document' has 'schedule_interval', .* name it 'schedule'"):
         CWLDAG(dag_id="document", workflow=written(CHAIN), schedule_interval=None)
 
 
