@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
-
 from airflow.plugins_manager import AirflowPlugin
 
 from .callers import CallerMiddleware
@@ -14,6 +12,4 @@ class CWLAirflowPlugin(AirflowPlugin):
 
     name = "cwl_airflow"
     # Of two, the later one is asked first: what knows other tokens than Airflow's has to come after this.
-    fastapi_root_middlewares: ClassVar[list[Any]] = [
-        {"name": "Who starts a run", "middleware": CallerMiddleware, "args": [], "kwargs": {}}
-    ]
+    fastapi_root_middlewares = [{"name": "Who starts a run", "middleware": CallerMiddleware}]  # noqa: RUF012

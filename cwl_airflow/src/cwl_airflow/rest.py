@@ -222,7 +222,7 @@ class AirflowClient:
         :param lines: how many at most.
         """
         name = quote(task["task_id"], safe="")
-        path = f"{run_path(dag_id, run_id)}/taskInstances/{name}/logs/{max(task['try_number'], 1)}"
+        path = f"{run_path(dag_id, run_id)}/taskInstances/{name}/logs/{task['try_number']}"
         log = self.get(path, map_index=task["map_index"], full_content="true")
         return log_end(log["content"], lines)
 

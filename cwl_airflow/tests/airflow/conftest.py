@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from home import FOLDERS, HOME, Site, forget_connections, restored
+from home import FOLDERS, HOME, USERS, Site, forget_connections, restored
 
 
 @pytest.fixture(scope="session")
@@ -44,6 +44,49 @@ def site(airflow_home: Path) -> Site:
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir(parents=True)
     return folders
+
+
+@pytest.fixture(scope="session")
+def users_database(airflow_home: Path) -> Path:
+    """Return the file of a database with the users of `home.USERS` and two DAGs of a task, `mine` and `other`."""
+    import rows
+    from airflow.providers.fab.auth_manager.cli_commands.utils import get_application_builder
+    from airflow.providers.standard.operators.empty import EmptyOperator
+    from airflow.sdk import DAG
+    from cwl_airflow.callers import DOCUMENTS
+
+    saved = airflow_home / "users.db"
+    restored(airflow_home / "empty.db")
+    allowed = {
+        "Narrow": [("can_read", "DAG:mine"), ("can_edit", "DAG:mine"), ("can_create", "DAG Runs")],
+        "Admin": [("can_create", DOCUMENTS)],
+    }
+    with get_application_builder() as builder:
+        manager = builder.sm
+        manager.add_role("Narrow")
+        for role, permissions in allowed.items():
+            for permission in permissions:
+                manager.add_permission_to_role(manager.find_role(role), manager.create_permission(*permission))
+        for name, role in USERS.items():
+            manager.add_user(name, "A", "B", f"{name}@example.org", manager.find_role(role), password=name)
+    for dag_id in ("mine", "other"):
+        with DAG(dag_id, schedule=None) as dag:
+            EmptyOperator(task_id="start")
+        rows.add_dag(dag)
+    forget_connections()
+    shutil.copy(airflow_home / "airflow.db", saved)
+    return saved
+
+
+@pytest.fixture
+def api_server(users_database: Path) -> Iterator[Any]:
+    """Return a client of Airflow's api-server, which needs no network."""
+    from airflow.api_fastapi.app import cached_app
+    from fastapi.testclient import TestClient
+
+    restored(users_database)
+    with TestClient(cached_app()) as client:
+        yield client
 
 
 @pytest.fixture(scope="session")

@@ -31,6 +31,8 @@ SETTINGS = {
     "API_AUTH__JWT_SECRET": "of the tests, as long as that of a host",
     **{f"CWL__{name.upper()}_FOLDER": str(folder) for name, folder in FOLDERS.items()},
 }
+#: Users of Airflow by name, which is their password, with their role. `Narrow` may start and see runs of DAG `mine`.
+USERS = {"boss": "Admin", "reader": "Narrow"}
 for name in [name for name in os.environ if name.startswith("AIRFLOW__")]:
     del os.environ[name]
 os.environ |= {"AIRFLOW_HOME": str(HOME)} | {f"AIRFLOW__{name}": value for name, value in SETTINGS.items()}

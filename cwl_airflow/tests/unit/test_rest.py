@@ -195,7 +195,7 @@ def test_a_run_that_fails_says_how_its_tasks_ended(api: AirflowApi, client: Airf
     api.answer(f"GET {RUN}", (200, {"state": "failed"}))
     api.answer(f"GET {RUN}/taskInstances", tasks_answer(tasks))
     api.answer(f"GET {RUN}/taskInstances/bad.jobs/logs/2", log_answer(*(f"line {n}" for n in range(100))))
-    api.answer(f"GET {RUN}/taskInstances/never/logs/1", log_answer("killed"))
+    api.answer(f"GET {RUN}/taskInstances/never/logs/0", log_answer("killed"))
     with pytest.raises(RunFailed) as error:
         client.wait_for_run("a", "run", later())
     expected = "bad.jobs failed:\n" + "\n".join(f"line {n}" for n in range(60, 100)) + "\nnever failed:\nkilled"

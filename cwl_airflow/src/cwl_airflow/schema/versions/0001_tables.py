@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import sqlalchemy as sa
 from airflow.models.base import StringID
 from airflow.utils.sqlalchemy import UtcDateTime
@@ -11,7 +13,7 @@ from sqlalchemy.dialects.mysql import DATETIME, LONGTEXT
 revision = "0001"
 down_revision = None
 
-_MYSQL_OPTIONS = {"mysql_engine": "InnoDB", "mysql_charset": "utf8mb4"}
+_MYSQL_OPTIONS: dict[str, Any] = {"mysql_engine": "InnoDB", "mysql_charset": "utf8mb4"}
 _NUMBER = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
 _TIME = sa.DateTime().with_variant(DATETIME(fsp=6), "mysql")
 _NAME = sa.String(250)
