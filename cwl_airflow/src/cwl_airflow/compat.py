@@ -8,13 +8,9 @@ they connect to what Celery and SQLAlchemy offer for that, and do in a process w
 from __future__ import annotations
 
 import ctypes
-import logging
 from typing import Any
 
 from wrapt import when_imported
-
-# Alembic announces its own plug-ins before the output of every `airflow` command.
-logging.getLogger("alembic.runtime.plugins").setLevel(logging.WARNING)
 
 
 @when_imported("airflow.models.dagrun")

@@ -28,7 +28,7 @@ SETTINGS = {
     "LOGGING__BASE_LOG_FOLDER": f"{HOME}/logs",
     "LOGGING__LOGGING_LEVEL": "WARNING",
     "API__SECRET_KEY": "of the tests",
-    "API_AUTH__JWT_SECRET": "of the tests, as long as that of a host",
+    "API_AUTH__JWT_SECRET": "of the tests" * 6,  # of 64 bytes or more
     **{f"CWL__{name.upper()}_FOLDER": str(folder) for name, folder in FOLDERS.items()},
 }
 #: Users of Airflow by name, which is their password, with their role. `Narrow` may start and see runs of DAG `mine`.

@@ -49,22 +49,22 @@ def client(api_server: Any) -> AirflowClient:
 
 def test_a_run_is_triggered_followed_and_ended(client: AirflowClient) -> None:
     client.wait_for_dag("mine", "mine.py", time.monotonic())
-    client.trigger("mine", "a/b", {"x": 1})
-    assert client.get_run_state("mine", "a/b") == "queued"
-    (task,) = client.get_tasks("mine", "a/b")
+    client.trigger("mine", "a+b", {"x": 1})
+    assert client.get_run_state("mine", "a+b") == "queued"
+    (task,) = client.get_tasks("mine", "a+b")
     assert (task["task_id"], task["map_index"], task["state"]) == ("start", -1, None)
     with pytest.raises(RestError, match="409"):
-        client.trigger("mine", "a/b", {})
-    client.set_run_state("mine", "a/b", "failed")
+        client.trigger("mine", "a+b", {})
+    client.set_run_state("mine", "a+b", "failed")
     with create_session() as session:
         failed = {"state": "failed", "end_date": rows.NOW, "start_date": rows.NOW}
         session.execute(sa.update(TaskInstance).values(**failed))
     with pytest.raises(RunFailed, match="start failed:"):
-        client.wait_for_run("mine", "a/b", time.monotonic() + 60)
+        client.wait_for_run("mine", "a+b", time.monotonic() + 60)
     client.delete_dag("mine")
     assert not client.has_dag("mine")
     with pytest.raises(NotFound):
-        client.get_run_state("mine", "a/b")
+        client.get_run_state("mine", "a+b")
 
 
 def test_a_dag_file_that_cannot_be_read_is_found(client: AirflowClient) -> None:

@@ -40,9 +40,7 @@ class NoJsonLd(rdflib.parser.Parser):
 
         :raises rdflib.exceptions.ParserError: always.
         """
-        raise rdflib.exceptions.ParserError(  # type: ignore[no-untyped-call]
-            "JSON-LD is not read: give RDF/XML or Turtle."
-        )
+        raise rdflib.exceptions.ParserError("JSON-LD is not read: give RDF/XML or Turtle.")
 
 
 for _name in ("json-ld", "application/ld+json"):
