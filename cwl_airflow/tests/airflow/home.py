@@ -52,6 +52,9 @@ def restored(saved: Path) -> Path:
     """Put a copy of a database in the place of Airflow's, and return its file."""
     forget_connections()
     file = HOME / "airflow.db"
+    # Left by a process that was killed, they would be written into the copy.
+    for suffix in ("-wal", "-shm"):
+        Path(f"{file}{suffix}").unlink(missing_ok=True)
     shutil.copy(saved, file)
     return file
 
