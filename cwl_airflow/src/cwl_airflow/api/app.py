@@ -8,6 +8,7 @@ from http import HTTPStatus
 from typing import Any, TypeAlias, cast
 
 from airflow import settings
+from airflow.dag_processing.bundles.manager import DagBundlesManager
 from anyio.to_thread import current_default_thread_limiter
 from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
@@ -36,6 +37,8 @@ ExceptionHandler: TypeAlias = Callable[[Request, Exception], Awaitable[Response]
 def create_app() -> FastAPI:
     """Make the application."""
     upgrade(settings.engine)
+    # A DAG that is added belongs to one of them, and the dag-processor may not have noted them yet.
+    DagBundlesManager().sync_bundles_to_db(deactivate_missing=False)
     app = FastAPI(
         title="CWL API",
         version="2.0.0",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -10,8 +9,9 @@ from pathlib import Path
 
 from airflow.api.common.delete_dag import delete_dag
 from airflow.configuration import conf
+from airflow.dag_processing.bundles.manager import DagBundlesManager
+from airflow.dag_processing.dagbag import DagBag, sync_bag_to_db
 from airflow.exceptions import AirflowException
-from airflow.models import DagBag
 from airflow.models.serialized_dag import SerializedDagModel
 from fastapi import UploadFile
 
@@ -111,13 +111,26 @@ def make_dag(dag_id: str, workflow: str, made: list[str | Path]) -> NewDag:
     file.touch(exist_ok=False)
     made += [file, dag_id]
     file.write_text(DAG.format(workflow=workflow, dag_id=dag_id), encoding="utf-8")
-    dag.fileloc = str(file)
-    bag = DagBag(dag_folder=os.devnull, include_examples=False)
-    bag.bag_dag(dag=dag, root_dag=dag)  # type: ignore[no-untyped-call]
-    bag.sync_to_db()
-    if bag.import_errors:
+    # As Airflow's dag-processor notes it, which finds the file in a moment.
+    dag.fileloc, dag.relative_fileloc = str(file), file.name
+    bundle = _find_bundle()
+    bag = DagBag(collect_dags=False, bundle_path=file.parent, bundle_name=bundle)
+    bag.bag_dag(dag)
+    sync_bag_to_db(bag, bundle, None)
+    if not SerializedDagModel.has_dag(dag_id):
         raise Problem(500, f"DAG '{dag_id}' cannot be stored: the log of the service says why")
     return NewDag(dag_id=dag_id, cwl_path=workflow, dag_path=str(file))
+
+
+def _find_bundle() -> str:
+    """Return the name under which Airflow reads the folder of DAG files.
+
+    :raises LookupError: it reads another one.
+    """
+    for bundle in DagBundlesManager().get_all_dag_bundles():
+        if bundle.path == _dags_folder():
+            return str(bundle.name)
+    raise LookupError("No bundle of [dag_processor] dag_bundle_config_list is the folder of [core] dags_folder")
 
 
 def _dags_folder() -> Path:

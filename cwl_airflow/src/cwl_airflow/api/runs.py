@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from datetime import datetime, timezone
 from typing import Any
 
 from airflow.api.common.trigger_dag import trigger_dag
-from airflow.exceptions import AirflowException, DagNotFound, DagRunAlreadyExists, ParamValidationError
-from airflow.utils import timezone
+from airflow.exceptions import AirflowException, DagNotFound, DagRunAlreadyExists
 from airflow.utils.state import DagRunState
+from airflow.utils.types import DagRunTriggeredByType
 from sqlalchemy.exc import DataError, IntegrityError
 
 from .. import strict_json
@@ -75,16 +76,27 @@ def trigger_run(dag_id: str, run_id: str | None, settings: dict[str, Any], calle
     """
     check_new_run_id(run_id)
     check_job(dag_id, settings, caller)
+    now = datetime.now(timezone.utc)
     try:
         with acting_as(caller):
-            run = trigger_dag(dag_id=dag_id, run_id=run_id, conf=settings, replace_microseconds=False)
+            run = trigger_dag(
+                dag_id=dag_id,
+                run_id=run_id,
+                conf=settings,
+                # Airflow asks for none, and templates of a DAG file such as `{{ ds }}` do.
+                logical_date=now,
+                run_after=now,
+                replace_microseconds=False,
+                triggered_by=DagRunTriggeredByType.REST_API,
+                triggering_user_name=caller.name,
+            )
     except DagNotFound as error:
         raise Problem(404, f"There is no DAG '{dag_id}'") from error
     except (DagRunAlreadyExists, IntegrityError) as error:
         raise Problem(409, f"DAG '{dag_id}' has a run '{run_id}' already") from error
-    except DataError as error:  # Airflow's column for it is a BLOB
-        raise Problem(413, "conf has more than 64 KiB, which Airflow's database cannot store") from error
-    except (AirflowException, ParamValidationError, ValueError) as error:
+    except DataError as error:
+        raise Problem(413, "conf is more than Airflow's database can store") from error
+    except (AirflowException, ValueError) as error:
         raise Problem(400, str(error)) from error
     return NewRun(**run_reference(run))
 
@@ -100,7 +112,7 @@ def trigger_or_stop(dag_id: str, run_id: str | None, conf: Any, caller: Caller) 
         stopped = target(conf)
     except ValueError as error:
         raise Problem(400, str(error)) from error
-    began = timezone.utcnow().isoformat()
+    began = datetime.now(timezone.utc).isoformat()
     stop_run(*stopped)
     return NewRun(
         dag_id=dag_id,
@@ -122,12 +134,18 @@ def stop_run(dag_id: str, run_id: str) -> None:
         raise Problem(409, str(error)) from error
 
 
+def execution_date(run: Any) -> datetime:
+    """Return the time of a run of Airflow; one that somebody else started may have none but that when it may begin."""
+    date: datetime = run.logical_date or run.run_after
+    return date
+
+
 def run_reference(run: Any) -> dict[str, Any]:
     """Return what is told of a run of Airflow."""
     return {
         "dag_id": run.dag_id,
         "run_id": run.run_id,
-        "execution_date": run.execution_date.isoformat(),
+        "execution_date": execution_date(run).isoformat(),
         "start_date": run.start_date.isoformat() if run.start_date else None,
         "state": run.state,
     }

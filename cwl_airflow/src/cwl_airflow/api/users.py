@@ -4,15 +4,10 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-from airflow.auth.managers.models.resource_details import DagAccessEntity, DagDetails
-from airflow.configuration import conf
-from airflow.models import DagModel
-from airflow.www.extensions.init_appbuilder import init_appbuilder
-from airflow.www.extensions.init_auth_manager import get_auth_manager
-from flask import Flask
-from flask_appbuilder.const import AUTH_LDAP
+from airflow.api_fastapi.app import init_auth_manager
+from airflow.api_fastapi.auth.managers.models.resource_details import DagAccessEntity, DagDetails
 
-from ..callers import DOCUMENTS, NOBODY, Caller, from_permissions
+from ..callers import ALL_DAGS, DOCUMENTS, NOBODY, Caller, from_permissions
 
 
 class RequiredPermission(NamedTuple):
@@ -25,30 +20,24 @@ class RequiredPermission(NamedTuple):
 
 
 class Users:
-    """Airflow's users, as its web server knows them."""
+    """Airflow's users, as its api-server knows them."""
 
     def __init__(self) -> None:
         """Load Airflow's auth manager, and make the permission for documents."""
-        # An application that serves nothing: Airflow's auth manager is made for its web pages.
-        self._app = Flask(__name__)
-        self._app.config.from_pyfile(conf.get_mandatory_value("webserver", "config_file"), silent=True)
-        self._app.config["SQLALCHEMY_DATABASE_URI"] = conf.get("database", "sql_alchemy_conn")
-        self._app.config["SQLALCHEMY_TRACK_MODIFICATIONS"] = False
-        self._app.config["SECRET_KEY"] = conf.get("webserver", "secret_key")
+        self._manager: Any = init_auth_manager()
+        # Nothing of it is served: it makes the application of Flask in which the auth manager looks for users.
+        self._manager.get_fastapi_app()
+        self._app = self._manager.flask_app
         with self._app.app_context():
-            init_appbuilder(self._app)
-            self._manager: Any = get_auth_manager()
             manager: Any = self._manager.security_manager
             permission = manager.create_permission("can_create", DOCUMENTS)
             manager.add_permission_to_role(manager.find_role("Admin"), permission)
 
     def log_in(self, name: str, password: str) -> int | None:
         """Return a user's number; none if there is no such user with this password."""
-        # Of its own, because logging in notes things in Flask's session.
-        with self._app.test_request_context():
-            manager = self._manager.security_manager
-            user = manager.auth_user_ldap(name, password) if manager.auth_type == AUTH_LDAP else None
-            user = user or manager.auth_user_db(name, password)
+        # As Airflow's own POST /auth/token does it.
+        with self._app.app_context():
+            user = self._manager.create_token(headers={}, body={"username": name, "password": password})
             return user.id if user else None
 
     def allows(self, number: int, needs: tuple[RequiredPermission, ...], dag_id: str | None) -> bool:
@@ -58,7 +47,7 @@ class Users:
         :param needs: what the user must be allowed to do.
         :param dag_id: the DAG that it is about, none if it is about all.
         """
-        with self._app.test_request_context():
+        with self._app.app_context():
             user = self._manager.security_manager.get_user_by_id(number)
             return user is not None and all(self._has(user, need, dag_id) for need in needs)
 
@@ -67,7 +56,7 @@ class Users:
 
         :param number: the user's.
         """
-        with self._app.test_request_context():
+        with self._app.app_context():
             user = self._manager.security_manager.get_user_by_id(number)
             return from_permissions(self._manager, user, user.username, DOCUMENTS) if user else NOBODY
 
@@ -76,15 +65,11 @@ class Users:
         if need.what == "document":
             allowed = self._manager.is_authorized_custom_view(method=need.method, resource_name=DOCUMENTS, user=user)
         else:
+            named = dag_id or (ALL_DAGS if need.what == "dag" else None)
             allowed = self._manager.is_authorized_dag(
                 method=need.method,
                 access_entity=DagAccessEntity.RUN if need.what == "run" else None,
-                details=DagDetails(id=dag_id) if dag_id and self._may_be_asked_for(dag_id) else None,
+                details=DagDetails(id=named) if named else None,
                 user=user,
             )
         return allowed
-
-    def _may_be_asked_for(self, dag_id: str) -> bool:
-        """Tell whether Airflow knows what a DAG is: one with a dot that is not there makes it fail."""
-        # One that nobody may ask for by name is for those who may see all.
-        return "." not in dag_id or self._manager.appbuilder.get_session.get(DagModel, dag_id) is not None

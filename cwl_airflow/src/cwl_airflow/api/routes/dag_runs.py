@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Annotated, Any
 
 from airflow.models import DagRun
-from airflow.utils import timezone
+from airflow.sdk import timezone
 from airflow.utils.session import create_session
 from airflow.utils.state import DagRunState
 from fastapi import Query
@@ -15,6 +15,7 @@ from ..access import READ_DAG, READ_RUN, TRIGGER, Rights, in_body, in_path, in_q
 from ..models import NewRun, RunInfo, RunInfoList, RunToStart, TaskInfo
 from ..names import LONGEST
 from ..problems import Problem
+from ..runs import execution_date as time_of_run
 from ..runs import run_reference, trigger_or_stop
 from .route import IN_THE_WAY, NOT_THERE, make_router, refusal_answers
 
@@ -42,7 +43,7 @@ def get_dag_runs(
             dag_runs=[
                 _run_info(run, run.get_task_instances(session=session))
                 for run in found
-                if at is None or at == run.execution_date
+                if at is None or at == time_of_run(run)
             ]
         )
 

@@ -17,6 +17,7 @@ from typing import Annotated, Any
 from airflow.api.common.mark_tasks import set_dag_run_state_to_failed
 from airflow.models import DagRun
 from airflow.models.serialized_dag import SerializedDagModel
+from airflow.models.xcom import XCOM_RETURN_KEY, XComModel
 from airflow.utils.session import create_session
 from fastapi import File, Form, Query, UploadFile
 
@@ -130,7 +131,7 @@ def wes_get_run_log(run_id: str) -> RunLog:
         state=STATES[run.state],
         run_log=Log.model_validate({"name": run_id} | {name: time.isoformat() for name, time in times.items() if time}),
         task_logs=[Log.model_validate({"name": task.task_id}) for task in tasks],
-        outputs=_read_outputs(tasks),
+        outputs=_read_outputs(run_id),
     )
 
 
@@ -159,11 +160,12 @@ def _find_run(run_id: str) -> Any:
     raise Problem(404, f"There is no run '{run_id}'")
 
 
-def _read_outputs(tasks: list[Any]) -> Any:
+def _read_outputs(run_id: str) -> Any:
     """Return the outputs of a run, if it has some yet and they are still there."""
-    for task in tasks:
-        if task.task_id == "CWLJobGatherer":
-            report = task.xcom_pull(task_ids=task.task_id)
-            with suppress(OSError, ValueError):
-                return json.loads(Path(report).read_text(encoding="utf-8")) if isinstance(report, str) else {}
+    query = XComModel.get_many(run_id=run_id, dag_ids=run_id, task_ids="CWLJobGatherer", key=XCOM_RETURN_KEY, limit=1)
+    with create_session() as session:
+        returned = session.scalar(query)
+    with suppress(OSError, ValueError):
+        if returned is not None and isinstance(returned.value, str):
+            return json.loads(Path(returned.value).read_text(encoding="utf-8"))
     return {}

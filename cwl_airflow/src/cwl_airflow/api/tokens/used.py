@@ -8,12 +8,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timezone
 from typing import Any
 
 from airflow import settings
 from airflow.models.base import StringID
-from airflow.utils import timezone
 from airflow.utils.sqlalchemy import UtcDateTime
 from sqlalchemy import Column, MetaData, String, Table
 from sqlalchemy.exc import DataError, DBAPIError, IntegrityError
@@ -65,7 +64,7 @@ def use_up(digest: str, expires: float | None, run: tuple[str, str] | None = Non
     :param run: DAG and run that it starts.
     :raises NotAccepted: it was used up before; the message says what.
     """
-    now = timezone.utcnow()
+    now = datetime.now(timezone.utc)
     # What ends after the last date that MySQL's TIMESTAMP holds is kept for ever.
     end = datetime.fromtimestamp(expires, tz=timezone.utc) if expires is not None and expires < LAST_DATE else None
     rows: list[tuple[Table, dict[str, Any]]] = [(TOKENS, {"digest": digest, "expires": end})]
