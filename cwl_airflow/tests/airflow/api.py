@@ -38,14 +38,17 @@ class Api:
         """Note which."""
         self.app = app
 
-    def ask(self, method: str, path: str, user: str | tuple[str, str] | None = None, **more: Any) -> httpx.Response:
+    def ask(
+        self, method: str, path: str, user: str | tuple[str, str] | None = None, base: str = BASE, **more: Any
+    ) -> httpx.Response:
         """Return an answer; one that refuses has to be a problem with one sentence.
 
         :param user: whose login goes along; the password is the name unless it is given.
+        :param base: what comes before the path.
         :param more: for httpx.
         """
         auth = (user, user) if isinstance(user, str) else user
-        answer = asyncio.run(self._ask(method, BASE + path, auth=auth, **more))
+        answer = asyncio.run(self._ask(method, base + path, auth=auth, **more))
         if answer.status_code >= 400 and method != "HEAD":
             assert answer.headers["Content-Type"] == "application/problem+json"
             problem = answer.json()

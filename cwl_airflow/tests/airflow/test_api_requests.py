@@ -303,13 +303,14 @@ def test_what_the_database_refuses_is_said(api: Api, monkeypatch: pytest.MonkeyP
 
 
 def test_a_dag_that_cannot_be_stored_leaves_nothing(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
-    from airflow.models import DagBag
+    from airflow.models.serialized_dag import SerializedDagModel
 
-    def fail(bag: Any) -> None:
-        bag.import_errors["a"] = "b"
+    def fail(*_: Any, **__: Any) -> None:
+        raise ValueError
 
-    monkeypatch.setattr(DagBag, "sync_to_db", fail)
-    assert api.ask("POST", "/dags?dag_id=new", "admin", **GOOD).status_code == 500
+    monkeypatch.setattr(SerializedDagModel, "write_dag", fail)
+    answer = api.ask("POST", "/dags?dag_id=new", "admin", **GOOD)
+    assert (answer.status_code, "cannot be stored" in answer.json()["detail"]) == (500, True)
 
 
 def test_a_body_that_is_too_large_is_refused(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:

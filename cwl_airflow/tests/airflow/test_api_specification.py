@@ -101,6 +101,13 @@ def test_who_leaves_out_the_slash_finds_the_page_behind_any_proxy(api: Api) -> N
     assert (answer.status_code, answer.headers["Location"]) == (308, "ui/")
 
 
+def test_the_root_of_the_service_leads_to_the_page_behind_any_proxy(api: Api) -> None:
+    for user, status in ((None, 401), ("public", 403), ("viewer", 307)):
+        answer = api.ask("GET", "/", user, base="")
+        assert answer.status_code == status
+    assert answer.headers["Location"] == "api/experimental/ui/"
+
+
 #: What a document, a name or a time must be like cannot be said in it, so that what it allows may be refused.
 CHECKS = [schemathesis.checks.not_a_server_error] + [
     getattr(openapi_checks, f"{name}_conformance")

@@ -91,8 +91,9 @@ def test_attachments_are_where_the_job_looks_for_them(api: Api, site: Site, run_
 def test_a_run_that_has_ended_shows_its_outputs(
     api: Api, site: Site, run_id: str, report: str | None, outputs: Any
 ) -> None:
-    from airflow.models import DagRun, TaskInstance, XCom
-    from airflow.utils import timezone
+    from airflow.models import DagRun
+    from airflow.models.xcom import XComModel
+    from airflow.sdk import timezone
     from airflow.utils.session import create_session
 
     file = site.outputs / "report.json"
@@ -102,9 +103,8 @@ def test_a_run_that_has_ended_shows_its_outputs(
         (run,) = DagRun.find(dag_id=run_id, session=session)
         run.state, run.start_date, run.end_date = "success", timezone.utcnow(), timezone.utcnow()
         run.conf = {"job": "/a/path"}
-        gatherer = session.query(TaskInstance).filter_by(dag_id=run_id, task_id="CWLJobGatherer").one()
-        value = str(file) if report else None
-        XCom.set("return_value", value, task_id=gatherer.task_id, dag_id=run_id, run_id=run_id, session=session)
+        row = {"dag_run_id": run.id, "dag_id": run_id, "run_id": run_id, "task_id": "CWLJobGatherer"}
+        session.add(XComModel(**row, map_index=-1, key="return_value", value=str(file) if report else None))
     log = api.ask("GET", f"/wes/runs/{run_id}", "viewer").json()
     assert (log["state"], log["outputs"], log["request"]) == ("COMPLETE", outputs, {"workflow_params": {}})
     assert set(log["run_log"]) == {"name", "start_time", "end_time"}

@@ -301,6 +301,16 @@ def test_neither_kind_of_token_passes_for_the_other(key: VerificationKey) -> Non
         trigger(sign(SAID), key, SAID)
 
 
+@pytest.mark.parametrize("token", [None, "", "a", "a.b.c", "..", sign(BODY), sign({"method": "GET"})])
+def test_what_is_meant_as_no_request_token(token: str | None) -> None:
+    assert not tokens.is_request_token(token)
+
+
+def test_what_is_meant_as_a_request_token() -> None:
+    assert tokens.is_request_token(sign(SAID))
+    assert tokens.is_request_token(sign(SAID | {"exp": 5}, number=1))  # it is refused later
+
+
 def test_tokens_are_told_apart_by_what_is_signed() -> None:
     one, two = sign(BODY, "ec", "ES256"), sign(BODY, "ec", "ES256")
     assert one != two

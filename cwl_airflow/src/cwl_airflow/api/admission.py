@@ -25,7 +25,7 @@ from .login import basic_credentials
 from .names import check_name
 from .problems import Answer, Problem
 from .tokens.claims import SAFE_METHODS, TokenRefused
-from .tokens.requests import SignedRequest, accept_request, accept_trigger, bearer_token, tokens_are_accepted
+from .tokens.requests import accept_request, accept_trigger, bearer_token, signed_request, tokens_are_accepted
 from .tokens.used import Acceptance
 from .users import Users
 
@@ -118,8 +118,7 @@ class Admission:
     def _admit(self) -> Caller:
         request = self._request
         # A browser sends along the password that it keeps, whichever page the request comes from.
-        origin = request.headers.get("origin")
-        if origin and request.method not in SAFE_METHODS and _host_of_origin(origin) != request.headers.get("host"):
+        if request.method not in SAFE_METHODS and _is_from_elsewhere(request):
             raise Problem(403, "The request comes from a page of another site")
         _check_names(self._parts, request)
         header = request.headers.get("authorization", "")
@@ -133,7 +132,7 @@ class Admission:
         if self._access.takes_trigger_token and not known and not 0 < body_size(request.scope) <= LARGEST_JOB:
             raise Problem(413, f"Without a login the body must have 1 to {LARGEST_JOB} bytes")
         if token is not None:
-            name, self._used = accept_request(token, _signed_request(request))
+            name, self._used = accept_request(token, signed_request(request, request.scope["path"]))
             rights = unrestricted_caller(name)  # the key's holder may ask for anything
         elif (body := self._signed()) is not None:
             name, self._used = accept_trigger(body, str(self._access.named(self._parts)))
@@ -185,11 +184,19 @@ def _find_access(scope: Any, routes: Iterable[Any]) -> tuple[Access, dict[str, s
     return ELSEWHERE, {}
 
 
-def _host_of_origin(origin: str) -> str | None:
+def _is_from_elsewhere(request: Request) -> bool:
+    """Tell whether a request comes from a page of another site.
+
+    Source: https://www.w3.org/TR/fetch-metadata/
+    """
+    origin = request.headers.get("origin")
+    # Browsers say so over HTTPS; otherwise the proxy must leave the host as it is.
+    if not origin or request.headers.get("sec-fetch-site") == "same-origin":
+        return False
     try:
-        return urlsplit(origin).netloc
+        return urlsplit(origin).netloc != request.headers.get("host")
     except ValueError:
-        return None
+        return True
 
 
 def _check_names(parts: RequestParts, request: Request) -> None:
@@ -208,14 +215,6 @@ def _check_names(parts: RequestParts, request: Request) -> None:
                 check_name(name, value)
     except ValueError as error:
         raise Problem(400, str(error)) from error
-
-
-def _signed_request(request: Request) -> SignedRequest:
-    """Return a request as tokens are about it."""
-    scope = request.scope
-    media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    query = scope["query_string"].decode("latin-1")
-    return SignedRequest(request.method, scope["path"], query, media_type, lambda: whole_body(scope))
 
 
 def _add_challenges(answer: Answer) -> None:

@@ -49,6 +49,7 @@ def create_app() -> FastAPI:
     )
     for router in (dags.routes, dag_runs.routes, pages.routes):
         app.include_router(router, prefix=BASE)
+    app.include_router(pages.root_routes)
     app.include_router(wes.routes, prefix=f"{BASE}/wes")
     app.add_exception_handler(HTTPException, cast(ExceptionHandler, _refused))
     app.add_exception_handler(RequestValidationError, cast(ExceptionHandler, _malformed))

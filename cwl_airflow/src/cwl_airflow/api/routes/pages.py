@@ -13,6 +13,8 @@ from ..access import READ_DAG, needs
 from .route import make_router
 
 routes = make_router()
+#: Those at the root of the service.
+root_routes = make_router()
 
 PAGE = Path(__file__).with_name("page.html")
 #: What a browser lets the page do. Its own script and the styles that swagger-ui sets are in it.
@@ -25,6 +27,13 @@ POLICY = "default-src 'self' 'unsafe-inline'; img-src 'self' data:; frame-ancest
 def get_specification(request: Request) -> JSONResponse:
     """Show the specification."""
     return JSONResponse(request.app.openapi())
+
+
+@root_routes.get("/", include_in_schema=False)
+@needs(READ_DAG)
+def get_root(request: Request) -> RedirectResponse:
+    """Send a browser to the page, wherever a proxy has the service."""
+    return RedirectResponse(f"{request.app.url_path_for('get_page_elsewhere')}/".removeprefix("/"), 307)
 
 
 @routes.get("/ui", include_in_schema=False)

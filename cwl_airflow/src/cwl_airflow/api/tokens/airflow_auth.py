@@ -1,79 +1,87 @@
-"""An authentication backend for Airflow's REST API: requests with a JSON Web Token, see `tokens`.
+"""Signed tokens at Airflow's own REST API: in its api-server, before Airflow looks at a request.
 
-A request acts as the Airflow user that ``[cwl] jwt_user`` names, with that user's roles.
+A request acts as the Airflow user that ``[cwl] jwt_user`` names, with that user's roles. Airflow takes only tokens of
+its own: one that it makes for that user stands in place of the signed one, and never leaves the process.
 """
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
-from functools import wraps
 from typing import Any
 
 from airflow import settings
+from airflow.api_fastapi.app import get_auth_manager
 from airflow.configuration import conf
-from airflow.www.extensions.init_auth_manager import get_auth_manager
-from flask import Response, g, request
-from flask_login import login_user
+from airflow.providers.fab.auth_manager.models import User
+from airflow.utils.session import create_session
+from sqlalchemy import select
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
 
 from ...schema import upgrade
-from .claims import TokenRefused
-from .requests import SignedRequest, accept_request, bearer_token
+from ..bodies import BodyMiddleware
+from ..problems import Answer
+from .claims import TokenRefused, is_request_token
+from .requests import accept_request, bearer_token, signed_request
 
 log = logging.getLogger(__name__)
 
-CLIENT_AUTH = None
+#: What takes signed tokens of all that the api-server serves.
+REST_API = "/api/v2/"
+#: For how long Airflow's own token is good, in seconds: it is looked at once, in the same request.
+LIFETIME = 60
 
 
-def init_app(_app: Any) -> None:
-    """Create the table of used tokens."""
-    upgrade(settings.engine)
+class TokenMiddleware:
+    """An application of ASGI, which lets requests through to Airflow's."""
+
+    def __init__(self, app: Any) -> None:
+        """Create the table of used tokens."""
+        upgrade(settings.engine)
+        self._app = app
+        self._whole = BodyMiddleware(self._exchange)
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        """Let a request through as it is, unless it has a signed token."""
+        signed = scope["type"] == "http" and _path(scope)[1].startswith(REST_API) and is_request_token(_token(scope))
+        await (self._whole if signed else self._app)(scope, receive, send)
+
+    async def _exchange(self, scope: Any, receive: Any, send: Any) -> None:
+        """Let a request through with Airflow's own token, or refuse it."""
+        try:
+            own = await run_in_threadpool(_accept, scope)
+        except TokenRefused as error:
+            log.info("%s %s refused: %s", scope["method"], scope["path"], error)
+            answer = Answer(401, f"Token refused: {error}.")
+            answer.headers["WWW-Authenticate"] = 'Bearer error="invalid_token"'
+            await answer(scope, receive, send)
+            return
+        others = [(name, value) for name, value in scope["headers"] if name != b"authorization"]
+        await self._app({**scope, "headers": [*others, (b"authorization", f"Bearer {own}".encode())]}, receive, send)
 
 
-def _log_in() -> None:
-    """Make the user of tokens the one who asks.
+def _accept(scope: Any) -> str:
+    """Return a token of Airflow's own for the user of tokens.
 
-    :raises Refused: the request has no token that is accepted.
+    :raises TokenRefused: the request is not what its token says, or there is no such user.
     """
-    token = bearer_token(request.headers.get("Authorization", ""))
-    if token is None:
-        raise TokenRefused("no token")
-    # Airflow asks more than once for some requests, and a token may be good for one only.
-    if g.get("cwl_token") == token:
-        return
     name = conf.get("cwl", "jwt_user", fallback="")
-    manager: Any = get_auth_manager().security_manager
-    user = manager.find_user(username=name) if name else None
+    with create_session(scoped=False) as session:
+        user = session.scalar(select(User).where(User.username == name)) if name else None
     if user is None or not user.is_active:
         log.error("No token is accepted: [cwl] jwt_user is '%s', which is no active user of Airflow", name)
         raise TokenRefused("the user of tokens is not there")
-    caller, _ = accept_request(token, _signed_request())
-    login_user(user, remember=False)
-    g.cwl_token = token
-    log.info("%s %s by %s as %s", request.method, request.path, caller, name)
+    caller, _ = accept_request(_token(scope) or "", signed_request(Request(scope), "".join(_path(scope))))
+    log.info("%s %s by %s as %s", scope["method"], scope["path"], caller, name)
+    own: str = get_auth_manager().generate_jwt(user, expiration_time_in_seconds=LIFETIME)
+    return own
 
 
-def _signed_request() -> SignedRequest:
-    """Return Flask's request as tokens are about it."""
-    return SignedRequest(
-        request.method,
-        request.root_path + request.path,
-        request.query_string.decode("latin-1"),
-        request.mimetype,
-        request.get_data,
-    )
+def _token(scope: Any) -> str | None:
+    return bearer_token(Request(scope).headers.get("authorization", ""))
 
 
-def requires_authentication(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Decorate functions that require authentication."""
-
-    @wraps(function)
-    def decorated(*args: Any, **kwargs: Any) -> Any:
-        try:
-            _log_in()
-        except TokenRefused as error:
-            log.info("%s %s refused: %s", request.method, request.path, error)
-            return Response("Unauthorized", 401, {"WWW-Authenticate": 'Bearer error="invalid_token"'})
-        return function(*args, **kwargs)
-
-    return decorated
+def _path(scope: Any) -> tuple[str, str]:
+    """Return what a site has before Airflow's own paths, and Airflow's own: a proxy may have cut off the first."""
+    path, before = scope["path"], scope.get("root_path", "").rstrip("/")
+    return before, path.removeprefix(before) if path.startswith(f"{before}/") else path

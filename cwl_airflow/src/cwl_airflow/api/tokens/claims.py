@@ -4,7 +4,7 @@ A *trigger token* comes in the body of the request. Its claims are that body wit
 A *request token* comes in the header ``Authorization: Bearer``. Its claims say what the request does:
 
 - ``exp``: when it ends; ``sub``: who asks (for the log)
-- ``method`` and ``path``: as in the request, with its query if it has one: ``GET``, ``/api/v1/dags?limit=10``
+- ``method`` and ``path``: as in the request, with its query if it has one: ``GET``, ``/api/v2/dags?limit=10``
 - ``sha256``: of the body, in hexadecimal. Uploads (``multipart/form-data``) may do without, other bodies not.
 
 Source: RFC 7519 (JSON Web Token), RFC 8725 (its best current practices)
@@ -93,6 +93,15 @@ def verify_token(token: Any, key: VerificationKey, required: Iterable[str] = ())
     except RecursionError as error:  # its head is read before its signature
         raise TokenRefused("the token is nested too deep") from error
     return claims
+
+
+def is_request_token(token: str | None) -> bool:
+    """Tell whether a token is meant as a request token, whoever signed it: Airflow's own say nothing of a request."""
+    try:
+        claims = jwt.decode(token or "", options={"verify_signature": False})
+    except (jwt.PyJWTError, ValueError, TypeError, RecursionError):
+        return False
+    return {"method", "path"} <= claims.keys()
 
 
 def check_trigger_claims(claims: Mapping[str, Any], body: Mapping[str, Any], dag_id: str) -> None:

@@ -9,7 +9,9 @@ from typing import Any
 
 from airflow.configuration import conf
 from airflow.models import Variable
+from starlette.requests import Request
 
+from ..bodies import whole_body
 from ..names import check_run_id
 from . import claims as tokens
 from .claims import TokenRefused, TokensMisconfigured, VerificationKey
@@ -34,6 +36,17 @@ class SignedRequest:
     media_type: str
     #: Returns the body as it was sent.
     body: Callable[[], bytes]
+
+
+def signed_request(request: Request, path: str) -> SignedRequest:
+    """Return a request as tokens are about it, which `BodyMiddleware` let pass.
+
+    :param path: as `SignedRequest` has it.
+    """
+    scope = request.scope
+    media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    query = scope["query_string"].decode("latin-1")
+    return SignedRequest(request.method, path, query, media_type, lambda: whole_body(scope))
 
 
 def tokens_are_accepted() -> bool:
