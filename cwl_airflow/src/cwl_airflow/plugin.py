@@ -1,15 +1,28 @@
-"""What Airflow's plug-in manager loads of this package: the api-server asks who starts a run."""
+"""What Airflow's plug-in manager loads of this package: the api-server asks who starts a run, and takes signed tokens."""
 
 from __future__ import annotations
+
+from typing import Any, ClassVar
 
 from airflow.plugins_manager import AirflowPlugin
 
 from .callers import CallerMiddleware
 
 
+def take_signed_tokens(app: Any) -> Any:
+    """Return an application of ASGI that knows signed tokens, before Airflow's."""
+    # Only now: other processes have no use for it.
+    from .api.tokens.airflow_auth import TokenMiddleware
+
+    return TokenMiddleware(app)
+
+
 class CWLAirflowPlugin(AirflowPlugin):
     """The plug-in of this package."""
 
     name = "cwl_airflow"
-    # Of two, the later one is asked first: what knows other tokens than Airflow's has to come after this.
-    fastapi_root_middlewares = [{"name": "Who starts a run", "middleware": CallerMiddleware}]  # noqa: RUF012
+    # The last one is asked first: the others know Airflow's own tokens only.
+    fastapi_root_middlewares: ClassVar[list[Any]] = [
+        {"name": "Who starts a run", "middleware": CallerMiddleware, "args": [], "kwargs": {}},
+        {"name": "Signed tokens", "middleware": take_signed_tokens, "args": [], "kwargs": {}},
+    ]
