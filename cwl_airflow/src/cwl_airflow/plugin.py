@@ -1,4 +1,4 @@
-"""What Airflow's plug-in manager loads of this package: the api-server asks who starts a run, and takes signed tokens."""
+"""What Airflow's plug-in manager loads of this package: who starts a run, and signed tokens at the api-server."""
 
 from __future__ import annotations
 

@@ -82,6 +82,18 @@ def test_a_request_that_changes_something_is_accepted_once_with_its_body(airflow
     assert airflow.ask("PATCH", DAG, said, content=body, headers=headers).status_code == 401
 
 
+def test_a_run_that_a_token_starts_is_noted_as_the_user_s(airflow: Server) -> None:
+    from airflow.models import DagRun
+
+    path = f"{DAG}/dagRuns"
+    body = json.dumps({"dag_run_id": "run", "logical_date": None, "conf": {"job": {}}}).encode()
+    said = claims("POST", path, sha256=hashlib.sha256(body).hexdigest())
+    answer = airflow.ask("POST", path, said, content=body, headers={"Content-Type": "application/json"})
+    assert answer.status_code == 200, answer.text
+    (run,) = DagRun.find(dag_id="mine")
+    assert run.conf["cwl_airflow_caller"] == {"name": "user", "reads": "all", "documents": False}
+
+
 def test_a_token_that_has_ended_or_is_of_another_key_is_refused(airflow: Server) -> None:
     from cryptography.hazmat.primitives.asymmetric import rsa
 
