@@ -264,6 +264,18 @@ def test_an_upload_takes_no_name_that_is_taken(api: Api, site: Site) -> None:
 
 
 @leaves
+def test_an_upload_stays_the_same_when_airflow_reads_its_file(api: Api, site: Site) -> None:
+    import rows
+    from airflow.models.dag_version import DagVersion
+    from airflow.utils.session import create_session
+
+    assert api.ask("POST", "/dags?dag_id=new", "admin", **GOOD).status_code == 200
+    rows.read_dag_files(site.dags)
+    with create_session() as session:
+        assert session.query(DagVersion).filter_by(dag_id="new").count() == 1
+
+
+@leaves
 def test_an_upload_runs_in_place_of_a_run_of_its_name(api: Api, site: Site) -> None:
     path = "/dags/dag_runs?dag_id=new&run_id=run"
     began = [api.ask("POST", path, "admin", data={"workflow_content": PACKED}).json() for _ in range(2)]

@@ -27,7 +27,7 @@ def check_name(name: str, value: str) -> None:
     :param value: what it is.
     :raises ValueError: the message is one sentence.
     """
-    # MariaDB has Airflow's names in utf8mb3, which ends at U+FFFF.
+    # MySQL has Airflow's names in utf8mb3, which ends at U+FFFF.
     found = re.search("[\x00-\x1f\x7f\ud800-\udfff\U00010000-\U0010ffff]", value)
     if found:
         raise ValueError(f"{name} has a character that no name may have: U+{ord(found[0]):04X}.")
