@@ -325,6 +325,17 @@ def test_a_dag_that_cannot_be_stored_leaves_nothing(api: Api, monkeypatch: pytes
     assert (answer.status_code, "cannot be stored" in answer.json()["detail"]) == (500, True)
 
 
+def test_a_job_that_is_too_large_is_refused(api: Api, site: Site) -> None:
+    conf = {"job": {"text": "x" * 2**20}}
+    assert api.ask("POST", "/dags/mine/dag_runs", "admin", json={"conf": conf}).status_code == 413
+
+
+@leaves
+def test_a_job_may_be_large(api: Api, site: Site) -> None:
+    conf = {"job": {"text": "x" * (2**20 - 100)}}
+    assert api.ask("POST", "/dags/mine/dag_runs", "admin", json={"conf": conf}).status_code == 200
+
+
 def test_a_body_that_is_too_large_is_refused(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
     from cwl_airflow.api.limits import LARGEST_UPLOAD
 

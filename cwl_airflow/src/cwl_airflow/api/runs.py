@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from datetime import datetime, timezone
 from typing import Any
 
@@ -18,6 +19,7 @@ from ..gate import Refused
 from ..gate.job import check_job as check_at_gate
 from ..stopping.model import NotStopped
 from ..stopping.site import stop_run as end_run
+from .limits import LARGEST_JOB
 from .models import NewRun
 from .names import check_run_id
 from .problems import Problem
@@ -54,8 +56,10 @@ def check_new_run_id(run_id: str | None) -> None:
 def check_job(dag_id: str, conf: dict[str, Any], caller: Caller) -> None:
     """Refuse a job that its run would refuse, as far as can be seen from here.
 
-    :raises Problem: says which path, and what would allow it.
+    :raises Problem: says which path, and what would allow it; or that it is too large.
     """
+    if len(json.dumps(conf)) > LARGEST_JOB:
+        raise Problem(413, f"conf has more than {LARGEST_JOB // 2**20} MiB: name a job file on the host as its 'job'")
     settings = CWLSettings.read({})
     try:
         gate = settings.places.gate(dag_id, reads=caller.reads)
