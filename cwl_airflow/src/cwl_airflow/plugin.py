@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import Any
 
 from airflow.plugins_manager import AirflowPlugin
 
@@ -22,7 +22,7 @@ class CWLAirflowPlugin(AirflowPlugin):
 
     name = "cwl_airflow"
     # The last one is asked first: the others know Airflow's own tokens only.
-    fastapi_root_middlewares: ClassVar[list[Any]] = [
+    fastapi_root_middlewares: list[Any] = [  # noqa: RUF012  # as the base has it
         {"name": "Who starts a run", "middleware": CallerMiddleware, "args": [], "kwargs": {}},
         {"name": "Signed tokens", "middleware": take_signed_tokens, "args": [], "kwargs": {}},
     ]

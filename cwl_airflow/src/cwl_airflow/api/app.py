@@ -7,7 +7,6 @@ from contextlib import asynccontextmanager
 from http import HTTPStatus
 from typing import Any, TypeAlias, cast
 
-from airflow import settings
 from airflow.dag_processing.bundles.manager import DagBundlesManager
 from anyio.to_thread import current_default_thread_limiter
 from fastapi import FastAPI
@@ -20,7 +19,7 @@ from starlette.routing import Match
 from ..schema import upgrade
 from .admission import AdmissionMiddleware
 from .bodies import BodyMiddleware
-from .database import end_session
+from .database import end_session, get_engine
 from .problems import Answer, Problem, one_line
 from .routes import dag_runs, dags, pages, wes
 from .specification import specification
@@ -36,9 +35,9 @@ ExceptionHandler: TypeAlias = Callable[[Request, Exception], Awaitable[Response]
 
 def create_app() -> FastAPI:
     """Make the application."""
-    upgrade(settings.engine)
+    upgrade(get_engine())
     # A DAG that is added belongs to one of them, and the dag-processor may not have noted them yet.
-    DagBundlesManager().sync_bundles_to_db(deactivate_missing=False)
+    DagBundlesManager().sync_bundles_to_db(deactivate_missing=False)  # type: ignore[no-untyped-call]
     app = FastAPI(
         title="CWL API",
         version="2.0.0",

@@ -11,8 +11,8 @@ from airflow.api.common.delete_dag import delete_dag
 from airflow.configuration import conf
 from airflow.dag_processing.bundles.manager import DagBundlesManager
 from airflow.dag_processing.dagbag import DagBag, sync_bag_to_db
-from airflow.exceptions import AirflowException
 from airflow.models.serialized_dag import SerializedDagModel
+from airflow.sdk.exceptions import AirflowException
 from fastapi import UploadFile
 
 from ..dags.dag import CWLDAG
@@ -127,7 +127,7 @@ def _find_bundle() -> str:
 
     :raises LookupError: it reads another one.
     """
-    for bundle in DagBundlesManager().get_all_dag_bundles():
+    for bundle in DagBundlesManager().get_all_dag_bundles():  # type: ignore[no-untyped-call]
         if bundle.path == _dags_folder():
             return str(bundle.name)
     raise LookupError("No bundle of [dag_processor] dag_bundle_config_list is the folder of [core] dags_folder")

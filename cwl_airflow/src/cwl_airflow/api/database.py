@@ -1,10 +1,15 @@
-"""The session of Airflow's database that belongs to this thread."""
+"""Airflow's database, as far as this thread uses it."""
 
 from __future__ import annotations
 
 from typing import Any
 
 from airflow import settings
+
+
+def get_engine() -> Any:
+    """Return the engine, which Airflow makes when it is imported."""
+    return settings.engine
 
 
 def end_session() -> None:

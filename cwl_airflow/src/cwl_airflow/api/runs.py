@@ -7,7 +7,8 @@ from datetime import datetime, timezone
 from typing import Any
 
 from airflow.api.common.trigger_dag import trigger_dag
-from airflow.exceptions import AirflowException, DagNotFound, DagRunAlreadyExists
+from airflow.exceptions import DagNotFound, DagRunAlreadyExists
+from airflow.sdk.exceptions import AirflowException
 from airflow.utils.state import DagRunState
 from airflow.utils.types import DagRunTriggeredByType
 from sqlalchemy.exc import DataError, IntegrityError

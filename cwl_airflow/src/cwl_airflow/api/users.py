@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 from airflow.api_fastapi.app import init_auth_manager
 from airflow.api_fastapi.auth.managers.models.resource_details import DagAccessEntity, DagDetails
@@ -24,7 +24,7 @@ class Users:
 
     def __init__(self) -> None:
         """Load Airflow's auth manager, and make the permission for documents."""
-        self._manager: Any = init_auth_manager()
+        self._manager = cast(Any, init_auth_manager())
         # Nothing of it is served: it makes the application of Flask in which the auth manager looks for users.
         self._manager.get_fastapi_app()
         self._app = self._manager.flask_app

@@ -164,7 +164,7 @@ def _read_outputs(run_id: str) -> Any:
     """Return the outputs of a run, if it has some yet and they are still there."""
     query = XComModel.get_many(run_id=run_id, dag_ids=run_id, task_ids="CWLJobGatherer", key=XCOM_RETURN_KEY, limit=1)
     with create_session() as session:
-        returned = session.scalar(query)
+        returned: Any = session.scalar(query)
     with suppress(OSError, ValueError):
         if returned is not None and isinstance(returned.value, str):
             return json.loads(Path(returned.value).read_text(encoding="utf-8"))

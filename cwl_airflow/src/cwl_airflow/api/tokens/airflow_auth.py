@@ -9,7 +9,6 @@ from __future__ import annotations
 import logging
 from typing import Any
 
-from airflow import settings
 from airflow.api_fastapi.app import get_auth_manager
 from airflow.configuration import conf
 from airflow.providers.fab.auth_manager.models import User
@@ -20,6 +19,7 @@ from starlette.requests import Request
 
 from ...schema import upgrade
 from ..bodies import BodyMiddleware
+from ..database import get_engine
 from ..problems import Answer
 from .claims import TokenRefused, is_request_token
 from .requests import accept_request, bearer_token, signed_request
@@ -37,7 +37,7 @@ class TokenMiddleware:
 
     def __init__(self, app: Any) -> None:
         """Create the table of used tokens."""
-        upgrade(settings.engine)
+        upgrade(get_engine())
         self._app = app
         self._whole = BodyMiddleware(self._exchange)
 

@@ -11,11 +11,12 @@ from dataclasses import dataclass
 from datetime import datetime, timezone
 from typing import Any
 
-from airflow import settings
 from airflow.models.base import StringID
 from airflow.utils.sqlalchemy import UtcDateTime
 from sqlalchemy import Column, MetaData, String, Table
 from sqlalchemy.exc import DataError, DBAPIError, IntegrityError
+
+from ..database import get_engine
 
 #: 2038, in seconds since 1970.
 LAST_DATE = 2**31 - 1
@@ -50,7 +51,7 @@ class Acceptance:
 
     def withdraw(self) -> None:
         """Give it free again, as the request did nothing."""
-        with settings.engine.begin() as connection:
+        with get_engine().begin() as connection:
             for table, row in self.rows:
                 keys = [column == row[column.name] for column in table.primary_key.columns]
                 connection.execute(table.delete().where(*keys))
@@ -70,10 +71,10 @@ def use_up(digest: str, expires: float | None, run: tuple[str, str] | None = Non
     rows: list[tuple[Table, dict[str, Any]]] = [(TOKENS, {"digest": digest, "expires": end})]
     if run:
         rows.append((RUNS, {"dag_id": run[0], "run_id": run[1], "created": now}))
-    with suppress(DBAPIError), settings.engine.begin() as connection:  # the next request does it
+    with suppress(DBAPIError), get_engine().begin() as connection:  # the next request does it
         connection.execute(TOKENS.delete().where(TOKENS.c.expires < now))
     # One by one, so that the message is about the one that is there.
-    with settings.engine.begin() as connection:
+    with get_engine().begin() as connection:
         for table, row in rows:
             try:
                 connection.execute(table.insert().values(**row))
