@@ -6,13 +6,13 @@ from typing import Any
 
 import pytest
 import sqlalchemy as sa
-from airflow.jobs.job import Job
 from airflow.models import DagRun, TaskInstance
-from airflow.models.xcom import BaseXCom
+from airflow.models.taskinstancehistory import TaskInstanceHistory
+from airflow.models.xcom import XComModel
 from airflow.utils.session import create_session
 from cwl_airflow.stopping import database
 from cwl_airflow.stopping.model import RunRows, StartedTask
-from rows import DAG, RUN, add_run, add_task, at, push
+from rows import DAG, RUN, add_run, add_task, at, change_task, find_tasks, push
 
 pytestmark = pytest.mark.usefixtures("clean_database")
 
@@ -25,6 +25,11 @@ def states() -> dict[str, str | None]:
         }
 
 
+def task_instances() -> list[str]:
+    with create_session() as session:
+        return [str(row.id) for row in find_tasks(session)]
+
+
 def run_state() -> str:
     with create_session() as session:
         return str(session.scalar(sa.select(DagRun._state)))
@@ -32,17 +37,17 @@ def run_state() -> str:
 
 def test_what_has_not_ended_fails_or_is_skipped() -> None:
     add_run(conf={"job": {"tmp_folder": "/a", "outputs_folder": "", "reads": {"class": "File"}}})
-    add_task("runs", "running", 1, hostname="here", job_id=7)
+    add_task("runs", "running", 1, hostname="here", external_executor_id="7")
     add_task("waits", "scheduled")
     add_task("queued", "queued")
-    add_task("done", "success", 1, 2, hostname="here", job_id=8)
-    add_task("failed", "failed", 1, 2, hostname="there", job_id=9)
+    add_task("done", "success", 1, 2, hostname="here", external_executor_id="8")
+    add_task("failed", "failed", 1, 2, hostname="there", external_executor_id="9")
     add_task("share", "up_for_retry", 1, 2, map_index=3, hostname="there")
     rows = database.mark_failed(DAG, RUN)
     assert rows and (rows.job, rows.reports) == ({"tmp_folder": "/a"}, [])
     assert sorted(rows.unsure, key=lambda task: task.name) == [
-        StartedTask("failed", "there", 9),
-        StartedTask("runs", "here", 7),
+        StartedTask("failed", "there", "9"),
+        StartedTask("runs", "here", "7"),
         StartedTask("share [3]", "there", None),
     ]
     assert run_state() == "failed"
@@ -59,7 +64,7 @@ def test_what_has_not_ended_fails_or_is_skipped() -> None:
 def test_a_run_that_has_ended_stays_as_it_was() -> None:
     add_run(state="success")
     add_task("a", "success", 1, 2, hostname="here")
-    assert database.mark_failed(DAG, RUN) == RunRows([], None, [])
+    assert database.mark_failed(DAG, RUN) == RunRows([], None, [], task_instances())
     assert run_state() == "success"
 
 
@@ -94,23 +99,35 @@ def test_reports_of_tasks_are_found() -> None:
         add_task(name, "success", 1, 2)
         push(name, "return_value", value)
     push("a", "other", "/e.json")
-    for name, stored in (("unreadable", b"{"), ("deep", b"[" * 100_000)):
+    for name, stored in (("unreadable", "{"), ("deep", "[" * 100_000)):
         add_task(name, "success", 1, 2)
         push(name, "return_value", None, stored=stored)
+    add_task("classed", "success", 1, 2)
+    push("classed", "return_value", {"__classname__": "of.nobody", "__version__": 1, "__data__": "/f.json"})
     rows = database.mark_failed(DAG, RUN)
     assert rows and rows.reports == ["/a/report.json", "/b/report.json"]
 
 
-def test_which_jobs_have_ended() -> None:
+def begin_next_try(run_id: str = RUN) -> None:
+    """Do as Airflow when the tasks of a run are to be tried again: each gets another id."""
     with create_session() as session:
-        jobs = [Job(state=state) for state in ("running", "restarting", "success", "failed")]
-        session.add_all(jobs)
-        session.flush()
-        running, restarting, success, failed = (job.id for job in jobs)
-    asked = {running, restarting, success, 999}
-    assert database.find_ended_jobs(asked) == {success, 999}
-    assert database.find_ended_jobs({failed}) == {failed}
-    assert database.find_ended_jobs(set()) == set()
+        for task in find_tasks(session, run_id):
+            task.prepare_db_for_next_try(session)
+
+
+def test_a_try_that_was_cleared_while_it_ran_is_unsure() -> None:
+    add_run()
+    add_task("a", "running", 1, hostname="there", external_executor_id="1")
+    first = task_instances()
+    begin_next_try()
+    # Its row has the host of the try before until it is started.
+    change_task("a", state="queued", external_executor_id="2")
+    rows = database.mark_failed(DAG, RUN)
+    assert rows and rows.unsure == [StartedTask("a", "there", "1")]
+    assert sorted(rows.task_instances) == sorted(first + task_instances())
+    assert len(set(rows.task_instances)) == 2
+    assert states() == {"a -1": "skipped"}
+    assert database.mark_failed(DAG, RUN) == rows
 
 
 def test_a_run_is_removed_with_its_tasks_and_nothing_else() -> None:
@@ -118,8 +135,9 @@ def test_a_run_is_removed_with_its_tasks_and_nothing_else() -> None:
         add_run(name, logical_date=at(date))
         add_task("a", "failed", 1, 2, run_id=name)
         push("a", "return_value", "/a.json", run_id=name)
+        begin_next_try(name)
     database.remove_run(DAG, RUN)
     with create_session() as session:
-        for model in (DagRun, TaskInstance, BaseXCom):
+        for model in (DagRun, TaskInstance, TaskInstanceHistory, XComModel):
             assert list(session.scalars(sa.select(model.run_id))) == ["other"], model
     database.remove_run(DAG, RUN)

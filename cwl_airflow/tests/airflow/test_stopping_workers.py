@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from airflow.configuration import conf
 from airflow.providers.celery.executors import celery_executor_utils
+from billiard.exceptions import WorkerLostError
 from celery import Celery
 from celery.worker.control import Panel
 from cwl_airflow.commands import stop as stop_command
@@ -21,15 +22,15 @@ from cwl_airflow.stopping.model import COMMAND, Deadline, EndTimes, NotStopped, 
 from cwl_airflow.stopping.workers import CeleryWorkers
 from rows import DAG, RUN, add_run, add_task
 
-REQUEST = StopRequest(RunReference(DAG, RUN, None, []), EndTimes(0, 1))
+REQUEST = StopRequest(RunReference(DAG, RUN, None, [], []), EndTimes(0, 1))
 HOST = socket.gethostname()
 
 
 @pytest.fixture
-def app(monkeypatch: pytest.MonkeyPatch) -> Celery:
+def app(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Celery:
     """Return the app of a site whose broker is in this process' memory."""
     monkeypatch.setattr("cwl_airflow.stopping.workers.ANSWER_TIMEOUT", 0.5)
-    return Celery("test", broker=f"memory://{time.monotonic_ns()}")
+    return Celery("test", broker=f"memory://{time.monotonic_ns()}", backend=f"db+sqlite:///{tmp_path}/results.db")
 
 
 class Worker:
@@ -135,7 +136,7 @@ def test_a_run_is_stopped_by_a_worker(app: Celery, start: Any, folders: Path, mo
     data = folders / DAG / RUN
     data.mkdir(parents=True)
     add_run()
-    add_task("a", "running", 1, hostname=HOST, job_id=1)
+    add_task("a", "running", 1, hostname=HOST)
     start("a@here")
     start("b@there", lambda _state, **_: {"host": "there", "remaining": []})
     assert RunStopper(database, CeleryWorkers(app)).stop(DAG, RUN, (), Deadline(time.monotonic(), 60))
@@ -143,6 +144,30 @@ def test_a_run_is_stopped_by_a_worker(app: Celery, start: Any, folders: Path, mo
     assert database.mark_failed(DAG, RUN) is None
     # One to end what runs, one to remove the data.
     assert len(celery_command._agents) == 2
+
+
+def test_only_what_its_supervisor_saw_to_the_end_has_surely_ended(app: Celery) -> None:
+    app.backend.mark_as_done("done", None)
+    app.backend.mark_as_started("started")
+    app.backend.mark_as_revoked("revoked")
+    for name, error in {"lost": WorkerLostError("-9"), "refused a second time": RuntimeError("409")}.items():
+        app.backend.mark_as_failure(name, error)
+    known = {"done", "started", "revoked", "lost", "refused a second time", "unknown"}
+    assert CeleryWorkers(app).find_ended(known) == {"done"}
+    assert CeleryWorkers(app).find_ended(set()) == set()
+
+
+@pytest.mark.usefixtures("clean_database")
+def test_a_worker_that_is_being_stopped_need_not_answer(app: Celery, start: Any, folders: Path) -> None:
+    add_run()
+    add_task("a", "running", 1, hostname="stopping", external_executor_id="1")
+    start("b@there", lambda _state, **_: {"host": "there", "remaining": []})
+    stopper = RunStopper(database, CeleryWorkers(app))
+    with pytest.raises(NotStopped, match="task a on stopping, whose worker does not answer"):
+        stopper.stop(DAG, RUN, (), Deadline(time.monotonic(), 0))
+    app.backend.mark_as_done("1", None)
+    assert stopper.stop(DAG, RUN, (), Deadline(time.monotonic(), 60))
+    assert database.mark_failed(DAG, RUN) is None
 
 
 def test_old_requests_are_forgotten(folders: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -198,7 +223,7 @@ def test_the_command_stops_a_run_of_this_site(
     monkeypatch.setenv("AIRFLOW__CORE__KILLED_TASK_CLEANUP_TIME", "30")
     assert conf.getfloat("core", "killed_task_cleanup_time") == 30
     add_run()
-    add_task("a", "running", 1, hostname="gone-host", job_id=1)
+    add_task("a", "running", 1, hostname="gone-host")
     start("one@here")
     assert stop_command.main([DAG, RUN, "--gone", "gone-host"]) == 0
     assert database.mark_failed(DAG, RUN) is None

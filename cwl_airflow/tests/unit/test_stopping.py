@@ -41,16 +41,19 @@ from cwl_airflow.stopping.stoppable_run import StoppableRun
 from gates import places
 
 DAG, RUN = "align", "manual__2026-01-01T00:00:00+00:00"
-RUNNER = f"airflow task runner: {DAG} map {RUN} 17"
+#: Ids of the task instances of the run, and of one of another run.
+TASKS = ["019c2f3e-0000-7000-8000-000000000001", "019c2f3e-0000-7000-8000-000000000002"]
+OTHER = "019c2f3e-0000-7000-8000-00000000000a"
+RUNNER = f"airflow worker -- {TASKS[0]}"
 DEAF = "trap '' TERM INT HUP\n"
-CONTAINER, OTHER = "0123456789abcdef", "fedcba9876543210"
+CONTAINER, OTHER_CONTAINER = "0123456789abcdef", "fedcba9876543210"
 
 Start = Callable[..., psutil.Process]
 
 
 def locate(dag_id: str, run_id: str, site: Places, job: JobFolders, reports: list[str]) -> StoppableRun:
     """Return a run with its folders."""
-    return StoppableRun.locate(RunReference(dag_id, run_id, job, reports), site)
+    return StoppableRun.locate(RunReference(dag_id, run_id, job, reports, TASKS), site)
 
 
 @pytest.fixture
@@ -96,33 +99,41 @@ def wait_for(found: Callable[[], Any]) -> Any:
     ("title", "mine"),
     [
         (RUNNER, True),
-        (RUNNER.removesuffix(" 17"), True),
-        (f"airflow task supervisor: {['airflow', 'tasks', 'run', DAG, 'map', RUN, '--local']}", True),
-        (f"/opt/airflow/bin/python /opt/airflow/bin/airflow tasks run {DAG} map {RUN} --raw", True),
-        (f"{RUNNER}  ", True),
-        (f"airflow task supervisor: {['airflow', 'tasks', 'run', DAG, 'map', RUN]}  ", True),
-        (RUNNER.replace(DAG, "align-2"), False),
-        (f"airflow tasks run align-2 map {RUN}", False),
-        (f"airflow task supervisor: {['airflow', 'tasks', 'run', 'align-2', 'map', RUN]}", False),
-        (RUNNER.replace(RUN, f"{RUN}-2"), False),
-        (f"airflow task runner: other {DAG} {RUN} 17", False),
-        (f"airflow task supervisor: {['airflow', 'tasks', 'run', DAG, 'map', 'other', '--local']}", False),
-        (f"airflow task supervisor: ['airflow', 'tasks', 'run', '{DAG}', 'ma", False),
-        ("airflow task supervisor: 5", False),  # any program may call itself so
-        ("airflow task supervisor: sorted(5)", False),
-        ("airflow task supervisor: {[]}", False),
-        ("airflow task supervisor: [[], {}, 'tasks']", False),
-        (f"airflow task supervisor: {'[' * 5000}", False),
-        pytest.param(f"airflow task supervisor: a{'.b' * 20000}", False, id="deep"),
-        pytest.param(f"airflow task supervisor: {'-+' * 20000}5", False, id="deeper"),
+        (f"airflow worker -- {TASKS[1]}", True),
+        (f"{RUNNER}  ", True),  # what is left of a longer title
+        (f"airflow worker -- {OTHER}", False),
+        (f"airflow worker -- LocalExecutor: {TASKS[0]}", False),
+        ("airflow worker -- ", False),
+        (f"airflow supervisor: {TASKS[0]}", False),
+        (f"airflow supervisor: {OTHER}", False),
         (f"airflow tasks states-for-dag-run {DAG} {RUN}", False),
         (f"airflow dags trigger {DAG} --run-id {RUN}", False),
         (f"cwl-airflow-stop {DAG} {RUN}", False),
+        (TASKS[0], False),
         ("", False),
     ],
 )
 def test_a_task_is_known_by_its_title(run: StoppableRun, title: str, mine: bool) -> None:
-    assert run.has_title(title) is mine
+    assert run.is_runner(title) is mine
+
+
+def test_a_task_that_has_no_title_of_its_own_yet_is_ended_and_its_supervisor_is_not(
+    run: StoppableRun, start: Start, tmp_path: Path
+) -> None:
+    """The supervisor is a process of Celery's, which has the title of its last task until it gets another."""
+    fork = f"(echo $BASHPID > {tmp_path}/forked; sleep 1000; sleep 1000) &\n"
+    supervisor = start(f"airflow supervisor: {TASKS[0]}", f"{fork}ready\nwait; sleep 1000; sleep 1000")
+    idle = start(f"airflow supervisor: {TASKS[1]}", "ready\nsleep 1000; sleep 1000")
+    other = start(f"airflow worker -- {OTHER}", "ready\nsleep 1000; sleep 1000")
+    forked = psutil.Process(int(wait_for(lambda: read_if_there(tmp_path / "forked"))))
+    assert forked.cmdline() == supervisor.cmdline()
+    assert end_run(run, "here", EndTimes(grace=60, limit=60)) == []
+    assert [is_alive(process) for process in (forked, supervisor, idle, other)] == [False, True, True, True]
+
+
+def read_if_there(file: Path) -> str:
+    """Return what is in a file; nothing if there is none."""
+    return file.read_text(encoding="utf-8") if file.exists() else ""
 
 
 def test_a_run_has_the_folders_that_its_job_and_its_dispatcher_name(tmp_path: Path) -> None:
@@ -188,7 +199,7 @@ def test_a_report_that_names_no_folder_is_left_alone(run: StoppableRun, tmp_path
 def test_a_task_that_is_deaf_is_killed_with_all_it_started(run: StoppableRun, start: Start, tmp_path: Path) -> None:
     far = f"setsid sh -c {shlex.quote(DEAF + f'echo $$ > {tmp_path}/far; sleep 1000; sleep 1000')} &\n"
     task = start(RUNNER, DEAF + far + "ready\nsleep 1000; sleep 1000")
-    wait_for(lambda: (tmp_path / "far").exists() and (tmp_path / "far").read_text(encoding="utf-8"))
+    wait_for(lambda: read_if_there(tmp_path / "far"))
     all_of_it = [task, *task.children(recursive=True)]
     assert len(all_of_it) >= 3
     began = time.monotonic()
@@ -213,7 +224,7 @@ def test_what_a_killed_task_left_is_killed_and_nothing_else(
     caplog.set_level(logging.INFO)
     (run.folders[0].parent / f"{run.folders[0].name}2").mkdir()
     others = [
-        start(RUNNER.replace(RUN, f"{RUN}2"), "ready\nsleep 1000"),
+        start(f"airflow worker -- {OTHER}", "ready\nsleep 1000"),
         start("tool", "ready\nsleep 1000", run.folders[0].parent / f"{run.folders[0].name}2"),
         start("tool", f"exec env DATA={run.folders[0]} bash -c 'ready; sleep 1000; sleep 1000'"),
     ]
@@ -251,7 +262,7 @@ def test_a_task_is_asked_by_the_process_that_waits_for_it(run: StoppableRun, sta
         ready
         while :; do sleep 0.1; done
     """
-    start(f"airflow task supervisor: {['airflow', 'tasks', 'run', DAG, 'map', RUN, '--local']}", waiter)
+    start(f"airflow supervisor: {TASKS[0]}", waiter)
     assert end_run(run, "here", EndTimes(grace=60, limit=60)) == []
     assert (tmp_path / "tidied").exists()
     assert not (tmp_path / "asked").exists()
@@ -291,7 +302,7 @@ def test_containers_are_found_by_their_notes_and_by_their_folders(
 ) -> None:
     caplog.set_level(logging.INFO)
     mine = run.folders[0] / "containers/here/jobs-map/0"
-    for folder, container in ((mine, "noted"), (run.folders[0] / "containers/there/step-map", OTHER)):
+    for folder, container in ((mine, "noted"), (run.folders[0] / "containers/there/step-map", OTHER_CONTAINER)):
         folder.mkdir(parents=True)
         (folder / "1.cid").write_text(container, encoding="utf-8")
     (engine / "noted").write_text("/somewhere", encoding="utf-8")
@@ -301,8 +312,8 @@ def test_containers_are_found_by_their_notes_and_by_their_folders(
     assert sorted(file.name for file in engine.iterdir()) == ["docker", "foreign"]
     assert sorted(caplog.messages) == ["Removing container noted", "Removing container unnoted"]
     # The other host has to confirm its own.
-    assert remove_run_data(run) == [f"container {OTHER[:12]} on there, whose worker does not answer"]
-    assert run.noted_containers() == {OTHER: "there"}
+    assert remove_run_data(run) == [f"container {OTHER_CONTAINER[:12]} on there, whose worker does not answer"]
+    assert run.noted_containers() == {OTHER_CONTAINER: "there"}
     assert remove_run_data(run, ["there"]) == []
 
 
@@ -318,7 +329,7 @@ def test_a_note_says_which_container_is_where(run: StoppableRun) -> None:
     note(run, "here", f"{CONTAINER}\n")
     note(run, "there", "")  # an engine makes the file first
     note(run, "elsewhere", "").write_bytes(b"\xff")
-    (run.folders[0] / "containers/stray").write_text(OTHER, encoding="utf-8")
+    (run.folders[0] / "containers/stray").write_text(OTHER_CONTAINER, encoding="utf-8")
     assert run.noted_containers() == {CONTAINER: "here"}
 
 
@@ -382,7 +393,7 @@ def test_the_program_does_what_its_request_says_and_prints_what_is_left(
     """In this process; the next test starts it as a worker does."""
 
     def ask(end: EndTimes | None = None, gone_hosts: tuple[str, ...] = ()) -> Any:
-        request = StopRequest(RunReference(DAG, RUN, {}, []), end, gone_hosts)
+        request = StopRequest(RunReference(DAG, RUN, {}, [], TASKS), end, gone_hosts)
         content = {"request": request.to_json(), "places": places(tmp_path).to_json()}
         monkeypatch.setattr(sys, "stdin", io.StringIO(json.dumps(content)))
         assert host_agent.main() == 0
@@ -399,8 +410,8 @@ def test_the_program_does_what_its_request_says_and_prints_what_is_left(
     assert ask(EndTimes(grace=0, limit=60)) == []
     assert not is_alive(task)
     assert f"stop: Killing process {task.pid}" in journal[-1].splitlines()
-    note(run, "there", OTHER)
-    assert ask() == [f"container {OTHER[:12]} on there, whose worker does not answer"]
+    note(run, "there", OTHER_CONTAINER)
+    assert ask() == [f"container {OTHER_CONTAINER[:12]} on there, whose worker does not answer"]
     assert ask(gone_hosts=("there",)) == []
     assert not run.folders[0].exists()
 
@@ -411,7 +422,7 @@ def test_the_worker_asks_a_program_and_does_not_wait(
     monkeypatch.setenv("PYTHONPATH", ":".join(sys.path))
     task = start(RUNNER, f"{DEAF}ready\nwhile :; do sleep 0.1; done")
     # The task is deaf: the program is at it until the test ends it.
-    request = StopRequest(RunReference(DAG, RUN, {}, []), EndTimes(grace=60, limit=60))
+    request = StopRequest(RunReference(DAG, RUN, {}, [], TASKS), EndTimes(grace=60, limit=60))
     monkeypatch.setenv("AIRFLOW__CORE__FERNET_KEY", "hush")
     agent = HostAgentProcess.start(request, places(tmp_path).to_json())
     assert "hush" not in psutil.Process(agent.program.pid).environ().values()
@@ -428,14 +439,14 @@ def test_the_worker_asks_a_program_and_does_not_wait(
 
 def test_a_program_that_breaks_is_no_success(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PYTHONPATH", os.devnull)
-    agent = HostAgentProcess.start(StopRequest(RunReference(DAG, RUN, None, [])), {})
+    agent = HostAgentProcess.start(StopRequest(RunReference(DAG, RUN, None, [], [])), {})
     assert wait_for(lambda: agent.read_remaining() is not None)
     (remaining,) = agent.read_remaining() or ()
     assert remaining.startswith("whatever it is: looking for it ended with 1")
 
 
 def test_a_request_and_an_answer_are_the_same_after_their_way_as_json() -> None:
-    run = RunReference(DAG, RUN, {"tmp_folder": "/a"}, ["/b.json"])
+    run = RunReference(DAG, RUN, {"tmp_folder": "/a"}, ["/b.json"], TASKS)
     for request in (StopRequest(run, EndTimes(1, 2)), StopRequest(run, gone_hosts=("there",))):
         assert StopRequest.from_json(json.loads(json.dumps(request.to_json()))) == request
     for answer in (WorkerAnswer("here", None), WorkerAnswer("here", ["process 7"])):
@@ -445,22 +456,17 @@ def test_a_request_and_an_answer_are_the_same_after_their_way_as_json() -> None:
 class RowsInMemory:
     """The rows of a run, whose task ran on a host that is silent."""
 
-    reference = RunReference(DAG, RUN, {"tmp_folder": "/a"}, ["/b.json"])
-    task = StartedTask("map", "silent", 1)
+    reference = RunReference(DAG, RUN, {"tmp_folder": "/a"}, ["/b.json"], TASKS)
+    task = StartedTask("map", "silent", "celery-1")
 
     def __init__(self) -> None:
         """Hold the rows."""
         self.there = True
-        self.ended_jobs: set[int] = set()
 
     def mark_failed(self, dag_id: str, run_id: str, /) -> RunRows | None:
         """Return what is there."""
         assert (dag_id, run_id) == (DAG, RUN)
-        return RunRows([self.task], self.reference.job, self.reference.reports) if self.there else None
-
-    def find_ended_jobs(self, job_ids: Collection[int], /) -> set[int]:
-        """Return the jobs that have ended."""
-        return self.ended_jobs.intersection(job_ids)
+        return RunRows([self.task], self.reference.job, self.reference.reports, TASKS) if self.there else None
 
     def remove_run(self, dag_id: str, run_id: str, /) -> None:
         """Remove the rows."""
@@ -471,9 +477,10 @@ class RowsInMemory:
 class WorkersInMemory:
     """Workers that answer what a test says, the same to each question after the last."""
 
-    def __init__(self, *answers: WorkerAnswers) -> None:
-        """Keep the answers."""
+    def __init__(self, *answers: WorkerAnswers, ended: Collection[str] = ()) -> None:
+        """Keep the answers, and which tasks of Celery have ended."""
         self.answers = list(answers)
+        self.ended = set(ended)
         self.asked: list[tuple[StopRequest, list[str] | None, int | None]] = []
         self.keys: list[str] = []
 
@@ -486,15 +493,24 @@ class WorkersInMemory:
         self.asked.append((request, destination, expected))
         return self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
 
+    def find_ended(self, celery_task_ids: Collection[str], /) -> set[str]:
+        """Return those that have ended."""
+        return self.ended & set(celery_task_ids)
+
 
 def stop(
-    rows: RowsInMemory, *answers: WorkerAnswers, gone: Collection[str] = (), grace: float = 0, passed: float = 0
+    rows: RowsInMemory,
+    *answers: WorkerAnswers,
+    gone: Collection[str] = (),
+    grace: float = 0,
+    passed: float = 0,
+    ended: Collection[str] = (),
 ) -> bool:
     """Stop the run of some rows; by default the worker of another host than its task's answers.
 
     :param passed: how much of the time has passed, in seconds.
     """
-    workers = WorkersInMemory(*(answers or ({"celery@other": WorkerAnswer("other", [])},)))
+    workers = WorkersInMemory(*(answers or ({"celery@other": WorkerAnswer("other", [])},)), ended=ended)
     return RunStopper(rows, workers).stop(DAG, RUN, gone, Deadline(time.monotonic() - passed, grace))
 
 
@@ -504,8 +520,7 @@ def test_a_run_is_not_stopped_while_a_host_that_had_some_is_silent() -> None:
         with pytest.raises(NotStopped, match="task map on silent, whose worker does not answer"):
             stop(rows)
         assert rows.there
-    rows.ended_jobs = {1}
-    assert stop(rows)
+    assert stop(rows, ended=["celery-1"])
     assert not rows.there
     assert not stop(rows)
 
@@ -518,9 +533,8 @@ def test_a_host_that_is_gone_for_good_need_not_answer() -> None:
 
 def test_without_any_worker_nobody_can_remove_the_data() -> None:
     rows = RowsInMemory()
-    rows.ended_jobs = {1}
     with pytest.raises(NotStopped, match="task map on silent, whose worker does not answer"):
-        stop(rows, {})
+        stop(rows, {}, ended=["celery-1"])
     assert rows.there
 
 
@@ -586,9 +600,10 @@ def test_a_run_that_somebody_else_removes_meanwhile_is_stopped() -> None:
 def test_a_worker_that_answers_no_more_counts_as_gone(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("cwl_airflow.stopping.coordinator.PAUSE", 0)
     lost = {"b": WorkerAnswer("silent", None)}
-    workers = WorkersInMemory({"a": WorkerAnswer("other", []), **lost}, {"a": WorkerAnswer("other", [])})
+    workers = WorkersInMemory(
+        {"a": WorkerAnswer("other", []), **lost}, {"a": WorkerAnswer("other", [])}, ended=["celery-1"]
+    )
     rows = RowsInMemory()
-    rows.ended_jobs = {1}
     assert RunStopper(rows, workers).stop(DAG, RUN, (), Deadline(time.monotonic(), 30))
     assert [expected for _, destination, expected in workers.asked if destination is None] == [None, 2, 2, 2, 2, 1]
 

@@ -51,7 +51,7 @@ class RunStopper:
                 return was_there
             was_there = True
             unsure.update(rows.unsure)
-            run = RunReference(dag_id, run_id, rows.job, rows.reports)
+            run = RunReference(dag_id, run_id, rows.job, rows.reports, rows.task_instances)
             remaining = self._stop_once(run, unsure, gone_hosts, deadline)
             if not remaining:
                 self._database.remove_run(dag_id, run_id)
@@ -88,8 +88,8 @@ class RunStopper:
         if not silent:
             return set()
         # A worker that is being stopped answers no more, but its tasks end with their run.
-        ended = self._database.find_ended_jobs({task.job_id for task in silent if task.job_id is not None})
-        return {task for task in silent if task.job_id not in ended}
+        ended = self._workers.find_ended({task.celery_task_id for task in silent if task.celery_task_id})
+        return {task for task in silent if task.celery_task_id not in ended}
 
     def _ask_until_done(self, request: StopRequest, until: float, only: str | None = None) -> WorkerAnswers:
         """Have workers do something, and return what they say when they have done it.

@@ -25,8 +25,8 @@ class StartedTask:
     name: str
     #: Its worker's.
     host: str
-    #: Of the process that waits for it.
-    job_id: int | None
+    #: Under which its worker got it from Celery.
+    celery_task_id: str | None
 
 
 @dataclass(frozen=True)
@@ -38,17 +38,21 @@ class RunRows:
     job: JobFolders
     #: Paths of the files with the reports of its tasks.
     reports: list[str]
+    #: Ids of its task instances, one for each try, by which their processes are known.
+    task_instances: list[str]
 
 
 @dataclass(frozen=True)
 class RunReference:
-    """Which run workers are asked about, and what tells where its data is."""
+    """Which run workers are asked about, and what tells where its data and its processes are."""
 
     dag_id: str
     run_id: str
     job: JobFolders
     #: Paths of the files with the reports of its tasks.
     reports: list[str]
+    #: Ids of its task instances, one for each try, by which their processes are known.
+    task_instances: list[str]
 
 
 @dataclass(frozen=True)
@@ -114,9 +118,6 @@ class Database(Protocol):
     def mark_failed(self, dag_id: str, run_id: str, /) -> RunRows | None:
         """Mark what has not ended of a run as failed; none if there is no such run."""
 
-    def find_ended_jobs(self, job_ids: Collection[int], /) -> set[int]:
-        """Return those of some jobs that have ended."""
-
     def remove_run(self, dag_id: str, run_id: str, /) -> None:
         """Remove the rows of a run."""
 
@@ -134,6 +135,9 @@ class Workers(Protocol):
         :param expected: how many answers to wait for.
         :raises NotStopped: they cannot be asked.
         """
+
+    def find_ended(self, celery_task_ids: Collection[str], /) -> set[str]:
+        """Return those of some tasks of Celery that have surely ended, whether their workers are there or not."""
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,7 @@ log = logging.getLogger(__name__)
 class RunProcesses:
     """The processes of a run on this host."""
 
-    #: Those of Airflow, two for each task: one runs it, the other waits for it.
+    #: Those of Airflow that run its tasks.
     tasks: set[psutil.Process]
     #: What these started or left.
     others: set[psutil.Process]
@@ -54,6 +54,20 @@ def read_title(process: psutil.Process) -> str:
     return ""
 
 
+def is_task(process: psutil.Process, run: StoppableRun) -> bool:
+    """Tell whether a process runs a task of a run.
+
+    A supervisor does not: it is one of Celery's processes, which goes on to other tasks, and has the title of its last
+    one until it gets another. What it forks to run the task has its title too, at first.
+    """
+    title = read_title(process)
+    if run.is_supervisor(title):
+        with contextlib.suppress(psutil.Error):
+            parent = process.parent()
+            return parent is not None and read_title(parent) == title
+    return run.is_runner(title)
+
+
 def is_alive(process: psutil.Process) -> bool:
     """Tell whether a process can still do something."""
     with contextlib.suppress(psutil.Error):
@@ -73,10 +87,10 @@ def find_processes(run: StoppableRun, known: set[psutil.Process]) -> RunProcesse
         with contextlib.suppress(psutil.Error):
             if process in spared or process.uids().real != os.getuid():
                 continue
-            if run.has_title(read_title(process)) or run.is_used_by(process):
+            if is_task(process, run) or run.is_used_by(process):
                 known.update({process, *process.children(recursive=True)} - spared)
     there = {process for process in known if is_alive(process)}
-    tasks = {process for process in there if run.has_title(read_title(process))}
+    tasks = {process for process in there if is_task(process, run)}
     return RunProcesses(tasks, there - tasks)
 
 

@@ -16,8 +16,9 @@ from .workers import CeleryWorkers
 def stop_run(dag_id: str, run_id: str, gone_hosts: Collection[str] = ()) -> bool:
     """Stop a run, and remove its intermediate data and its rows. Its outputs, its logs and its DAG stay.
 
-    Tasks may end themselves for ``[core] killed_task_cleanup_time``; then they are killed. What has a lot of data takes
-    longer: removing it is given twice that time as well.
+    Airflow's supervisors give their tasks 5 s to end themselves; what is left after ``[core]
+    killed_task_cleanup_time`` is killed. What has a lot of data takes longer: removing it is given twice that time as
+    well.
 
     :param gone_hosts: names of hosts that will never answer, and run nothing any more.
     :returns: whether there was such a run.

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import ast
 import contextlib
 import json
 import os
-import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,8 +16,8 @@ from ..runs.job_input import folders_named_by_job
 from ..runs.layout import RunLayout, run_folders
 from .model import JobFolders, RunReference
 
-#: Titles that Airflow gives the processes of its tasks.
-SUPERVISOR_TITLE, RUNNER_TITLE = "airflow task supervisor: ", "airflow task runner: "
+#: Titles that Airflow gives the processes of its tasks, each with the id of the task instance.
+SUPERVISOR_TITLE, RUNNER_TITLE = "airflow supervisor: ", "airflow worker -- "
 
 
 @dataclass(frozen=True)
@@ -29,6 +27,8 @@ class StoppableRun:
     dag_id: str
     run_id: str
     folders: tuple[Path, ...]
+    #: Ids of its task instances, one for each try.
+    task_instances: frozenset[str]
 
     @classmethod
     def locate(cls, run: RunReference, places: Places) -> StoppableRun:
@@ -45,23 +45,19 @@ class StoppableRun:
                     # Only what a task of the engine worked in.
                     if RunLayout(folder).lock.is_file():
                         found.append(folder)
-        return cls(run.dag_id, run.run_id, tuple(Path(os.path.realpath(folder)) for folder in found))
+        folders = tuple(Path(os.path.realpath(folder)) for folder in found)
+        return cls(run.dag_id, run.run_id, folders, frozenset(run.task_instances))
 
-    def has_title(self, title: str) -> bool:
-        """Tell whether the title of a process says that it is a task of this run."""
-        if title.startswith(RUNNER_TITLE):
-            words = rf"{re.escape(self.dag_id)} \S+ {re.escape(self.run_id)}( \d+)?\s*"
-            return re.fullmatch(words, title.removeprefix(RUNNER_TITLE)) is not None
-        if title.startswith(SUPERVISOR_TITLE):
-            arguments = parse_list(title.removeprefix(SUPERVISOR_TITLE).strip())
-        else:
-            arguments = title.split(" ")
-        # As in: airflow tasks run DAG TASK RUN --local …
-        at = arguments.index("tasks") if "tasks" in arguments else len(arguments)
-        match arguments[at : at + 5]:
-            case [_, "run", dag_id, _, run_id]:
-                return (dag_id, run_id) == (self.dag_id, self.run_id)
-        return False
+    def is_runner(self, title: str) -> bool:
+        """Tell whether the title of a process says that it runs a task of this run."""
+        return self._names_task(title, RUNNER_TITLE)
+
+    def is_supervisor(self, title: str) -> bool:
+        """Tell whether the title of a process says that it supervises a task of this run, or did so last."""
+        return self._names_task(title, SUPERVISOR_TITLE)
+
+    def _names_task(self, title: str, prefix: str) -> bool:
+        return title.startswith(prefix) and title.removeprefix(prefix).strip() in self.task_instances
 
     def contains(self, path: str) -> bool:
         """Tell whether a path is in one of the run's folders."""
@@ -92,15 +88,6 @@ class StoppableRun:
                         hosts[container] = Path(place).relative_to(notes).parts[0]
         hosts.pop("", None)
         return hosts
-
-
-def parse_list(text: str) -> list[str]:
-    """Return a list that is written as Python does; an empty one for anything else, as any program may be called so."""
-    with contextlib.suppress(SyntaxError, ValueError, TypeError, MemoryError, RecursionError):
-        value = ast.literal_eval(text)
-        if isinstance(value, list):
-            return value
-    return []
 
 
 def read_named_folders(job: JobFolders, places: Places, dag_id: str) -> Mapping[str, str]:

@@ -5,11 +5,11 @@ Source: https://docs.celeryq.dev/en/stable/userguide/workers.html#remote-control
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from amqp.exceptions import AMQPError
-from celery import Celery
+from celery import Celery, states
 from kombu.exceptions import KombuError
 
 from .model import COMMAND, NotStopped, StopRequest, WorkerAnswer, WorkerAnswers
@@ -41,6 +41,14 @@ class CeleryWorkers:
             message = f"The broker cannot be reached: {error}. The run is marked as failed: try again."
             raise NotStopped(message) from error
         return {worker: parse_answer(worker, content) for reply in replies for worker, content in reply.items()}
+
+    def find_ended(self, celery_task_ids: Collection[str], /) -> set[str]:
+        """Return those of some tasks of Celery that have surely ended, whether their workers are there or not.
+
+        That is what their supervisors say when all is over. A failure is no such word: a task whose worker was lost
+        has one, and so has one that was handed out a second time, which Airflow refused.
+        """
+        return {each for each in celery_task_ids if self._app.AsyncResult(each).state == states.SUCCESS}
 
     def _broadcast(
         self, arguments: Mapping[str, Any], destination: list[str] | None, expected: int | None
