@@ -111,7 +111,7 @@ def test_a_run_that_fails_says_what_its_tasks_said(collector: RunCollector) -> N
     ]
 
 
-@pytest.mark.parametrize("state", ["restarting", "deferred", "up_for_reschedule"])
+@pytest.mark.parametrize("state", ["restarting", "deferred", "up_for_reschedule", "awaiting_input"])
 def test_other_states_of_a_task_that_was_started(collector: RunCollector, state: str) -> None:
     add_run()
     add_task("a", state, 1)
@@ -240,6 +240,17 @@ def test_a_run_of_another_dag_that_got_the_id_of_one_that_was_removed(collector:
     add_task("a", "running", 2, run_id="second", operator="BashOperator")
     assert collected(collector) == ["progress failed 0 The run was removed before it had ended."]
     assert collected(collector) == []
+
+
+def test_a_run_without_a_logical_date_is_known_by_when_it_was_to_run(collector: RunCollector) -> None:
+    first = add_run(logical_date=None)
+    add_task("a", "running", 1)
+    assert collected(collector) == ["status a running"]
+    rows.remove_rows()
+    assert add_run(logical_date=None, run_after=at(60)) == first
+    add_task("a", "running", 1)
+    assert collected(collector) == ["progress failed 0 The run was removed before it had ended."]
+    assert collected(collector) == ["status a running"]
 
 
 def test_mapped_tasks_are_parts_of_one(collector: RunCollector) -> None:
@@ -558,11 +569,11 @@ def test_results_that_cannot_be_read(
 def test_what_a_task_pushed_that_cannot_be_loaded_is_left_out(
     succeeded: RunCollector, caplog: pytest.LogCaptureFixture
 ) -> None:
-    push("mine", RESULTS, None, stored=b"{")
+    push("mine", RESULTS, {"__classname__": "of.nobody", "__version__": 1, "__data__": {}})
     push(GATHERER, RESULTS, {"out": 5})
     assert collected(succeeded)[-1] == "results {'out': 5}"
     [message] = caplog.messages
-    assert message.startswith("What mine of run first of align pushed cannot be read: Expecting property name")
+    assert message.startswith("What mine of run first of align pushed cannot be read: ")
 
 
 def test_old_reports_are_pruned_and_those_that_nobody_waits_for(collector: RunCollector) -> None:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 import sqlalchemy as sa
 from airflow.models import Connection, Variable
+from airflow.models.crypto import get_fernet
 from airflow.utils.session import create_session
 from cryptography.fernet import Fernet
 from cryptography.hazmat.primitives import serialization
@@ -21,15 +23,17 @@ pytestmark = pytest.mark.usefixtures("clean_database")
 
 
 @pytest.fixture(autouse=True)
-def fernet(monkeypatch: pytest.MonkeyPatch) -> None:
+def fernet(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Encrypt with a key, and have no credential of systemd's."""
     set_fernet_key(monkeypatch)
     monkeypatch.delenv("CREDENTIALS_DIRECTORY", raising=False)
+    yield
+    get_fernet.cache_clear()
 
 
 def set_fernet_key(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AIRFLOW__CORE__FERNET_KEY", Fernet.generate_key().decode())
-    monkeypatch.setattr("airflow.models.crypto._fernet", None)
+    get_fernet.cache_clear()
 
 
 @pytest.fixture(scope="module")

@@ -392,7 +392,8 @@ def test_the_command_ends_when_it_is_told_to(clean_database: Path, number: int) 
 
 
 def has_table(database: Path, name: str) -> bool:
-    with sa.create_engine(f"sqlite:///{database}").connect() as connection:
+    # Without a pool: a connection that stays open would hold the file of the next test.
+    with sa.create_engine(f"sqlite:///{database}", poolclass=sa.pool.NullPool).connect() as connection:
         return bool(sa.inspect(connection).has_table(name))
 
 

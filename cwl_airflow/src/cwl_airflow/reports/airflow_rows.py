@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
-from airflow.models import DagRun, TaskInstance, XCom
+from airflow.models import DagRun, TaskInstance
 from airflow.models.taskinstancehistory import TaskInstanceHistory
-from airflow.models.xcom import BaseXCom
-from airflow.utils.xcom import XCOM_RETURN_KEY
+from airflow.models.xcom import XCOM_RETURN_KEY, XComModel
+from airflow.sdk.execution_time.xcom import XCom
 from sqlalchemy.engine import Row
 from sqlalchemy.orm import Session
 from sqlalchemy.sql import Select
@@ -26,11 +26,12 @@ log = logging.getLogger(__name__)
 
 ACTIVE_RUN_STATES = ("queued", "running")
 
-_RUN_COLUMNS = (
+_RUN_COLUMNS: tuple[Any, ...] = (
     DagRun.id,
     DagRun.dag_id,
     DagRun.run_id,
-    DagRun.execution_date,
+    # A run need not have the first one.
+    sa.func.coalesce(DagRun.logical_date, DagRun.run_after).label("logical_date"),
     DagRun._state.label("state"),
     DagRun.clear_number,
     DagRun.queued_at,
@@ -39,7 +40,7 @@ _RUN_COLUMNS = (
 _TRY_COLUMNS = ("task_id", "map_index", "try_number", "state", "start_date", "end_date", "max_tries")
 
 
-def select_runs(*conditions: Any) -> Select:
+def select_runs(*conditions: Any) -> Select[Any]:
     """Return the query for runs under some conditions."""
     return sa.select(*_RUN_COLUMNS).where(*conditions)
 
@@ -49,13 +50,13 @@ def find_newest_run_id(session: Session) -> int:
     return session.scalar(sa.select(sa.func.max(DagRun.id))) or 0
 
 
-def make_reported_run(row: Row) -> ReportedRun:
+def make_reported_run(row: Row[Any]) -> ReportedRun:
     """Return the run that a row of `select_runs` is about."""
     return ReportedRun(
         row.id,
         row.dag_id,
         row.run_id,
-        row.execution_date.isoformat(),
+        row.logical_date.isoformat(),
         row.state,
         row.clear_number,
         row.queued_at,
@@ -63,7 +64,7 @@ def make_reported_run(row: Row) -> ReportedRun:
     )
 
 
-def is_cwl_run(session: Session, run: Row) -> bool | None:
+def is_cwl_run(session: Session, run: Row[Any]) -> bool | None:
     """Tell whether a run is of a CWL document: then it has a task that only these have; none while it has no task."""
     query = sa.select(TaskInstance.operator).where(TaskInstance.dag_id == run.dag_id, TaskInstance.run_id == run.run_id)
     operators = set(session.scalars(query.distinct()))
@@ -129,8 +130,8 @@ def read_results(session: Session, run: ReportedRun) -> dict[str, Any]:
 
 def _read_pushed_values(session: Session, run: ReportedRun, key: str) -> dict[TaskKey, Any]:
     """Return what tasks of a run pushed under a key of XCom."""
-    query = sa.select(BaseXCom.task_id, BaseXCom.map_index, BaseXCom.value)
-    query = query.where(BaseXCom.dag_run_id == run.id, BaseXCom.key == key)
+    query = sa.select(XComModel.task_id, XComModel.map_index, XComModel.value)
+    query = query.where(XComModel.dag_run_id == run.id, XComModel.key == key)
     values: dict[TaskKey, Any] = {}
     for row in session.execute(query):
         try:

@@ -99,7 +99,7 @@ class RunCollector:
                 outbox.write_time(session, outbox.LOOKED, now)
             self._noted_at = now
 
-    def _find_runs(self, session: Session, since: datetime) -> tuple[list[ReportedRun], dict[int, Row]]:
+    def _find_runs(self, session: Session, since: datetime) -> tuple[list[ReportedRun], dict[int, Row[Any]]]:
         """Return the runs that may have changed, and those whose end is owed."""
         owed = outbox.read_owed_runs(session)
         rows = self._read_candidates(session, since.replace(tzinfo=timezone.utc), owed)
@@ -109,7 +109,7 @@ class RunCollector:
         # Some databases give a key out again: then it is another run that has it.
         return [run for run in runs if run.id not in owed or is_same_run(run, owed[run.id])], owed
 
-    def _read_candidates(self, session: Session, since: datetime, owed: Collection[int]) -> dict[int, Row]:
+    def _read_candidates(self, session: Session, since: datetime, owed: Collection[int]) -> dict[int, Row[Any]]:
         """Return the rows of runs that may have changed, by id.
 
         :param owed: ids of the runs whose end is owed.
@@ -126,7 +126,7 @@ class RunCollector:
         queries.append(select_runs(DagRun.id > self._newest_id - NEWEST_RUNS, recent))
         return {row.id: row for query in queries for row in session.execute(query)}
 
-    def _find_cwl_runs(self, session: Session, rows: Mapping[int, Row]) -> None:
+    def _find_cwl_runs(self, session: Session, rows: Mapping[int, Row[Any]]) -> None:
         """Find out which runs are of CWL documents."""
         self._is_cwl = {dag_run_id: is_cwl for dag_run_id, is_cwl in self._is_cwl.items() if dag_run_id in rows}
         for row in rows.values():
@@ -144,7 +144,7 @@ class RunCollector:
         except Exception:  # it must not keep others from being reported
             log.exception("Run %s of %s cannot be reported", run.run_id, run.dag_id)
 
-    def _write_removed_run(self, row: Row) -> None:
+    def _write_removed_run(self, row: Row[Any]) -> None:
         with self._sessions() as session:
             run = ReportedRun(row.dag_run_id, row.dag_id, row.run_id, row.logical_date, "removed", row.clear_number)
             outbox.settle_owed_run(session, run.id)
@@ -175,6 +175,6 @@ def write_run(session: Session, run: ReportedRun, since: datetime) -> None:
         outbox.settle_owed_run(session, run.id)
 
 
-def is_same_run(run: ReportedRun, row: Row) -> bool:
+def is_same_run(run: ReportedRun, row: Row[Any]) -> bool:
     """Tell whether a run is the one whose end is owed, and not another one that got its id."""
     return (run.dag_id, run.run_id, run.logical_date) == (row.dag_id, row.run_id, row.logical_date)

@@ -16,7 +16,7 @@ from fractions import Fraction
 from typing import Any, TypeAlias
 
 #: States in which a try has been started and has not ended.
-STARTED_STATES = frozenset({"running", "restarting", "deferred", "up_for_reschedule"})
+STARTED_STATES = frozenset({"running", "restarting", "deferred", "up_for_reschedule", "awaiting_input"})
 #: States in which a try has ended. A skipped one is reported if its start was.
 ENDED_STATES = frozenset({"success", "failed", "up_for_retry", "upstream_failed", "skipped"})
 ENDED_RUN_STATES = frozenset({"success", "failed"})
@@ -34,6 +34,7 @@ class ReportedRun:
     id: int
     dag_id: str
     run_id: str
+    #: Or else the time after which it was to run.
     logical_date: str
     state: str
     clear_number: int

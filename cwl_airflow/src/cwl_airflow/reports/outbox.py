@@ -19,7 +19,7 @@ from sqlalchemy.orm import Session
 
 from .events import ReportedRun, ReportEvent
 
-_MYSQL_OPTIONS = {"mysql_engine": "InnoDB", "mysql_charset": "utf8mb4"}
+_MYSQL_OPTIONS: dict[str, Any] = {"mysql_engine": "InnoDB", "mysql_charset": "utf8mb4"}
 _NUMBER = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
 #: In UTC, without saying so: MySQL knows no time zones.
 _TIME = sa.DateTime().with_variant(DATETIME(fsp=6), "mysql")
@@ -162,7 +162,7 @@ def write_time(session: Session, name: str, at: datetime) -> None:
     session.execute(sa.insert(TIMES).values(name=name, at=at))
 
 
-def read_owed_runs(session: Session) -> dict[int, Row]:
+def read_owed_runs(session: Session) -> dict[int, Row[Any]]:
     """Return the runs whose end is owed, by id."""
     return {row.dag_run_id: row for row in session.execute(sa.select(OWED_RUNS))}
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from airflow.settings import engine
+from airflow.settings import get_engine
 from airflow.utils.session import create_session
 
 from ..schema import upgrade
@@ -13,6 +13,7 @@ from .settings import read_receiver
 
 def make_report_service() -> ReportService:
     """Return the service of this site, whose tables are there then."""
+    engine = get_engine()  # type: ignore[no-untyped-call]
     upgrade(engine)
     return ReportService(
         create_session, read_receiver, RunCollector(create_session).collect, SiteLock(engine).try_to_hold
