@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -352,8 +353,9 @@ def supervised(dag_id: str, run_id: str, task_id: str) -> list[dict[str, Any]]:
         log_path=f"{run_id}/{task_id}.log",
         client=InProcessTestSupervisor._api_client(),
     )
-    log = Path(conf.get("logging", "base_log_folder"), run_id, f"{task_id}.log")
-    return [json.loads(line) for line in log.read_text(encoding="utf-8").splitlines()]
+    log = Path(conf.get("logging", "base_log_folder"), run_id, f"{task_id}.log").read_text(encoding="utf-8")
+    # cwltool numbers the jobs of a process, which has inherited those of the tests before.
+    return [json.loads(line) for line in re.sub(r"\.cwl_\d+", ".cwl", log).splitlines()]
 
 
 def test_the_log_of_a_task_has_what_cwltool_says_at_its_own_level(
