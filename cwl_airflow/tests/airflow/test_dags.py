@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import time
 from collections.abc import Callable, Iterator
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -221,6 +223,39 @@ def test_a_failure_is_told_in_one_line(ran: Any, document: dict[str, Any], job: 
     assert line in said
     assert said.startswith(f"{task}: ")
     assert "\n" not in said
+
+
+def test_a_step_that_fails_once_is_tried_again(ran: Any, site: Site, tmp_path: Path) -> None:
+    flaky = failing(f"test -e {tmp_path}/tried || {{ touch {tmp_path}/tried; exit 1; }}")
+    retries = {"retries": 1, "retry_delay": timedelta(0)}
+    run = ran(flaky, {}, CWLDAG(dag_id="document", workflow=write(site, flaky), default_args=retries))
+    assert run.state == "success"
+    with create_session() as session:
+        tries = sa.select(TaskInstance.try_number).where(TaskInstance.task_id == "document")
+        assert session.scalar(tries) == 2
+
+
+def test_a_step_that_is_cleared_runs_again_on_what_came_before_it(ran: Any, site: Site) -> None:
+    """As Clear on Airflow's page does it; the run's data is still there."""
+    from airflow.models.taskinstance import clear_task_instances
+    from airflow.sdk.definitions.dag import _run_task
+
+    dag = CWLDAG(dag_id="document", workflow=write(site, CHAIN), default_args={"cwl": {"keep_tmp_data": "yes"}})
+    run = ran(CHAIN, {"word": "hello"}, dag)
+    shutil.rmtree(site.outputs)
+    again = ("number", "CWLJobGatherer")
+    with create_session() as session:
+        tasks = sa.select(TaskInstance).where(TaskInstance.run_id == run.run_id, TaskInstance.task_id.in_(again))
+        clear_task_instances(list(session.scalars(tasks)), session)
+    for task_id in again:
+        with create_session() as session:
+            (task,) = session.scalars(tasks.where(TaskInstance.task_id == task_id))
+            task.try_number += 1
+            session.flush()
+            session.expunge_all()
+        _run_task(ti=task, task=dag.get_task(task_id))
+    assert states(run) == dict.fromkeys(("CWLJobDispatcher", "say", *again), "success")
+    assert Path(outputs(run)["lines"]["path"]).read_text(encoding="utf-8").split() == ["1", "hello"]
 
 
 def test_a_configuration_without_a_job_is_told(clean_database: Path, written: Any) -> None:
