@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from typing import Any
 
+from airflow.configuration import conf
 from airflow.plugins_manager import AirflowPlugin
 
 from .callers import CallerMiddleware
 
 
 def take_signed_tokens(app: Any) -> Any:
-    """Return an application of ASGI that knows signed tokens, before Airflow's."""
+    """Return an application of ASGI that knows signed tokens, before Airflow's; Airflow's if the site takes none."""
+    if not conf.get("cwl", "jwt_user", fallback=""):
+        return app
     # Only now: other processes have no use for it.
     from .api.tokens.airflow_auth import TokenMiddleware
 

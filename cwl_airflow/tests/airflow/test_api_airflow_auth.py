@@ -21,7 +21,9 @@ def server(application: Any) -> Any:
     """Return Airflow's own application, with the plug-in that lets tokens in."""
     from airflow.api_fastapi.app import create_app
 
-    return create_app(apps="core")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("AIRFLOW__CWL__JWT_USER", "user")
+        return create_app(apps="core")
 
 
 class Server:
@@ -100,6 +102,12 @@ def test_a_token_that_has_ended_or_is_of_another_key_is_refused(airflow: Server)
     assert airflow.ask("GET", DAG, claims("GET", DAG, exp=5)).status_code == 401
     forged = sign(claims("GET", DAG), rsa.generate_private_key(65537, 2048))
     assert airflow.ask("GET", DAG, headers={"Authorization": f"Bearer {forged}"}).status_code == 401
+
+
+def test_a_site_that_takes_none_has_nothing_before_airflow() -> None:
+    from cwl_airflow.plugin import take_signed_tokens
+
+    assert take_signed_tokens("application") == "application"
 
 
 @pytest.mark.parametrize("name", ["", "not-there"])
