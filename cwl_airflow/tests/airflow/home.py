@@ -17,6 +17,7 @@ atexit.register(shutil.rmtree, HOME, ignore_errors=True)
 FOLDERS = {name: HOME / "cwl" / name for name in ("tmp", "inputs", "outputs", "pickle")}
 SETTINGS = {
     "CORE__DAGS_FOLDER": f"{HOME}/dags",
+    "CORE__DAGBAG_IMPORT_TIMEOUT": "300",  # a busy machine is no reason to fail
     "CORE__LOAD_EXAMPLES": "False",
     "CORE__UNIT_TEST_MODE": "False",
     "CORE__EXECUTOR": "CeleryExecutor",
