@@ -64,11 +64,11 @@ def variables(*files: str) -> Values:
 
 FACTS = {
     "distribution": "Debian",
-    "distribution_release": "bookworm",
-    "distribution_version": "12.8",
-    "distribution_major_version": "12",
-    "python_version": "3.11.2",
-    "systemd": {"version": 252},
+    "distribution_release": "trixie",
+    "distribution_version": "13.2",
+    "distribution_major_version": "13",
+    "python_version": "3.13.5",
+    "systemd": {"version": 257},
     "architecture": "x86_64",
 }
 
@@ -733,7 +733,7 @@ MIRROR = "http://mirror.example.org/100%25"
 @pytest.mark.parametrize(
     ("distribution", "release", "security", "components"),
     [
-        ("Debian", "bookworm", "http://deb.debian.org/debian-security", "main"),
+        ("Debian", "trixie", "http://deb.debian.org/debian-security", "main"),
         ("Ubuntu", "noble", "http://security.ubuntu.com/ubuntu", "main universe"),
     ],
 )
@@ -751,7 +751,52 @@ def test_apt_uses_the_mirror_and_the_security_archive(
 
 def test_apt_uses_a_mirror_of_the_security_archive() -> None:
     text = render("base", "sources.list.j2", base_apt_mirror=MIRROR, base_apt_security_mirror="http://192.0.2.1/s")
-    assert settings_lines(text)[2] == "deb http://192.0.2.1/s bookworm-security main"
+    assert settings_lines(text)[2] == "deb http://192.0.2.1/s trixie-security main"
+
+
+REPOSITORY_OF_APT = {
+    "name": "unstable",
+    "uris": ["http://192.0.2.1/debian"],
+    "suites": ["unstable"],
+    "packages": ["mysql-server", "mysql-client"],
+    "pin": "release n=sid",
+    "check_valid_until": False,
+}
+
+
+def test_repository_is_what_apt_reads() -> None:
+    text = render("base", "repository.sources.j2", item=REPOSITORY_OF_APT, __key="/usr/share/keyrings/archive.gpg")
+    assert settings_lines(text) == [
+        "Types: deb",
+        "URIs: http://192.0.2.1/debian",
+        "Suites: unstable",
+        "Components: main",
+        "Check-Valid-Until: no",
+        "Signed-By: /usr/share/keyrings/archive.gpg",
+    ]
+
+
+def test_key_stands_in_the_repository_itself() -> None:
+    key = "-----BEGIN PGP PUBLIC KEY BLOCK-----\n\nxjME\n-----END PGP PUBLIC KEY BLOCK-----\n"
+    text = render("base", "repository.sources.j2", item=REPOSITORY_OF_APT, __key=key)
+    assert settings_lines(text)[-5:] == [
+        "Signed-By:",
+        " -----BEGIN PGP PUBLIC KEY BLOCK-----",
+        " .",
+        " xjME",
+        " -----END PGP PUBLIC KEY BLOCK-----",
+    ]
+
+
+def test_only_the_named_packages_come_from_a_repository() -> None:
+    assert settings_lines(render("base", "repository.pref.j2", item=REPOSITORY_OF_APT)) == [
+        "Package: mysql-server mysql-client",
+        "Pin: release n=sid",
+        "Pin-Priority: 990",
+        "Package: *",
+        "Pin: release n=sid",
+        "Pin-Priority: -1",
+    ]
 
 
 TEMPLATES = sorted(path.relative_to(REPOSITORY).as_posix() for path in REPOSITORY.glob("roles/*/templates/*.j2"))
@@ -762,6 +807,8 @@ NEEDS: dict[str, Callable[[], Values]] = {
     "command.j2": lambda: {"item": "airflow"},
     "unit.service.j2": lambda: {"item": "worker"},
     "definitions.json.j2": lambda: RABBITMQ_SECRETS,
+    "repository.sources.j2": lambda: {"item": REPOSITORY_OF_APT, "__key": "/usr/share/keyrings/archive.gpg"},
+    "repository.pref.j2": lambda: {"item": REPOSITORY_OF_APT},
 }
 
 
