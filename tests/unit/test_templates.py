@@ -621,9 +621,9 @@ def test_the_broker_gets_its_limit_and_its_plugin() -> None:
     assert render("rabbitmq", "enabled_plugins.j2").strip() == "[rabbitmq_management]."
 
 
-def mysqld(**values: Any) -> dict[str, str]:
+def mysqld(**values: Any) -> dict[str, str | None]:
     """Render the server's settings and read them as an option file."""
-    config = configparser.RawConfigParser()
+    config = configparser.RawConfigParser(allow_no_value=True)
     config.read_string(render("mysql", "airflow.cnf.j2", **values))
     assert config.sections() == ["mysqld"]
     return dict(config["mysqld"])
@@ -643,9 +643,15 @@ def test_settings_of_the_site_win_over_ours() -> None:
     assert settings["slow_query_log"] == "ON"
 
 
-@pytest.mark.parametrize(("variant", "has"), [("mariadb", False), ("mysql", True)])
-def test_only_mysql_has_its_second_protocol_to_switch_off(variant: str, has: bool) -> None:
-    assert ("mysqlx" in mysqld(mysql_variant=variant)) == has
+def test_only_one_protocol_listens() -> None:
+    assert mysqld()["mysqlx"] == "OFF"
+
+
+def test_binary_log_is_off_or_ends() -> None:
+    assert mysqld()["skip_log_bin"] is None
+    kept = mysqld(mysql_binary_log_days=7)
+    assert kept["binlog_expire_logs_seconds"] == "604800"
+    assert "skip_log_bin" not in kept
 
 
 def settings_lines(text: str) -> list[str]:
