@@ -32,7 +32,9 @@ def play(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Play]:
     }
     inventory = {"all": {"children": {"standin": {"hosts": {HOST: {}}}}, "vars": variables}}
     (folder / "hosts.yml").write_text(yaml.safe_dump(inventory), encoding="utf-8")
-    command = [str(PROJECT / ".venv/bin/ansible-playbook"), "-i", str(folder)]
+    # The stand-in has MySQL from another repository than the examples.
+    repositories = f"--extra-vars=@{PROJECT}/playbooks/standin/repositories.yml"
+    command = [str(PROJECT / ".venv/bin/ansible-playbook"), "-i", str(folder), repositories]
 
     def run(*playbooks: str) -> str:
         environment = {**os.environ, "ANSIBLE_FORCE_COLOR": "0"}

@@ -17,7 +17,7 @@ from conftest import HOST, PROJECT, Play
 NEEDS = {"airflow": ["mysql", "rabbitmq"], "cwl_airflow": ["mysql", "rabbitmq", "nodejs", "airflow"]}
 UNITS = {
     "base": "dbus",
-    "mysql": "mariadb",
+    "mysql": "mysql",
     "rabbitmq": "rabbitmq-server",
     "docker": "docker",
     "nodejs": "dbus",

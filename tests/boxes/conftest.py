@@ -127,7 +127,7 @@ class Box:
 @pytest.fixture(scope="session")
 def tools() -> str:
     """Make the image with the tools and return its name."""
-    base = "cwl-airflow-standin/root:bookworm"
+    base = "cwl-airflow-standin/root:trixie"
     subprocess.run(
         ["docker", "build", "--quiet", "--tag", TOOLS, "--build-arg", f"BASE={base}", "--label",
          "cwl-airflow-production.standin=images", str(PROJECT / "files/box")],

@@ -188,9 +188,9 @@ def test_nothing_of_the_build_machine_is_left(box: Box) -> None:
 
 def test_packages_come_from_debian_with_its_security_fixes(box: Box) -> None:
     sources = box.read("/etc/apt/sources.list")
-    assert "http://deb.debian.org/debian bookworm main" in sources
-    assert "bookworm-security" in sources
-    assert "bookworm-updates" in sources
+    assert "http://deb.debian.org/debian trixie main" in sources
+    assert "trixie-security" in sources
+    assert "trixie-updates" in sources
 
 
 def test_initramfs_has_every_hypervisors_drivers(box: Box) -> None:

@@ -44,6 +44,7 @@ def inventory(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         "standin_prefix": "refusals",
         "ansible_connection": "docker",
         "docker_registry_mirrors": ["http://registry:5000"],
+        **yaml.safe_load((PROJECT / "playbooks/standin/repositories.yml").read_text(encoding="utf-8")),
     }
     (folder / "group_vars/all.yml").write_text(yaml.safe_dump(variables), encoding="utf-8")
     try:

@@ -17,12 +17,24 @@ import yaml
 from conftest import HOST, PROJECT, playbook
 
 Refused = Callable[..., str]
+REPOSITORY = {"name": "example", "uris": ["http://192.0.2.1"], "suites": ["x"], "signed_by": "/usr/share/keyrings/x.gpg"}
 
 
 @pytest.mark.parametrize(
     ("variables", "fragments"),
     [
         ({"rabbitmq_memory_watermark": 3}, ["rabbitmq_memory_watermark is 3", "fraction of the host's memory"]),
+        ({"mysql_variant": "mariadb"}, ["mysql_variant is 'mariadb'", "the database is MySQL"]),
+        ({"mysql_binary_log_days": -1}, ["mysql_binary_log_days is -1", "from 0 (no binary log)"]),
+        ({"base_apt_repositories": []}, ["base_apt_repositories is empty for", HOST, "MySQL's repository"]),
+        (
+            {"base_apt_repositories": [{**REPOSITORY, "signed_by": "https://192.0.2.1/key"}]},
+            ["base_apt_repositories has 'example' with the fingerprint ''", "its fingerprint (40 hexadecimal digits)"],
+        ),
+        (
+            {"base_apt_repositories": [{**REPOSITORY, "packages": ["mysql-server"]}]},
+            ["base_apt_repositories has 'example' with packages and the pin ''", "release n=sid"],
+        ),
         ({"mysql_port": "many"}, ["mysql_port", "many", "int"]),
         ({"mysql_airflow_remote_hosts": ["192.0.2.0/24"]}, ["mysql_airflow_remote_hosts", "192.0.2.0/24", "netmasks"]),
         (
@@ -329,13 +341,14 @@ def test_inventory_without_a_database(refused: Refused, change_inventory: Change
     assert "no host in the group 'database'" in output
 
 
-def test_several_schedulers_on_mariadb(refused: Refused, change_inventory: ChangeInventory) -> None:
-    def add_a_scheduler(whole: Any) -> None:
-        whole["children"]["scheduler"]["hosts"]["second"] = {"ansible_host": HOST}
-
-    output = refused({}, changed_inventory=change_inventory(add_a_scheduler))
-    assert f"2 schedulers would use {HOST}" in output
-    assert "set mysql_variant to mysql" in output
+def test_mariadb_that_is_there(refused: Refused, shell: Callable[[str], str]) -> None:
+    shell("touch /usr/sbin/mariadbd")
+    try:
+        output = refused({})
+    finally:
+        shell("rm /usr/sbin/mariadbd")
+    assert f"{HOST} has MariaDB (/usr/sbin/mariadbd), on which Airflow 3 does not run" in output
+    assert "take a new host" in output
 
 
 def test_host_without_systemd(refused: Refused, change_inventory: ChangeInventory) -> None:
@@ -442,15 +455,16 @@ def test_port_that_a_foreign_process_holds(refused: Refused, held_port: int) -> 
 
 def test_operating_system_that_is_not_supported(refused: Refused, shell: Callable[[str], str]) -> None:
     shell(
-        "cp /usr/lib/os-release /run/os-release && sed -i 's/12/11/; s/bookworm/bullseye/' /usr/lib/os-release; "
-        "cp -p /etc/debian_version /run/; echo 11.9 > /etc/debian_version"
+        "cp /usr/lib/os-release /run/os-release && sed -i 's/13/12/; s/trixie/bookworm/' /usr/lib/os-release; "
+        "cp -p /etc/debian_version /run/; echo 12.12 > /etc/debian_version"
     )
     try:
         output = refused({})
     finally:
         shell("cp /run/os-release /usr/lib/os-release; cp -p /run/debian_version /etc/debian_version")
-    assert f"{HOST} runs Debian 11" in output
-    assert "Supported are Debian 12" in output
+    assert f"{HOST} runs Debian 12" in output
+    assert "carries MariaDB only, on which Airflow 3 does not run" in output
+    assert "Supported are Debian 13, Ubuntu 24.04, Ubuntu 26.04" in output
 
 
 @pytest.mark.parametrize(
