@@ -52,7 +52,7 @@ X
   systemctl enable --now "$name"
 done
 until python3 -c 'import urllib.request; urllib.request.urlopen("http://127.0.0.1:8080/health")' 2> /dev/null; do sleep 1; done
-for image in hello-world debian:bookworm-slim biocontainers/bwa:v0.7.17_cv1 biocontainers/samtools:v1.9-4-deb_cv1 \
+for image in hello-world debian:trixie-slim biocontainers/bwa:v0.7.17_cv1 biocontainers/samtools:v1.9-4-deb_cv1 \
   biocontainers/bedtools:v2.27.1dfsg-4-deb_cv1; do
   docker pull -q "$image"
 done

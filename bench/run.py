@@ -105,7 +105,7 @@ def chain(length: int) -> dict[str, Any]:
 def write_workflows() -> None:
     """Write a chain of Docker steps, a scatter of many small jobs, and a long chain that is only read."""
     copy = {
-        "hints": {"DockerRequirement": {"dockerPull": "debian:bookworm-slim"}},
+        "hints": {"DockerRequirement": {"dockerPull": "debian:trixie-slim"}},
         "baseCommand": "cat",
         "inputs": {"text": {"type": "File", "inputBinding": {}}},
         "outputs": {"copy": {"type": "stdout"}},

@@ -44,7 +44,7 @@ author: [cwl-airflow-production contributors]
 
 EXAMPLES = """
 - docker_images_present:
-    images: [debian:bookworm-slim, biocontainers/bwa:v0.7.17_cv1]
+    images: [debian:trixie-slim, biocontainers/bwa:v0.7.17_cv1]
 """
 
 RETURN = """

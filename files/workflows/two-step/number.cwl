@@ -2,7 +2,7 @@ cwlVersion: v1.0
 class: CommandLineTool
 hints:
   - class: DockerRequirement
-    dockerPull: debian:bookworm-slim
+    dockerPull: debian:trixie-slim
 baseCommand: [nl, -w, "3", -s, " "]
 inputs:
   text:

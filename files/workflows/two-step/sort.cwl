@@ -2,7 +2,7 @@ cwlVersion: v1.0
 class: CommandLineTool
 hints:
   DockerRequirement:
-    dockerPull: docker.io/library/debian:bookworm-slim
+    dockerPull: docker.io/library/debian:trixie-slim
 requirements:
   EnvVarRequirement:
     envDef:

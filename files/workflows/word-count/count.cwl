@@ -4,7 +4,7 @@ requirements:
   InlineJavascriptRequirement: {}
 hints:
   DockerRequirement:
-    dockerPull: debian:bookworm-slim
+    dockerPull: debian:trixie-slim
 baseCommand: [wc, -w]
 inputs:
   text:

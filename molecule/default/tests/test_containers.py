@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-IMAGE = "debian:bookworm-slim"
+IMAGE = "debian:trixie-slim"
 CONNECTED, DROPPED = 0, 124  # of timeout(1); refused would be 1
 TABLE = "inet cwl_airflow_containers"
 

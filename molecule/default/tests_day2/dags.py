@@ -10,7 +10,7 @@ from api import ADMIN, AIRFLOW, ask, curl
 
 DAGS = "/var/lib/airflow/dags"
 TMP = "/var/lib/airflow/cwl/tmp"
-IMAGE = {"DockerRequirement": {"dockerPull": "docker.io/library/debian:bookworm-slim"}}
+IMAGE = {"DockerRequirement": {"dockerPull": "docker.io/library/debian:trixie-slim"}}
 
 
 def tool(script, **more):

@@ -14,7 +14,7 @@ TOOL = {
             "out": ["done"],
             "run": {
                 "class": "CommandLineTool",
-                "hints": {"DockerRequirement": {"dockerPull": "debian:bookworm-slim"}},
+                "hints": {"DockerRequirement": {"dockerPull": "debian:trixie-slim"}},
                 "baseCommand": ["sh", "-c", "sleep 20; echo done"],
                 "inputs": {},
                 "outputs": {"done": {"type": "stdout"}},
@@ -37,7 +37,7 @@ def test_new_dag_is_usable_soon_and_a_running_step_survives_a_restart(dag):
     host = dag.host
     dag.write(TOOL)
     dag.trigger({"job": {}})
-    wait_for("step", lambda: host.run("docker ps --quiet --filter ancestor=debian:bookworm-slim").stdout != "", 60)
+    wait_for("step", lambda: host.run("docker ps --quiet --filter ancestor=debian:trixie-slim").stdout != "", 60)
     before = host.check_output("systemctl show --property=MainPID --value airflow-worker")
     host.check_output("systemctl restart airflow-worker")
     assert host.check_output("systemctl show --property=MainPID --value airflow-worker") != before

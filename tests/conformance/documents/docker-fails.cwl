@@ -1,7 +1,7 @@
 cwlVersion: v1.1
 class: CommandLineTool
 requirements:
-  DockerRequirement: {dockerPull: "debian:bookworm-slim"}
+  DockerRequirement: {dockerPull: "debian:trixie-slim"}
 baseCommand: 'false'
 inputs: []
 outputs: []

@@ -1,7 +1,7 @@
 cwlVersion: v1.2
 class: CommandLineTool
 requirements:
-  DockerRequirement: {dockerPull: "debian:bookworm-slim"}
+  DockerRequirement: {dockerPull: "debian:trixie-slim"}
   InitialWorkDirRequirement:
     listing:
       - entryname: written.txt

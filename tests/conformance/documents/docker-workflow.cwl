@@ -1,7 +1,7 @@
 cwlVersion: v1.0
 class: Workflow
 requirements:
-  DockerRequirement: {dockerPull: "debian:bookworm-slim"}
+  DockerRequirement: {dockerPull: "debian:trixie-slim"}
   ScatterFeatureRequirement: {}
 inputs:
   texts: 'string[]'
