@@ -32,6 +32,8 @@ CONFIGURATION = Path("/etc/airflow/airflow.cfg")
 ADMINISTRATOR = Path("/etc/airflow/administrator.json")
 WORKER_ENVIRONMENT = Path("/etc/airflow/worker.env")
 DEFINITIONS = Path("/etc/rabbitmq/definitions.json")
+#: Login of the package's own jobs, as administrator of the database; not every MySQL package has one.
+MAINTENANCE = Path("/etc/mysql/debian.cnf")
 BROKER_DATA = Path("/var/lib/rabbitmq")
 #: Names of the secrets: those that the controller makes for a site.
 NAMES: list[str] = json.loads(Path(__file__).with_name("credentials.json").read_text(encoding="utf-8"))
@@ -77,6 +79,16 @@ def make() -> dict[str, str]:
     return {name: (CREDENTIALS / f"{name}.next").read_text(encoding="utf-8").strip() for name in NAMES}
 
 
+def renew_maintenance() -> None:
+    """Give the database package's own account another password."""
+    text = MAINTENANCE.read_text(encoding="utf-8") if MAINTENANCE.exists() else ""
+    user = re.search(r"^user\s*=\s*([\w.-]+)\s*$", text, re.MULTILINE)
+    if user and re.search(r"^password\s*=\s*\S", text, re.MULTILINE):
+        password = secrets.token_hex(16)
+        run("mysql", text=f"ALTER USER IF EXISTS '{user[1]}'@'localhost' IDENTIFIED BY '{password}';")
+        write(MAINTENANCE, re.sub(r"(?m)^(password\s*=\s*)\S.*$", rf"\g<1>{password}", text))
+
+
 def renew(new: dict[str, str]) -> None:
     """Put new secrets in the place of the old ones."""
     text = CONFIGURATION.read_text(encoding="utf-8")
@@ -93,6 +105,7 @@ def renew(new: dict[str, str]) -> None:
         check=True,
     ).stdout
     run("mysql", text=statements)
+    renew_maintenance()
 
     # With both keys Airflow reads what the old one wrote, and writes it again with the new one.
     url = option(text, "sql_alchemy_conn").replace(f":{database.password}@", f":{new['mysql_airflow']}@")

@@ -163,6 +163,7 @@ def test_machine_has_no_identity_yet(box: Box) -> None:
     assert [name for name in box.list("/etc/ssh") if name.startswith("ssh_host_")] == []
     assert box.find("/var/lib/systemd/random-seed") is None
     assert box.find("/var/lib/rabbitmq/.erlang.cookie") is None
+    assert [name for name in box.list("/var/lib/mysql") if name.endswith(".pem") or name == "auto.cnf"] == []
     assert box.find("/etc/ssh/machine-id") is None
     assert box.find("/etc/cwl-airflow") is None
 

@@ -53,6 +53,7 @@ class Machine:
             "CREDENTIALS": "credentials",
             "DEFINITIONS": "definitions.json",
             "DONE_FOR": "done-for",
+            "MAINTENANCE": "debian.cnf",
             "WORKER_ENVIRONMENT": "worker.env",
         }
         for name, place in places.items():
@@ -85,6 +86,17 @@ def test_no_secret_of_the_box_is_left(machine: Machine) -> None:
     texts = [machine.read(name) for name in ("airflow.cfg", "worker.env", "administrator.json", "definitions.json")]
     assert not [old for old in OLD.values() if old in "".join(texts)]
     assert len({machine.secret(name) for name in NAMES}) == len(NAMES)
+
+
+def test_the_packages_own_account_gets_another_password(machine: Machine) -> None:
+    machine.write(
+        "debian.cnf", "[client]\nuser     = maint\npassword = old\n[mysql_upgrade]\nuser = maint\npassword = old\n"
+    )
+    machine.program.main()
+    lines = machine.read("debian.cnf").splitlines()
+    assert lines[2] == lines[5] != "password = old"
+    password = lines[2].removeprefix("password = ")
+    assert ("mysql", f"ALTER USER IF EXISTS 'maint'@'localhost' IDENTIFIED BY '{password}';") in machine.given
 
 
 def test_the_administrators_password_is_the_same_everywhere(machine: Machine) -> None:
