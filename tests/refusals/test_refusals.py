@@ -17,7 +17,12 @@ import yaml
 from conftest import HOST, PROJECT, playbook
 
 Refused = Callable[..., str]
-REPOSITORY = {"name": "example", "uris": ["http://192.0.2.1"], "suites": ["x"], "signed_by": "/usr/share/keyrings/x.gpg"}
+REPOSITORY = {
+    "name": "example",
+    "uris": ["http://192.0.2.1"],
+    "suites": ["x"],
+    "signed_by": "/usr/share/keyrings/x.gpg",
+}
 
 
 @pytest.mark.parametrize(

@@ -21,7 +21,9 @@ def test_fingerprint_is_that_of_the_standard() -> None:
 
 
 def test_headers_checksum_and_line_ends_do_not_matter() -> None:
-    text = KEY.replace("BLOCK-----\n\n", "BLOCK-----\nVersion: 1\nComment: a: b\n\n", 1).replace("JAY=\n", "JAY=\n=AAAA\n")
+    text = KEY.replace("BLOCK-----\n\n", "BLOCK-----\nVersion: 1\nComment: a: b\n\n", 1).replace(
+        "JAY=\n", "JAY=\n=AAAA\n"
+    )
     assert pgp_fingerprints(text.replace("\n", "\r\n")) == [FINGERPRINT]
 
 

@@ -70,7 +70,12 @@ def test_database_user_has_rights_on_its_schema_only(host):
 
 
 def test_database_is_set_as_airflow_wants(host):
-    wanted = {"explicit_defaults_for_timestamp": "ON", "character_set_server": "utf8mb4", "transaction_isolation": "READ-COMMITTED", "log_bin": "OFF"}
+    wanted = {
+        "explicit_defaults_for_timestamp": "ON",
+        "character_set_server": "utf8mb4",
+        "transaction_isolation": "READ-COMMITTED",
+        "log_bin": "OFF",
+    }
     for name, value in wanted.items():
         assert sql(host, f"SHOW VARIABLES LIKE '{name}'") == [f"{name}\t{value}"]
     schema = sql(host, "SELECT default_character_set_name FROM information_schema.schemata WHERE schema_name='airflow'")
