@@ -135,6 +135,12 @@ def need_packages(names: Collection[str]) -> None:
         raise ControllerError(f"apt could not install {listed} (see {log})")
 
 
+def engine_command() -> dict[str, tuple[str, ...]]:
+    """Return the package of the engine's command, which Debian 13 has apart from the engine."""
+    release = re.match(r"\d+", DEBIAN.read_text(encoding="utf-8")) if DEBIAN.exists() else None
+    return {"docker": ("docker-cli",)} if release and int(release[0]) >= 13 else {}
+
+
 def packages_without_command(packages: Mapping[str, Collection[str]]) -> list[str]:
     """Return those packages whose command is not there.
 
@@ -316,7 +322,7 @@ def prepare_standin(more: Mapping[str, Collection[str]] | None = None) -> None:
     :param more: more packages, by command.
     """
     install_tools()
-    need_packages(packages_without_command({**STANDIN, **(more or {})}))
+    need_packages(packages_without_command({**STANDIN, **engine_command(), **(more or {})}))
     start_engine()
 
 

@@ -208,6 +208,23 @@ def test_a_stand_in_needs_engine_and_mmdebstrap(
 
 
 @pytest.mark.parametrize(
+    ("release", "there", "missing"),
+    [
+        ("12.12\n", (), "docker.io iptables apparmor"),
+        ("13.2\n", (), "docker.io iptables apparmor docker-cli"),
+        ("13.2\n", ("dockerd",), "docker-cli"),
+    ],
+)
+def test_debian_13_has_the_engines_command_apart(
+    machine: Machine, release: str, there: tuple[str, ...], missing: str
+) -> None:
+    machine.write("debian", release)
+    machine.commands |= {"mmdebstrap", *there}
+    assert machine.prepare("standin") == 0
+    assert f"apt-get install --yes -q --no-install-recommends {missing}" in machine.ran
+
+
+@pytest.mark.parametrize(
     ("what", "kernel", "more"),
     [
         ("libvirt", False, ""),
