@@ -194,6 +194,18 @@ def test_packages_come_from_debian_with_its_security_fixes(box: Box) -> None:
     assert "trixie-updates" in sources
 
 
+def test_only_mysql_comes_from_unstable(box: Box) -> None:
+    source = "/etc/apt/sources.list.d/unstable.sources"
+    if not box.find("/etc/docker/daemon.json"):
+        assert box.find(source) is None
+        return
+    assert "URIs: http://deb.debian.org/debian\n" in box.read(source)
+    assert "Check-Valid-Until" not in box.read(source)
+    pins = box.read("/etc/apt/preferences.d/unstable.pref")
+    assert "Package: mysql-server " in pins
+    assert pins.endswith("Package: *\nPin: release n=sid\nPin-Priority: -1\n")
+
+
 def test_initramfs_has_every_hypervisors_drivers(box: Box) -> None:
     (initramfs,) = [name for name in box.list("/boot") if name.startswith("initrd.img-")]
     box.debugfs(f"dump /boot/{initramfs} /scratch/initramfs")
