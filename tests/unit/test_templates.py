@@ -644,7 +644,7 @@ def test_settings_of_the_site_win_over_ours() -> None:
 
 
 def test_only_one_protocol_listens() -> None:
-    assert mysqld()["mysqlx"] == "OFF"
+    assert mysqld()["loose_mysqlx"] == "OFF"
 
 
 def test_binary_log_is_off_or_ends() -> None:
