@@ -15,9 +15,11 @@ with get_application_builder() as builder:
     role = manager.find_role("Admin")
     user = manager.find_user(username=wanted["name"])
     if user is None:
-        user = manager.add_user(wanted["name"], "Site", "Administrator", wanted["email"], role, wanted["password"])
-        if not user:
-            sys.exit(f"Airflow refused the administrator {wanted['name']} <{wanted['email']}>: is the address taken?")
+        try:
+            manager.add_user(wanted["name"], "Site", "Administrator", wanted["email"], role, wanted["password"])
+        except Exception as error:
+            reason = f"Airflow refused the administrator {wanted['name']} <{wanted['email']}>: is the address taken?"
+            raise SystemExit(reason) from error
     elif role in user.roles and check_password_hash(user.password, wanted["password"]):
         sys.exit()
     else:

@@ -43,7 +43,7 @@ with sqlalchemy.create_engine(read_option("database", "sql_alchemy_conn")).conne
         there["variables"][row.key] = read(row.val, row.is_encrypted), row.description
     for row in database.execute(connections):
         secret = {"password": read(row.password, row.is_encrypted), "extra": read(row.extra, row.is_extra_encrypted)}
-        there["connections"][row.conn_id] = {part: row[part] for part in PARTS} | secret, row.description
+        there["connections"][row.conn_id] = {part: getattr(row, part) for part in PARTS} | secret, row.description
 
 for name, parts in wanted["connections"].items():
     if parts is not None:
