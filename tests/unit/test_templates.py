@@ -96,6 +96,7 @@ SECRETS = {
     "airflow_broker_url": "amqp://",
     "airflow_database_url": "mysql+mysqldb://",
     "airflow_fernet_key": "key",
+    "airflow_jwt_secret": "tokens",
     "airflow_webserver_secret_key": "secret",
 }
 
@@ -129,8 +130,10 @@ def airflow_value(name: str, **values: Any) -> Any:
 @example("#;=[x]")
 @example("{{ 1 }}")
 def test_any_secret_survives_airflow_cfg(password: str) -> None:
-    config = airflow_cfg(airflow_webserver_secret_key=password, airflow_admin_password=password)
-    assert config.get("webserver", "secret_key") == password
+    config = airflow_cfg(
+        airflow_webserver_secret_key=password, airflow_jwt_secret=password, airflow_admin_password=password
+    )
+    assert config.get("api", "secret_key") == config.get("api_auth", "jwt_secret") == password
     assert config.get("celery", "flower_basic_auth") == f"admin:{password}"
 
 
@@ -287,15 +290,16 @@ def test_the_worker_has_its_secrets_in_its_environment_alone(password: str) -> N
     variables = airflow_value("__airflow_worker_environment", **values)
     assert variables["AIRFLOW__CORE__FERNET_KEY"] == values["airflow_fernet_key"]
     assert variables["AIRFLOW__DATABASE__SQL_ALCHEMY_CONN"] == values["airflow_database_url"]
-    assert values["airflow_admin_password"] not in str(variables)
+    assert variables["AIRFLOW__API__SECRET_KEY"] == values["airflow_webserver_secret_key"]
+    assert not {"AIRFLOW__API_AUTH__JWT_SECRET", "AIRFLOW__CELERY__FLOWER_BASIC_AUTH"} & set(variables)
 
 
 def test_a_sites_own_secrets_are_kept_from_tasks() -> None:
-    values = {"airflow_config": {"smtp": {"smtp_password": "hush", "smtp_host": "192.0.2.1"}}}
+    values = {"airflow_config": {"opensearch": {"password": "hush", "host": "192.0.2.1"}}}
     file = airflow_cfg_text("__airflow_worker_config", **values)
     assert "hush" not in file
-    assert "smtp_host = 192.0.2.1" in file
-    assert airflow_value("__airflow_worker_environment", **values)["AIRFLOW__SMTP__SMTP_PASSWORD"] == "hush"
+    assert "host = 192.0.2.1" in file
+    assert airflow_value("__airflow_worker_environment", **values)["AIRFLOW__OPENSEARCH__PASSWORD"] == "hush"
 
 
 def test_a_section_with_secrets_alone_stays_in_the_workers_file() -> None:
@@ -348,7 +352,7 @@ def words(value: str) -> list[str]:
     return [word.replace("%%", "%") for word in shlex.split(value)]
 
 
-SERVICES = ["webserver", "scheduler", "worker", "flower"]
+SERVICES = ["webserver", "scheduler", "dag-processor", "triggerer", "worker", "flower"]
 
 
 @pytest.mark.parametrize("service", SERVICES)
@@ -359,7 +363,8 @@ def test_a_unit_runs_its_service_as_airflow(service: str) -> None:
     assert settings["EnvironmentFile"][0] == "/etc/default/airflow"
     command = words(settings["ExecStart"][0])
     assert command[0] == "/opt/airflow/bin/airflow"
-    assert service in command
+    assert {"webserver": "api-server"}.get(service, service) in command
+    assert settings.get("Alias", []) == (["airflow-api-server.service"] if service == "webserver" else [])
     assert settings["RuntimeDirectory"] == [f"airflow-{service}"]
     assert ("SupplementaryGroups" in settings) == (service == "worker")
 
@@ -401,8 +406,11 @@ SIZES = {"small": {"processor_vcpus": 2, "memtotal_mb": 8000}, "large": {"proces
 def site(host: str = "small", **values: Any) -> Values:
     """Return the variables of a host of a site with two workers, by the roles' defaults and the wiring."""
     files = [f"roles/{role}/vars/main.yml" for role in ("airflow", "cwl_airflow")]
-    hostvars = {name: {"ansible_facts": facts, **values} for name, facts in SIZES.items()}
-    known = {**variables(*files, *WIRING), "groups": {"worker": list(SIZES)}, "hostvars": hostvars}
+    hostvars = {
+        name: {"ansible_facts": facts, "airflow_webserver_port": 8080, **values} for name, facts in SIZES.items()
+    }
+    groups = {"webserver": ["small"], "scheduler": ["small"], "worker": list(SIZES)}
+    known = {**variables(*files, *WIRING), "groups": groups, "hostvars": hostvars, "inventory_hostname": host}
     return {**known, **SECRETS, "ansible_facts": FACTS | SIZES[host], **values}
 
 
@@ -422,6 +430,33 @@ def test_a_worker_serves_all_queues_with_as_many_tasks_as_fit(host: str, slots: 
 def test_the_advanced_queue_has_the_size_of_the_largest_worker(host: str) -> None:
     queues = evaluate("cwl_airflow_queues", site(host))
     assert queues == {"default": {"cpus": 1, "ram": 1024}, "advanced": {"cpus": 16, "ram": 57600}}
+
+
+@pytest.mark.parametrize(("host", "address"), [("small", "127.0.0.1"), ("large", "192.0.2.20")])
+def test_tasks_reach_the_api_server(host: str, address: str) -> None:
+    values = site(host, airflow_webserver_host="0.0.0.0", site_address="192.0.2.20")
+    config = configparser.ConfigParser()
+    config.read_string(render("airflow", "airflow.cfg.j2", item={"options": evaluate("__airflow_config", values)}))
+    assert config.get("core", "execution_api_server_url") == f"http://{address}:8080/execution/"
+    # By itself, the role asks the host's own.
+    assert airflow_cfg().get("core", "execution_api_server_url") == "http://127.0.0.1:8080/execution/"
+
+
+@pytest.mark.parametrize(
+    ("groups", "services"),
+    [
+        (["scheduler", "webserver"], ["webserver", "scheduler", "dag-processor", "triggerer", "cwl-reports"]),
+        (["cwl_api", "worker", "flower"], ["worker", "flower", "cwl-api", "cwl-reports"]),
+    ],
+)
+def test_groups_ask_for_services(groups: list[str], services: list[str]) -> None:
+    assert evaluate("airflow_services", site(group_names=groups)) == services
+
+
+def test_no_option_of_ours_is_one_that_airflow_removed() -> None:
+    values = site(role_path=str(REPOSITORY / "roles/airflow"))
+    expression = "__airflow_config | removed_options(__airflow_removed_options, {})"
+    assert evaluate(expression, values) == []
 
 
 def test_what_the_site_says_of_queues_and_workers_wins() -> None:
