@@ -5,7 +5,7 @@ it another id (VirtualBox keeps the machine-id when it packages a machine). This
 for which the secrets were made. It may be interrupted at any time: the new secrets are kept before the first of
 them is used, and the ids are noted last.
 
-What is renewed: Fernet key (what is stored is encrypted again), the webserver's secret key, passwords of
+What is renewed: Fernet key (what is stored is encrypted again), the keys that sign sessions and tokens, passwords of
 the database, of both users of the broker and of the administrator. Erlang's cookie is made by the broker
 itself when it finds none. They lie in CREDENTIALS, one file each, under the names that the controller of a
 site uses.
@@ -66,16 +66,20 @@ def option(text: str, name: str) -> str:
     return match[1].replace("%%", "%")
 
 
+def random_secret(name: str) -> str:
+    """Return a new secret in the form that it must have."""
+    if name == "fernet_key":
+        return base64.urlsafe_b64encode(os.urandom(32)).decode()
+    return secrets.token_hex(32 if name == "jwt_secret" else 16)
+
+
 def make() -> dict[str, str]:
     """Make new secrets and keep them, or return those of an interrupted run."""
     CREDENTIALS.mkdir(mode=0o700, parents=True, exist_ok=True)
     for name in NAMES:
         path = CREDENTIALS / f"{name}.next"
         if not path.exists():
-            random = (
-                base64.urlsafe_b64encode(os.urandom(32)).decode() if name == "fernet_key" else secrets.token_hex(16)
-            )
-            write(path, f"{random}\n")
+            write(path, f"{random_secret(name)}\n")
     return {name: (CREDENTIALS / f"{name}.next").read_text(encoding="utf-8").strip() for name in NAMES}
 
 
@@ -124,6 +128,7 @@ def renew(new: dict[str, str]) -> None:
         (f":{broker.password}@", f":{new['rabbitmq_airflow']}@"),
         (option(text, "fernet_key"), new["fernet_key"]),
         (option(text, "secret_key"), new["webserver_secret_key"]),
+        (option(text, "jwt_secret"), new["jwt_secret"]),
         (option(text, "flower_basic_auth"), f"{login['user']}:{login['password']}"),
     ]
     write(ADMINISTRATOR, json.dumps(login) + "\n")

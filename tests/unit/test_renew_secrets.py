@@ -12,7 +12,15 @@ from typing import Any
 import pytest
 
 PROJECT = Path(__file__).parents[2]
-NAMES = ["airflow_admin", "fernet_key", "mysql_airflow", "rabbitmq_admin", "rabbitmq_airflow", "webserver_secret_key"]
+NAMES = [
+    "airflow_admin",
+    "fernet_key",
+    "jwt_secret",
+    "mysql_airflow",
+    "rabbitmq_admin",
+    "rabbitmq_airflow",
+    "webserver_secret_key",
+]
 OLD = {name: f"old-{name}" for name in NAMES}
 CONFIGURATION = """\
 [celery]
@@ -22,8 +30,10 @@ flower_basic_auth = boss:old-airflow_admin
 fernet_key = old-fernet_key
 [database]
 sql_alchemy_conn = mysql+mysqldb://airflow:old-mysql_airflow@127.0.0.1:3306/airflow?charset=utf8mb4
-[webserver]
+[api]
 secret_key = old-webserver_secret_key
+[api_auth]
+jwt_secret = old-jwt_secret
 """
 
 
