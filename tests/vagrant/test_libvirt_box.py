@@ -193,6 +193,7 @@ def test_secrets_are_the_machines_own(machine: Run) -> None:
     names = [
         "airflow_admin",
         "fernet_key",
+        "jwt_secret",
         "mysql_airflow",
         "rabbitmq_admin",
         "rabbitmq_airflow",
