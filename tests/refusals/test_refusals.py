@@ -68,6 +68,30 @@ REPOSITORY = {
             ["airflow_config has worker_concurrency in the section celery", "set airflow_worker_concurrency"],
         ),
         (
+            {"airflow_config": {"webserver": {"web_server_port": 8888}, "scheduler": {"dag_dir_list_interval": 5}}},
+            [
+                "web_server_port in the section webserver (set airflow_webserver_port)",
+                "dag_dir_list_interval in the section scheduler (set refresh_interval in the section dag_processor)",
+            ],
+        ),
+        (
+            {"airflow_environment": {"AIRFLOW__CORE__EXECUTION_API_SERVER_URL": "http://192.0.2.1/execution/"}},
+            ["airflow_environment has AIRFLOW__CORE__EXECUTION_API_SERVER_URL", "set airflow_execution_api_url"],
+        ),
+        (
+            {"airflow_environment": {"AIRFLOW_CONFIG": "/etc/x"}},
+            ["airflow_environment has AIRFLOW_CONFIG", "remove it"],
+        ),
+        (
+            {"airflow_environment": {"http_proxy": "http://192.0.2.9:3128"}},
+            ["airflow_environment has http_proxy", "add no_proxy with 127.0.0.1"],
+        ),
+        (
+            {"airflow_execution_api_url": "http://192.0.2.1:8080"},
+            ["airflow_execution_api_url is 'http://192.0.2.1:8080'", "/execution/ at its end"],
+        ),
+        ({"airflow_jwt_secret": "short-secret"}, ["airflow_jwt_secret", "has 12 characters", "give 64"]),
+        (
             {"docker_registry_mirrors": ["http://registry:5001"]},
             ["docker_registry_mirrors has 'http://registry:5001'", "does not answer", HOST],
         ),
