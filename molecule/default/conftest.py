@@ -10,7 +10,17 @@ import pytest
 import yaml
 
 SERVICES = [
-    f"airflow-{service}" for service in ("webserver", "scheduler", "worker", "flower", "cwl-api", "cwl-reports")
+    f"airflow-{service}"
+    for service in (
+        "webserver",
+        "scheduler",
+        "dag-processor",
+        "triggerer",
+        "worker",
+        "flower",
+        "cwl-api",
+        "cwl-reports",
+    )
 ]
 CREDENTIALS = Path(__file__).parents[2] / "wiring/credentials.yml"
 #: Names of the secrets that are made for a site.

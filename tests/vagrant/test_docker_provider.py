@@ -15,7 +15,8 @@ from typing import Any
 import pytest
 from conftest import PORTS, PROJECT, SITE, Run
 
-UNITS = [f"airflow-{service}" for service in ("webserver", "scheduler", "worker", "flower", "cwl-api", "cwl-reports")]
+SERVICES = "webserver scheduler dag-processor triggerer worker flower cwl-api cwl-reports"
+UNITS = [f"airflow-{service}" for service in SERVICES.split()]
 PLAYBOOK = str(PROJECT / ".venv/bin/ansible-playbook")
 CONTAINER = f"{SITE}-cwl-airflow-production"
 

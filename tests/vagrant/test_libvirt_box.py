@@ -19,7 +19,8 @@ from pathlib import Path
 import pytest
 from conftest import PROJECT, Run, runner
 
-UNITS = [f"airflow-{service}" for service in ("webserver", "scheduler", "worker", "flower", "cwl-api", "cwl-reports")]
+SERVICES = "webserver scheduler dag-processor triggerer worker flower cwl-api cwl-reports"
+UNITS = [f"airflow-{service}" for service in SERVICES.split()]
 CREDENTIALS = "/etc/cwl-airflow/credentials"
 NAME = "cwl-airflow-test"
 VAGRANTFILE = """\

@@ -169,7 +169,7 @@ def test_no_default_password_works(host, password):
         "    except urllib.error.HTTPError as error:\n"
         "        assert error.code in (401, 403), error\n"
     )
-    urls = ["http://127.0.0.1:8080/api/v1/dags", "http://127.0.0.1:5555/workers", "http://127.0.0.1:15672/api/overview"]
+    urls = ["http://127.0.0.1:8080/api/v2/dags", "http://127.0.0.1:5555/workers", "http://127.0.0.1:15672/api/overview"]
     for user in ("admin", "airflow", "guest"):
         assert host.check_output(f"python3 -c %s {user} %s {' '.join(urls)}", script, password) == ""
     assert (

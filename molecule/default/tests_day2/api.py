@@ -9,15 +9,33 @@ import shlex
 from contextlib import contextmanager
 from pathlib import Path
 
-AIRFLOW = "http://127.0.0.1:8080/api/v1"
-USERS = "http://127.0.0.1:8080/auth/fab/v1/users"
+SERVER = "http://127.0.0.1:8080"
+AIRFLOW = f"{SERVER}/api/v2"
+USERS = f"{SERVER}/auth/fab/v1/users"
 API = "http://127.0.0.1:8081/api/experimental"
 ADMIN = f"admin:{(Path(os.environ['CREDENTIALS']) / 'airflow_admin').read_text(encoding='utf-8').strip()}"
+
+
+#: Tokens of Airflow's own API by login.
+TOKENS = {}
+
+
+def log_in(host, user):
+    """Return the token for which Airflow's own API takes a login, name and password with a colon between."""
+    if user not in TOKENS:
+        name, _, password = user.partition(":")
+        body = json.dumps({"username": name, "password": password})
+        status, answer = curl(host, f"{SERVER}/auth/token", body=body)
+        assert status == 201, f"{status} {answer}"
+        TOKENS[user] = json.loads(answer)["access_token"]
+    return TOKENS[user]
 
 
 def curl(host, url, *arguments, user=None, bearer=None, body=None):
     """Ask from the host itself, and return status and answer."""
     command = ["curl", "--silent", "--max-time", "60", "--write-out", "\n%{http_code}", *arguments]
+    if user and url.startswith(SERVER):
+        user, bearer = None, log_in(host, user)
     if user:
         command += ["--user", user]
     if bearer:
@@ -61,3 +79,4 @@ def made_user(host, name, role):
         yield f"{name}:{name}-only"
     finally:
         ask(host, "DELETE", f"{USERS}/{name}")
+        TOKENS.pop(f"{name}:{name}-only", None)

@@ -60,7 +60,7 @@ class Dag:
 
     def trigger(self, conf, run_id="run"):
         """Start a run."""
-        body = {"dag_run_id": run_id, "conf": conf}
+        body = {"dag_run_id": run_id, "logical_date": None, "conf": conf}
         wait_for("DAG", lambda: ask(self.host, "POST", f"{self.url}/dagRuns", body, missing=True), 30)
 
     def state(self):

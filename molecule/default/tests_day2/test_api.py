@@ -215,7 +215,7 @@ def test_run_is_accepted_once_even_if_its_rows_are_gone(host, run):
     signed = run | {"token": sign(run)}
     assert trigger(host, signed)[0] == 200
     assert ended(host, run["run_id"]) == "success"
-    gone = f"{AIRFLOW}/api/v1/dags/{DAG}/dagRuns/{run['run_id']}"
+    gone = f"{AIRFLOW}/api/v2/dags/{DAG}/dagRuns/{run['run_id']}"
     for body in (signed, run | {"token": sign({**run, "jti": "2"})}):
         assert trigger(host, body)[0] == 403
     assert trigger(host, signed, dag="word-count")[0] == 403
@@ -259,20 +259,20 @@ def test_upload_runs_once_and_deletes_no_dag_file(host, document):
             time.sleep(1)
     finally:
         host.run(f"rm -f /var/lib/airflow/dags/{dag_id}.py /var/lib/airflow/dags/{dag_id}.cwl")
-        curl(host, f"{AIRFLOW}/dags/{dag_id}", "--request", "DELETE", user=ADMIN)
+        curl(host, f"{AIRFLOW}/api/v2/dags/{dag_id}", "--request", "DELETE", user=ADMIN)
 
 
 def test_airflows_own_api_takes_tokens(host, run):
-    path = f"/api/v1/dags/{DAG}/dagRuns"
+    path = f"/api/v2/dags/{DAG}/dagRuns"
     url = AIRFLOW + path
-    body = json.dumps({"dag_run_id": run["run_id"], "conf": json.loads(CONF)})
+    body = json.dumps({"dag_run_id": run["run_id"], "logical_date": None, "conf": json.loads(CONF)})
     for wrong in ("x.y.z", request_token("POST", path), request_token("POST", path, body + " "), sign(run)):
         assert curl(host, url, body=body, bearer=wrong)[0] in (401, 403)
     assert state(host, run["run_id"]) is None
     token = request_token("POST", path, body)
     assert curl(host, url, body=body, bearer=token)[0] == 200
     assert curl(host, url, body=body, bearer=token)[0] in (401, 403)
-    tasks = f"/api/v1/dags/{DAG}/tasks"  # for which Airflow asks twice who it is
+    tasks = f"/api/v2/dags/{DAG}/tasks"  # for which Airflow asks twice who it is
     assert curl(host, AIRFLOW + tasks, bearer=request_token("GET", tasks))[0] == 200
     assert ended(host, run["run_id"]) == "success"
 

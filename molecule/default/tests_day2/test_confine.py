@@ -97,7 +97,11 @@ def at_rest(host, job, login):
     """Trigger the DAG at Airflow's own REST API, and return the run's name."""
     run = f"confined-{uuid.uuid4()}"
     body = json.dumps(
-        {"dag_run_id": run, "conf": {"job": job, "cwl_airflow_caller": {"reads": "all", "documents": True}}}
+        {
+            "dag_run_id": run,
+            "logical_date": None,
+            "conf": {"job": job, "cwl_airflow_caller": {"reads": "all", "documents": True}},
+        }
     )
     status, answer = curl(host, f"{AIRFLOW}/dags/{NAME}/dagRuns", user=login, body=body)
     assert status == 200, answer
@@ -203,7 +207,7 @@ def test_a_run_that_another_one_starts_may_do_no_more(host, logins):
     host.check_output(f"printf %s {shlex.quote(OUTER)} > {DAGS}/confined-outer.py")
     try:
         outer.known()
-        body = json.dumps({"dag_run_id": "run", "conf": {"given": LIMITED["code"][0]}})
+        body = json.dumps({"dag_run_id": "run", "logical_date": None, "conf": {"given": LIMITED["code"][0]}})
         assert curl(host, f"{outer.url}/dagRuns", user=logins["User"], body=body)[0] == 200
         assert outer.ended() == "success"
         assert ended(host, "confined-inner") == "failed"
