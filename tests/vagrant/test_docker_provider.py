@@ -85,7 +85,7 @@ def names_of_containers() -> list[str]:
 
 def health() -> str:
     """Ask Airflow, at the port that Vagrant forwards, how its database is."""
-    with urllib.request.urlopen(f"http://127.0.0.1:{PORTS['WEBSERVER']}/health", timeout=30) as answer:
+    with urllib.request.urlopen(f"http://127.0.0.1:{PORTS['WEBSERVER']}/api/v2/monitor/health", timeout=30) as answer:
         return str(json.load(answer)["metadatabase"]["status"])
 
 

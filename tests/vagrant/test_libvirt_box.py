@@ -21,6 +21,8 @@ from conftest import PROJECT, Run, runner
 
 SERVICES = "webserver scheduler dag-processor triggerer worker flower cwl-api cwl-reports"
 UNITS = [f"airflow-{service}" for service in SERVICES.split()]
+#: Which takes the administrator's login, without a token.
+API = "http://127.0.0.1:8081/api/experimental/wes/service-info"
 CREDENTIALS = "/etc/cwl-airflow/credentials"
 NAME = "cwl-airflow-test"
 VAGRANTFILE = """\
@@ -116,10 +118,9 @@ def guest(machine: Run, command: str) -> str:
 
 
 def wait_until_active(machine: Run) -> None:
-    """Wait until all units are active and the webserver answers."""
-    command = (
-        f"systemctl is-active {' '.join(UNITS)}; curl -s -o /dev/null -w %{{http_code}} http://127.0.0.1:8080/health"
-    )
+    """Wait until all units are active and the API server answers."""
+    health = "http://127.0.0.1:8080/api/v2/monitor/health"
+    command = f"systemctl is-active {' '.join(UNITS)}; curl -s -o /dev/null -w %{{http_code}} {health}"
     began = time.monotonic()
     while True:
         states = machine("ssh", "--command", command, succeeds=None).split()
@@ -206,15 +207,15 @@ def test_secrets_are_the_machines_own(machine: Run) -> None:
         + CREDENTIALS
         + '/{})" | curl -s -o /dev/null -w %{{http_code}} -K - {}'
     )
-    assert guest(machine, login.format("airflow_admin", "http://127.0.0.1:8080/api/v1/dags")) == "200"
+    assert guest(machine, login.format("airflow_admin", API)) == "200"
     assert guest(machine, login.format("rabbitmq_admin", "http://127.0.0.1:15672/api/overview")) == "200"
-    assert guest(machine, login.format("rabbitmq_admin", "http://127.0.0.1:8080/api/v1/dags")) in ("401", "403")
+    assert guest(machine, login.format("rabbitmq_admin", API)) in ("401", "403")
 
 
 def test_ports_are_forwarded(machine: Run) -> None:
     password = guest(machine, f"sudo cat {CREDENTIALS}/airflow_admin").strip()
     login = base64.b64encode(f"admin:{password}".encode()).decode()
-    for page in ("8080/api/v1/dags", "8081/api/experimental/wes/service-info", "5555/api/workers"):
+    for page in ("8080/api/v2/monitor/health", "8081/api/experimental/wes/service-info", "5555/api/workers"):
         request = urllib.request.Request(f"http://127.0.0.1:{page}", headers={"Authorization": f"Basic {login}"})
         with urllib.request.urlopen(request, timeout=60) as answer:  # 401: the port is another host's
             assert answer.status == 200, page
