@@ -35,7 +35,9 @@ print(json.dumps(answers))
 """
 
 
-@pytest.mark.parametrize(("port", "path", "status"), [(8081, "/api/experimental/dags", 401), (8080, "/health", 200)])
+@pytest.mark.parametrize(
+    ("port", "path", "status"), [(8081, "/api/experimental/dags", 401), (8080, "/api/v2/monitor/health", 200)]
+)
 def test_slow_clients_hold_up_nobody(host, port, path, status):
     script = SCRIPT.format(port=port, path=path, slow=SLOW)
     answers = json.loads(host.check_output(f"python3 -c {shlex.quote(script)}"))
