@@ -1,6 +1,6 @@
 """Flower's configuration: the login is asked for at every address but /healthcheck.
 
-Flower 2.0.1 asks for it in each method by itself and forgets it in some, of which /metrics tells of all tasks. It runs
+Flower 2.2.0 asks for it in each method by itself and forgets it in some, of which /metrics tells of all tasks. It runs
 this file as Python before it starts (https://flower.readthedocs.io/en/latest/config.html).
 """
 
