@@ -18,6 +18,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+import jinja2
 import yaml
 
 PROJECT = Path(__file__).parents[1]
@@ -76,6 +77,18 @@ def write_inventory() -> None:
     (BUILD / "inventory/group_vars").mkdir(parents=True)
     (BUILD / "inventory/hosts.yml").write_text(yaml.safe_dump({"all": {"hosts": hosts, "children": children}}))
     (BUILD / "inventory/group_vars/all.yml").write_text(yaml.safe_dump(variables))
+
+
+def write_repositories() -> None:
+    """Write what the role base would for the package repositories of stand-in hosts, for the plain script."""
+    templates = jinja2.Environment(loader=jinja2.FileSystemLoader(PROJECT / "roles/base/templates"), trim_blocks=True)
+    templates.filters["comment"] = lambda text: f"# {text}"
+    (BUILD / "apt").mkdir()
+    for item in yaml.safe_load((PROJECT / "playbooks/standin/repositories.yml").read_text())["base_apt_repositories"]:
+        values = {"item": item, "__key": item["signed_by"], "ansible_managed": "Written by make bench"}
+        for suffix in ("sources", "pref"):
+            text = templates.get_template(f"repository.{suffix}.j2").render(values)
+            (BUILD / f"apt/{item['name']}.{suffix}").write_text(f"{text}\n")
 
 
 def write_workflow(name: str, document: dict[str, Any], job: dict[str, Any], tool: dict[str, Any]) -> None:
@@ -220,6 +233,8 @@ def measure() -> str:
     for name in ("requirements.txt", "compiled.txt"):
         run("docker", "exec", PLAIN, "mkdir", "-p", "/root/lock")
         run("docker", "cp", f"files/airflow/{name}", f"{PLAIN}:/root/lock/{name}")
+    write_repositories()
+    run("docker", "cp", str(BUILD / "apt"), f"{PLAIN}:/root/apt")
     run("docker", "cp", "bench/plain.sh", f"{PLAIN}:/root/plain.sh")
     began = time.monotonic()
     shell(PLAIN, "sh /root/plain.sh > /root/plain.log 2>&1 || { tail -n 20 /root/plain.log; exit 1; }")
