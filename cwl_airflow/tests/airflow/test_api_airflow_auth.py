@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import json
+import logging
 import time
 from importlib.metadata import entry_points
 from typing import Any
@@ -84,6 +85,11 @@ def test_a_request_that_changes_something_is_accepted_once_with_its_body(airflow
     assert airflow.ask("PATCH", DAG, said, content=body, headers=headers).status_code == 401
 
 
+def test_a_body_needs_its_digest(airflow: Server) -> None:
+    answer = airflow.ask("PATCH", DAG, claims("PATCH", DAG), content=b"{}", headers={"Content-Type": "application/json"})
+    assert (answer.status_code, "sha256" in answer.json()["detail"]) == (401, True)
+
+
 def test_a_run_that_a_token_starts_is_noted_as_the_user_s(airflow: Server) -> None:
     from airflow.models import DagRun
 
@@ -110,10 +116,34 @@ def test_a_site_that_takes_none_has_nothing_before_airflow() -> None:
     assert take_signed_tokens("application") == "application"
 
 
-@pytest.mark.parametrize("name", ["", "not-there"])
-def test_without_a_user_of_tokens_none_is_accepted(airflow: Server, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
-    monkeypatch.setenv("AIRFLOW__CWL__JWT_USER", name)
+def logged(caplog: pytest.LogCaptureFixture) -> list[str]:
+    """Return what was logged of tokens."""
+    return [record.getMessage() for record in caplog.records if record.name.endswith("airflow_auth")]
+
+
+def test_the_log_says_who_asked_for_what_and_why_not(airflow: Server, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO)
+    airflow.ask("GET", f"{DAG}?fields=dag_id", claims("GET", f"{DAG}?fields=dag_id"))
+    airflow.ask("GET", DAG, claims("GET", "/api/v2/dags/other"))
+    assert logged(caplog) == [
+        f"GET {DAG} by token of test as user",
+        f"GET {DAG} refused: the token is for another path",
+    ]
+
+
+@pytest.mark.parametrize("name", [None, "", "not-there"])
+def test_without_a_user_of_tokens_none_is_accepted(
+    airflow: Server, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, name: str | None
+) -> None:
+    caplog.set_level(logging.INFO)
+    monkeypatch.delenv("AIRFLOW__CWL__JWT_USER")
+    if name is not None:
+        monkeypatch.setenv("AIRFLOW__CWL__JWT_USER", name)
     assert airflow.ask("GET", DAG, claims("GET", DAG)).status_code == 401
+    assert logged(caplog) == [
+        f"No token is accepted: [cwl] jwt_user is '{name or ''}', which is no active user of Airflow",
+        f"GET {DAG} refused: the user of tokens is not there",
+    ]
 
 
 def test_what_is_not_the_rest_api_takes_no_signed_token(airflow: Server) -> None:

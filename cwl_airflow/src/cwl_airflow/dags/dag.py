@@ -6,11 +6,11 @@ import hashlib
 from collections.abc import Mapping
 from contextlib import suppress
 from copy import deepcopy
-from datetime import timedelta
+from datetime import datetime, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from airflow.sdk import DAG, timezone
+from airflow.sdk import DAG
 
 from ..documents.embedded import embedded_text
 from ..documents.plan import DocumentPlan, cached_plan
@@ -30,8 +30,8 @@ if TYPE_CHECKING:
 
     from ..documents.load import LoadedDocument
 
-#: When a DAG starts that does not say so, before today.
-STARTED = timedelta(days=180)
+#: Before any run. One that changed by the day would make a new version of each DAG every day.
+START_DATE = datetime(2020, 1, 1, tzinfo=timezone.utc)
 
 
 def document_source(workflow: str | Path, folder: Path) -> str:
@@ -82,7 +82,7 @@ class CWLDAG(DAG):
                 f"DAG '{dag_id}' has 'schedule_interval', which Airflow 3 does not know: name it 'schedule'"
             )
         default_args = {
-            "start_date": timezone.utcnow().replace(hour=0, minute=0, second=0, microsecond=0) - STARTED,
+            "start_date": START_DATE,
             "email_on_failure": False,
             "email_on_retry": False,
             **deepcopy(kwargs.pop("default_args", None) or {}),
