@@ -27,6 +27,11 @@ def wait_for(what, found, seconds):
     return value
 
 
+def running_tasks(host):
+    """Return the ids of the processes that are tasks of Airflow's."""
+    return host.run("pgrep -f '^airflow worker [-]-'").stdout.split()
+
+
 class Dag:
     """A DAG of a document that the test writes."""
 
@@ -100,7 +105,7 @@ class Dag:
         if "running" in self.tasks().values():
             self.mark_failed()
         # A task that is told to end removes its container by a note in the run's folder.
-        wait_for("end", lambda: self.host.run(f"pgrep -f 'airflow task [sr].*{self.dag_id}'").rc == 1, 60)
+        wait_for("end", lambda: not running_tasks(self.host), 60)
         self.host.run(f"rm -f {DAGS}/{self.dag_id}.py {DAGS}/{self.dag_id}.cwl")
         curl(self.host, self.url, "--request", "DELETE", user=ADMIN)
         self.host.run(f"rm -rf {TMP}/{self.dag_id} /var/lib/airflow/cwl/outputs/{self.dag_id}")

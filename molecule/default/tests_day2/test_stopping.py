@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 
 import pytest
-from dags import DAGS, IMAGE, TMP, tool, wait_for
+from dags import DAGS, IMAGE, TMP, running_tasks, tool, wait_for
 
 DEAF = "trap '' TERM INT HUP; setsid sh -c 'trap \"\" TERM; while :; do sleep {0}; done' & while :; do sleep {0}; done"
 TABLES = ("dag_run", "task_instance", "xcom", "rendered_task_instance_fields")
@@ -34,7 +34,7 @@ def running(dag, seconds):
 def check_gone(dag, seconds):
     assert running(dag, seconds) == 0
     assert dag.host.check_output("docker ps --all --quiet") == ""
-    assert dag.host.run(f"pgrep -f 'airflow task [sr].*{dag.dag_id}'").rc == 1
+    assert not running_tasks(dag.host)
     assert not dag.host.file(f"{TMP}/{dag.dag_id}/run").exists
     assert rows(dag) == 0
     assert dag.host.file(f"{DAGS}/{dag.dag_id}.py").exists
