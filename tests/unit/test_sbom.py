@@ -7,9 +7,9 @@ import json
 import pytest
 from sbom import bill
 
-DEBIAN = "adduser 3.134 all\nlibc6 2.36-9+deb12u13 amd64\ngit 1:2.39.5-0+deb12u2 amd64"
-PYTHON = "apache-airflow==2.11.2\ncwltool==3.1.20210816212154"
-IMAGES = "debian bookworm-slim sha256:2a72\nbiocontainers/bwa v0.7.17_cv1 sha256:ea9a"
+DEBIAN = "adduser 3.152 all\nlibc6 2.41-12+deb13u2 amd64\ngit 1:2.47.3-0+deb13u1 amd64"
+PYTHON = "apache-airflow==3.3.2\ncwltool==3.3.20260925135507"
+IMAGES = "debian trixie-slim sha256:2a72\nbiocontainers/bwa v0.7.17_cv1 sha256:ea9a"
 
 
 def test_every_package_and_image_is_there() -> None:
@@ -17,12 +17,12 @@ def test_every_package_and_image_is_there() -> None:
     assert bom["bomFormat"] == "CycloneDX"
     assert bom["metadata"]["component"]["version"] == "1.2.3"
     assert {component["purl"] for component in bom["components"]} == {
-        "pkg:deb/debian/adduser@3.134?arch=all",
-        "pkg:deb/debian/libc6@2.36-9%2Bdeb12u13?arch=amd64",
-        "pkg:deb/debian/git@1:2.39.5-0%2Bdeb12u2?arch=amd64",
-        "pkg:pypi/apache-airflow@2.11.2",
-        "pkg:pypi/cwltool@3.1.20210816212154",
-        "pkg:docker/debian@sha256:2a72?tag=bookworm-slim",
+        "pkg:deb/debian/adduser@3.152?arch=all",
+        "pkg:deb/debian/libc6@2.41-12%2Bdeb13u2?arch=amd64",
+        "pkg:deb/debian/git@1:2.47.3-0%2Bdeb13u1?arch=amd64",
+        "pkg:pypi/apache-airflow@3.3.2",
+        "pkg:pypi/cwltool@3.3.20260925135507",
+        "pkg:docker/debian@sha256:2a72?tag=trixie-slim",
         "pkg:docker/biocontainers/bwa@sha256:ea9a?tag=v0.7.17_cv1",
     }
     containers = [component["name"] for component in bom["components"] if component["type"] == "container"]

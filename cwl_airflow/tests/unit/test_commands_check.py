@@ -24,7 +24,7 @@ class Cursor:
 
     def fetchone(self) -> tuple[str]:
         """Answer it."""
-        return ("10.11.6-MariaDB",)
+        return ("9.7.4",)
 
 
 @pytest.fixture
@@ -79,7 +79,7 @@ def test_the_database_is_that_of_the_url(
     configure(url)
     answer = connectivity.check_database(7)
     assert connections == [{**arguments, "connect_timeout": 7}]
-    assert answer == f"{arguments['host']}:{arguments['port']} answers, version 10.11.6-MariaDB"
+    assert answer == f"{arguments['host']}:{arguments['port']} answers, version 9.7.4"
 
 
 def test_the_command_says_who_answers(
@@ -87,7 +87,7 @@ def test_the_command_says_who_answers(
 ) -> None:
     configure("mysql://db/airflow")
     assert check.main(["sql", "--timeout", "3"]) == 0
-    assert capsys.readouterr().out == "sql: db:3306 answers, version 10.11.6-MariaDB\n"
+    assert capsys.readouterr().out == "sql: db:3306 answers, version 9.7.4\n"
     assert connections[0]["connect_timeout"] == 3
 
 

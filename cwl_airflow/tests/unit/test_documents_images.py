@@ -55,7 +55,7 @@ def workflow(*runs: object, version: str = "v1.2", **extra: object) -> str:
 @pytest.mark.parametrize("version", VERSIONS)
 @pytest.mark.parametrize("kind", ["requirements", "hints"])
 def test_finds_the_image_of_a_tool_in_map_form(write: Write, version: str, kind: str) -> None:
-    assert document_images(write("tool.cwl", tool("debian:bookworm-slim", version, kind))) == {"debian:bookworm-slim"}
+    assert document_images(write("tool.cwl", tool("debian:trixie-slim", version, kind))) == {"debian:trixie-slim"}
 
 
 @pytest.mark.parametrize("version", VERSIONS)
@@ -68,12 +68,12 @@ def test_finds_the_image_of_a_tool_in_list_form(write: Write, version: str, kind
           - class: ResourceRequirement
             coresMin: 1
           - class: DockerRequirement
-            dockerPull: "debian:bookworm-slim"
+            dockerPull: "debian:trixie-slim"
         baseCommand: ["true"]
         inputs: []
         outputs: []
         """
-    assert document_images(write("tool.cwl", text)) == {"debian:bookworm-slim"}
+    assert document_images(write("tool.cwl", text)) == {"debian:trixie-slim"}
 
 
 def test_finds_the_image_in_requirements_and_the_one_in_hints(write: Write) -> None:

@@ -100,7 +100,7 @@ class SiteLock:
     TIMEOUT = 60
 
     def __init__(self, engine: Engine) -> None:
-        """Hold no lock yet; with another database than MySQL or MariaDB there is none, and each service works."""
+        """Hold no lock yet; with another database than MySQL there is none, and each service works."""
         self._engine = engine
         self._guard = threading.Lock()
         self._connection: Connection | None = None
@@ -108,7 +108,7 @@ class SiteLock:
 
     def try_to_hold(self) -> bool:
         """Tell whether this service is to work, which it is from the first time that no other one does."""
-        if self._engine.dialect.name not in ("mysql", "mariadb"):
+        if self._engine.dialect.name != "mysql":
             return True
         with self._guard:
             try:

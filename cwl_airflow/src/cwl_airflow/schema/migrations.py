@@ -40,8 +40,8 @@ def upgrade(engine: Engine) -> None:
 
 @contextmanager
 def _hold_lock(engine: Engine) -> Iterator[None]:
-    """Hold the lock of MySQL or MariaDB, in a connection of its own: the lock ends with it, whatever happens."""
-    if engine.dialect.name not in ("mysql", "mariadb"):
+    """Hold a lock of MySQL's, in a connection of its own: the lock ends with it, whatever happens."""
+    if engine.dialect.name != "mysql":
         yield
         return
     with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
