@@ -197,7 +197,7 @@ def through_cwltool(dag: str, *options: str) -> tuple[float, float]:
 
 
 def parse_seconds(dag: str) -> float:
-    """Return how long reading a DAG file takes in a process that has loaded Airflow, as its scheduler has."""
+    """Return how long reading a DAG file takes in a process that has loaded Airflow, as its DAG processor has."""
     script = (
         "import time; from airflow.models import DagBag; from airflow.models.dag import DAG; "
         "from cwl_airflow.extensions.cwldag import CWLDAG; began = time.monotonic(); "

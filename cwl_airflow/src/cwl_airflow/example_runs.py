@@ -74,7 +74,7 @@ class ExampleRuns:
     def _start(self, name: str, deadline: float) -> None:
         folder = dags_folder() / name
         try:
-            # The scheduler has not seen a DAG file that is new.
+            # The DAG processor has not read a DAG file that is new.
             self.client.wait_for_dag(name, name, deadline)
             # Relative paths in the job's file start in its folder.
             self.client.trigger(name, self.run_id, {"job": str(folder / JOB)})

@@ -86,7 +86,7 @@ HASH = "pbkdf2:sha256:1$salt$"
 
 
 def add_dag(folder: Path, dag_id: str) -> None:
-    """Add a DAG of one tool, as Airflow's scheduler would."""
+    """Add a DAG of one tool, as Airflow's DAG processor would."""
     import rows
 
     (folder / "tool.cwl").write_bytes(DOCUMENT)

@@ -1,4 +1,4 @@
-"""Rows of Airflow's database as its scheduler and workers write them, for tests."""
+"""Rows of Airflow's database as its services write them, for tests."""
 
 from __future__ import annotations
 

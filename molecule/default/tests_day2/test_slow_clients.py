@@ -1,4 +1,4 @@
-"""Clients that are slow to send hold up nobody: at the CWL API, and as far as its threads go at Airflow's web page."""
+"""Clients that are slow to send hold up nobody, neither at the CWL API nor at Airflow's API server."""
 
 from __future__ import annotations
 

@@ -98,7 +98,7 @@ def write_dag(dag_id: str, text: bytes, made: list[str | Path]) -> NewDag:
 
 
 def make_dag(dag_id: str, workflow: str, made: list[str | Path]) -> NewDag:
-    """Write a DAG file, and let Airflow know the DAG now, which its scheduler reads within seconds.
+    """Write a DAG file, and let Airflow know the DAG now, which its DAG processor reads within seconds.
 
     :param workflow: path of the document.
     :param made: as for `write_dag`.
