@@ -26,6 +26,8 @@ sys.path.insert(0, str(PROJECT / "cwl_airflow/src"))
 from cwl_airflow.rest import AirflowClient, DeadlineExceeded, RestError, RunFailed  # noqa: E402  # from the checkout
 
 BUILD = PROJECT / "build/bench"
+#: Where stand-in hosts have MySQL from.
+REPOSITORIES = PROJECT / "playbooks/standin/repositories.yml"
 SITE, PLAIN = "bench-site", "bench-plain"
 STEPS = 10
 JOBS = 200
@@ -70,6 +72,7 @@ def write_inventory() -> None:
         "standin_prefix": "bench",
         "ansible_connection": "docker",
         "docker_registry_mirrors": ["http://registry:5000"],
+        **yaml.safe_load(REPOSITORIES.read_text()),
         # Wheels are compiled in this run too, as the plain script does.
         "airflow_wheel_cache": str(BUILD / "wheels"),
         "cwl_airflow_site_workflows": [str(BUILD / name) for name in ("chain", "long", "scatter", "waits")],
@@ -84,7 +87,7 @@ def write_repositories() -> None:
     templates = jinja2.Environment(loader=jinja2.FileSystemLoader(PROJECT / "roles/base/templates"), trim_blocks=True)
     templates.filters["comment"] = lambda text: f"# {text}"
     (BUILD / "apt").mkdir()
-    for item in yaml.safe_load((PROJECT / "playbooks/standin/repositories.yml").read_text())["base_apt_repositories"]:
+    for item in yaml.safe_load(REPOSITORIES.read_text())["base_apt_repositories"]:
         values = {"item": item, "__key": item["signed_by"], "ansible_managed": "Written by make bench"}
         for suffix in ("sources", "pref"):
             text = templates.get_template(f"repository.{suffix}.j2").render(values)

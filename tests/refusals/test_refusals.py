@@ -7,6 +7,7 @@ name the variable or file, the value, and what to do.
 from __future__ import annotations
 
 import re
+import shlex
 import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -396,13 +397,37 @@ def test_host_without_systemd(refused: Refused, change_inventory: ChangeInventor
     assert f"{HOST} is not running systemd (PID 1 is " in output
 
 
+#: RFC 9580, appendix A.1.
+KEY = """\
+-----BEGIN PGP PUBLIC KEY BLOCK-----
+
+xjMEU/NfCxYJKwYBBAHaRw8BAQdAPwmJlL3ZFu1AUxl5NOSofIBzOhKA1i+AEJku
+Q+47JAY=
+-----END PGP PUBLIC KEY BLOCK-----
+"""
+
+
+def test_key_of_a_repository_that_is_another(refused: Refused, shell: Callable[[str], str]) -> None:
+    shell(
+        f"mkdir /run/keys && printf %s {shlex.quote(KEY)} > /run/keys/key.asc && "
+        "systemd-run --unit=keys --property=WorkingDirectory=/run/keys python3 -m http.server --bind 127.0.0.1 18099"
+    )
+    repository = {**REPOSITORY, "signed_by": "http://127.0.0.1:18099/key.asc", "fingerprint": "0" * 40}
+    try:
+        output = refused({"base_apt_repositories": [repository]})
+    finally:
+        shell("systemctl stop keys; rm -r /run/keys")
+    assert "key.asc has the keys C959BDBAFA32A2F89A153B678CFDE12197965A9A, base_apt_repositories has the" in output
+    assert "for 'example'" in output
+
+
 def test_python_that_the_lock_does_not_support(refused: Refused, shell: Callable[[str], str]) -> None:
     shell("apt-get update -q && DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends pypy3")
     try:
         output = refused({"ansible_python_interpreter": "/usr/bin/pypy3"})
     finally:
         shell("apt-get purge -y -q --auto-remove pypy3 pypy3-lib")
-    assert f"{HOST} has Python 3.9 at /usr/bin/pypy3; the lock is made for 3.10, 3.11, 3.12" in output
+    assert f"{HOST} has Python 3.11 at /usr/bin/pypy3; the lock is made for 3.12, 3.13, 3.14" in output
 
 
 @pytest.mark.parametrize("content", ["", "short", "two words in it"])

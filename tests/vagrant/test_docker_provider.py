@@ -5,15 +5,13 @@ One machine first, then two of which one only works.
 
 from __future__ import annotations
 
-import base64
 import json
 import subprocess
 import time
-import urllib.request
-from typing import Any
 
 import pytest
 from conftest import PORTS, PROJECT, SITE, Run
+from cwl_airflow.rest import AirflowClient
 
 SERVICES = "webserver scheduler dag-processor triggerer worker flower cwl-api cwl-reports"
 UNITS = [f"airflow-{service}" for service in SERVICES.split()]
@@ -133,15 +131,9 @@ def two_up(vagrant_of_two: Run, images: None) -> Run:
     return vagrant_of_two
 
 
-def ask(path: str, password: str) -> Any:
-    """Ask Airflow's REST API as the administrator."""
-    login = base64.b64encode(f"admin:{password}".encode()).decode()
-    request = urllib.request.Request(  # our own address
-        f"http://127.0.0.1:{PORTS['WEBSERVER']}/api/v1/{path}",
-        headers={"Authorization": f"Basic {login}", "Accept": "application/json"},
-    )
-    with urllib.request.urlopen(request, timeout=30) as answer:
-        return json.load(answer)
+def airflow(password: str) -> AirflowClient:
+    """Return Airflow's REST API as the administrator asks it."""
+    return AirflowClient(f"http://127.0.0.1:{PORTS['WEBSERVER']}", "admin", password)
 
 
 def test_two_machines_are_proved(two_up: Run) -> None:
@@ -153,16 +145,17 @@ def test_workflow_runs_on_the_other_machine(two_up: Run) -> None:
     job = {"job": {"text": {"class": "File", "path": "/var/lib/airflow/dags/two-step/inputs/fruit.txt"}}}
     two_up("ssh", "--command", f"sudo airflow dags trigger two-step --run-id other --conf '{json.dumps(job)}'")
     password = (PROJECT / "credentials" / f"{SITE}-two" / "airflow_admin").read_text(encoding="utf-8").strip()
-    run = "dags/two-step/dagRuns/other"
+    client, run = airflow(password), "dags/two-step/dagRuns/other"
     began = time.monotonic()
-    while (state := ask(run, password)["state"]) in ("queued", "running"):
+    while (state := client.get(run)["state"]) in ("queued", "running"):
         assert time.monotonic() - began < 180, state
         time.sleep(2)
     assert state == "success"
-    tasks = ask(f"{run}/taskInstances", password)["task_instances"]
+    tasks = client.get(f"{run}/taskInstances")["task_instances"]
     assert {task["hostname"] for task in tasks} == {"cwl-airflow-worker-1"}
-    log = ask(f"{run}/taskInstances/{tasks[0]['task_id']}/logs/1?full_content=true", password)["content"]
-    assert "Marking task as SUCCESS" in log  # it comes from the worker, by its name
+    log = json.dumps(client.get(f"{run}/taskInstances/{tasks[0]['task_id']}/logs/1", full_content="true")["content"])
+    assert "http://cwl-airflow-worker-1:8793/" in log  # where it was read
+    assert "::group::Post Execute" in log  # and that it is all of it
 
 
 def test_two_machines_are_destroyed(two_up: Run) -> None:
