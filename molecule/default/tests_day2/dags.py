@@ -7,6 +7,7 @@ import shlex
 import time
 
 from api import ADMIN, AIRFLOW, ask, curl
+from cwl_airflow.rest import message_lines
 
 DAGS = "/var/lib/airflow/dags"
 TMP = "/var/lib/airflow/cwl/tmp"
@@ -85,9 +86,12 @@ class Dag:
         }
 
     def log(self, task, attempt=1):
-        """Return the log of a task."""
-        return self.host.check_output(
-            f"cat '/var/lib/airflow/logs/dag_id={self.dag_id}/run_id=run/task_id={task}/attempt={attempt}.log'"
+        """Return the log of a task, what is wrong with its level before it."""
+        file = f"/var/lib/airflow/logs/dag_id={self.dag_id}/run_id=run/task_id={task}/attempt={attempt}.log"
+        messages = [json.loads(line) for line in self.host.check_output(f"cat '{file}'").splitlines()]
+        levels = [f"{message['level'].upper()} " if message["level"] == "error" else "" for message in messages]
+        return "\n".join(
+            level + "\n".join(message_lines(message)) for level, message in zip(levels, messages, strict=True)
         )
 
     def report(self):

@@ -141,7 +141,7 @@ def test_a_dispatcher_of_the_users_own_gives_the_job(dag):
 import json
 from pathlib import Path
 
-from airflow.models import BaseOperator
+from airflow.sdk import BaseOperator
 
 
 class Mine(BaseOperator):
