@@ -184,6 +184,11 @@ def test_commands_have_the_services_environment(host):
     assert host.check_output("sudo airflow config get-value core executor") == "CeleryExecutor"
 
 
+def test_configuration_has_nothing_that_airflow_does_not_know(host):
+    # It complains of each executor but its own default.
+    assert "No issues found" in host.check_output("airflow config lint --ignore-option executor")
+
+
 def test_command_says_what_to_do_without_rights(host):
     refused = host.run("runuser -u nobody -- airflow version")
     assert refused.rc == 77

@@ -95,7 +95,7 @@ class SiteLock:
     """Lets one service of a site work: that whose connection holds a lock of MySQL."""
 
     #: Such a lock is the server's, so that it is named after the database.
-    QUERY = "SELECT GET_LOCK(CONCAT('cwl_reports.', MD5(DATABASE())), 0)"
+    QUERY = "SELECT GET_LOCK(CONCAT('cwl_reports.', LEFT(SHA2(DATABASE(), 256), 40)), 0)"
     #: After how many seconds without a question the server takes a holder for dead.
     TIMEOUT = 60
 

@@ -16,7 +16,7 @@ VERSION_TABLE = "cwl_airflow_version"
 #: For how long to wait for another process that changes the tables, in seconds.
 LOCK_TIMEOUT = 60
 #: Such a lock is the server's, so that it is named after the database.
-_LOCK_NAME = "CONCAT('cwl_schema.', MD5(DATABASE()))"
+_LOCK_NAME = "CONCAT('cwl_schema.', LEFT(SHA2(DATABASE(), 256), 40))"
 
 
 class SchemaBusy(Exception):
