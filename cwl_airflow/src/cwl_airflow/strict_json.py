@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import math
+import reprlib
+from collections import Counter
 from collections.abc import Iterable
 from typing import Any, NoReturn
 
@@ -15,10 +17,12 @@ def loads(text: str | bytes) -> Any:
     """Return what a text of JSON says.
 
     :param text: text, or its UTF-8.
-    :raises ValueError: it is not JSON, or `check_value` refuses it; the message is one clause.
+    :raises ValueError: it is not JSON, has a name twice in an object, or `check_value` refuses it; the message is one
+        clause.
     """
     try:
-        value = json.loads(text if isinstance(text, str) else text.decode("utf-8"), parse_constant=_no_number)
+        text = text if isinstance(text, str) else text.decode("utf-8")
+        value = json.loads(text, parse_constant=_no_number, object_pairs_hook=_object)
     except RecursionError as error:
         raise ValueError(f"it is nested more than {DEEPEST} deep") from error
     except UnicodeDecodeError as error:
@@ -59,6 +63,15 @@ def _check_text(text: str) -> None:
         text.encode()
     except UnicodeEncodeError as error:
         raise ValueError(f"it has half a character: \\u{ord(text[error.start]):04x}") from error
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Return an object of JSON. Of a name that comes twice, others may read the value that is not read here."""
+    made = dict(pairs)
+    if len(made) < len(pairs):
+        twice = next(name for name, times in Counter(name for name, _ in pairs).items() if times > 1)
+        raise ValueError(f"it has {reprlib.repr(twice)} twice in an object")
+    return made
 
 
 def _no_number(name: str) -> NoReturn:

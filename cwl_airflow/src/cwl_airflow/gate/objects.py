@@ -88,6 +88,11 @@ def has_odd_class(value: Any) -> bool:
     return any(not isinstance(each.get("class", ""), str) for each in _find_mappings(value))
 
 
+def keys_that_are_no_text(value: Any) -> list[Any]:
+    """Return the keys of mappings in a value that JSON has no form for."""
+    return [key for each in _find_mappings(value) for key in each if not isinstance(key, str)]
+
+
 def check_content(file: Mapping[str, Any], of: str) -> None:
     """Refuse a file or folder that is nowhere and holds nothing.
 

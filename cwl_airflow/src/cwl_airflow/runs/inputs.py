@@ -21,7 +21,8 @@ from ..documents.plan import DISPATCHER
 from ..gate import Gate, Refused
 from ..gate.hooks import GatedFsAccess, make_fetcher
 from ..gate.job import FOLDERS, check_code, check_job
-from ..gate.objects import check_names, drop_null, is_remote
+from ..gate.names import shown_name
+from ..gate.objects import check_names, drop_null, is_remote, keys_that_are_no_text
 from .cwl_json import as_written, write_cwl_json
 from .job_input import check_input_files, check_input_names
 from .run import REQUIREMENTS, CWLRun
@@ -77,6 +78,7 @@ def _resolve_job(job: Any, gate: Gate, base: str) -> tuple[Any, Loader, str, str
         uri = document_uri(path)
         return _resolve_safely(functools.partial(loader.resolve_ref, uri)), loader, os.path.dirname(path), uri
     if isinstance(job, Mapping):
+        _check_keys(job)
         job = copy.deepcopy(dict(job))
         drop_null(job)
         uri = file_uri(base)
@@ -103,11 +105,23 @@ def _resolve_safely(resolve: Callable[..., tuple[Any, Any]]) -> Any:
 def _check_resolved(job: Any, resolved: Any) -> None:
     if not isinstance(resolved, MutableMapping):
         raise ValueError("The job must be an object with the inputs by name.")
-    for name in resolved:
-        if not isinstance(name, str):
-            raise ValueError(f"The job gives {name!r}, which is no name of an input: put it in quotes.")
+    _check_input_keys(resolved)
     if isinstance(job, str) and is_remote(job) and (named := sorted({*FOLDERS} & resolved.keys())):
         raise Refused(f"'{named[0]}' in a job that is fetched comes too late: give it in a job of this host.")
+
+
+def _check_keys(job: Mapping[Any, Any]) -> None:
+    """Refuse keys that are no text: schema-salad sorts them, and what is kept of the job is JSON."""
+    _check_input_keys(job)
+    for name, value in job.items():
+        if odd := keys_that_are_no_text(value):
+            raise ValueError(f"Input '{name}' has the key {shown_name(odd[0])}, which is no text: put it in quotes.")
+
+
+def _check_input_keys(job: Mapping[Any, Any]) -> None:
+    for name in job:
+        if not isinstance(name, str):
+            raise ValueError(f"The job gives {name!r}, which is no name of an input: put it in quotes.")
 
 
 def _keep_overrides(run: CWLRun, resolved: Any, uri: str) -> None:
