@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import io
-import subprocess
-import sys
+import multiprocessing
 import threading
 from pathlib import Path
 from typing import Any
@@ -93,39 +92,28 @@ def test_again_it_changes_nothing(engine: Any) -> None:
 
 
 def test_several_processes_at_once(engine: Any, clean_database: Path) -> None:
-    code = f"""
-import sys, sqlalchemy
-from cwl_airflow.schema import upgrade
-import cwl_airflow.api.tokens.used
-engine = sqlalchemy.create_engine("sqlite:///{clean_database}", future=True)
-print("ready", flush=True)
-sys.stdin.readline()
-upgrade(engine)
-"""
-    started = [
-        subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-        for _ in range(3)
-    ]
+    fork = multiprocessing.get_context("fork")
+    ready = fork.Barrier(3)
+
+    def upgrade() -> None:
+        own = sa.create_engine(f"sqlite:///{clean_database}", future=True)
+        ready.wait(60)
+        schema.upgrade(own)
+
+    started = [fork.Process(target=upgrade) for _ in range(3)]
     try:
         for process in started:
-            assert process.stdout and "ready" in iter_until(process.stdout, "ready")
+            process.start()
         for process in started:
-            assert process.stdin
-            process.stdin.write("\n")
-            process.stdin.flush()
-        assert [process.wait(60) for process in started] == [0] * len(started)
+            process.join(60)
+        assert [process.exitcode for process in started] == [0] * len(started)
     finally:
         for process in started:
             process.kill()
-            process.communicate()
+            process.join()
     assert our_tables(engine) == TABLES | {"cwl_airflow_version"}
     with engine.connect() as connection:
         assert connection.scalar(sa.text("SELECT COUNT(*) FROM cwl_airflow_version")) == 1
-
-
-def iter_until(stream: Any, word: str) -> str:
-    """Read lines until one has a word, and return it."""
-    return next((line for line in stream if word in line), "")
 
 
 def test_several_threads_at_once(engine: Any) -> None:
