@@ -1,5 +1,5 @@
 # A thin list of verbs: each calls the real tool.
-.PHONY: help up down role verify test lint unit unit-fast mutants try molecule base-box box test-box conformance vagrant-docker bench lock docs tools package standin
+.PHONY: help up down role verify test lint unit unit-project unit-package unit-airflow unit-fast mutants try molecule base-box box test-box conformance vagrant-docker bench lock docs tools package standin
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
 help: ## list the verbs
@@ -24,8 +24,17 @@ lint: package ## check the code, with nothing skipped
 	bin/lint
 
 unit: package ## test our Python and templates, with a few examples where `make test` has many
-	pytest --hypothesis-profile=quick tests/unit
-	cd cwl_airflow && ../.venv-airflow/bin/pytest --hypothesis-profile=quick -n auto
+	@$(MAKE) --no-print-directory --keep-going --output-sync=target --jobs unit-project unit-package unit-airflow
+
+# Their own bytecode is kept: without it each process that a test starts compiles the package again.
+QUICK = env --unset=PYTHONDONTWRITEBYTECODE pytest --hypothesis-profile=quick
+
+# One process each and not pytest's workers, of which each would load Airflow and make its database again.
+unit-project:
+	$(QUICK) tests/unit
+
+unit-package unit-airflow: unit-%:
+	cd cwl_airflow && PATH=$(CURDIR)/.venv-airflow/bin:$$PATH $(QUICK) tests/$(*:package=unit)
 
 unit-fast: package ## only the tests of the package that what was changed since the last time reaches
 	cd cwl_airflow && ../.venv-airflow/bin/pytest -q --hypothesis-profile=quick --testmon
