@@ -14,14 +14,18 @@ from typing import Any
 
 import pytest
 from home import FOLDERS, HOME, USERS, Site, forget_connections, restored
+from sqlalchemy import event
 
 
 @pytest.fixture(scope="session")
 def airflow_home() -> Path:
     """Return Airflow's home, with a database that is migrated and empty but for the roles that Airflow makes."""
+    from airflow import settings
     from airflow.providers.fab.auth_manager.cli_commands.utils import get_application_builder
     from airflow.utils import db
 
+    # What a test writes need not outlive a failure of the machine.
+    event.listen(settings.engine, "connect", lambda connection, _: connection.execute("PRAGMA synchronous = OFF"))
     db.initdb()
     with get_application_builder() as builder:
         builder.sm.sync_roles()
