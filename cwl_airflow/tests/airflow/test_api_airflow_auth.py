@@ -86,7 +86,9 @@ def test_a_request_that_changes_something_is_accepted_once_with_its_body(airflow
 
 
 def test_a_body_needs_its_digest(airflow: Server) -> None:
-    answer = airflow.ask("PATCH", DAG, claims("PATCH", DAG), content=b"{}", headers={"Content-Type": "application/json"})
+    answer = airflow.ask(
+        "PATCH", DAG, claims("PATCH", DAG), content=b"{}", headers={"Content-Type": "application/json"}
+    )
     assert (answer.status_code, "sha256" in answer.json()["detail"]) == (401, True)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import uuid
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
@@ -313,6 +314,7 @@ def add_history(task_id: str, start: float, end: float, run_id: str, dag_id: str
         table = TaskInstanceHistory.__table__
         row = {"task_id": task_id, "run_id": run_id, "dag_id": dag_id, "map_index": -1, "try_number": 1}
         row |= {"state": "failed", "start_date": at(start), "end_date": at(end), "max_tries": 1}
+        row["task_instance_id"] = uuid.uuid4()
         session.execute(sa.insert(table).values(pool="default_pool", pool_slots=1, **row))
 
 

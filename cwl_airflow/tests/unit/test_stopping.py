@@ -262,7 +262,7 @@ def test_a_task_is_asked_by_the_process_that_waits_for_it(run: StoppableRun, sta
         ready
         while :; do sleep 0.1; done
     """
-    start(f"airflow supervisor: {TASKS[0]}", waiter)
+    start(RUNNER, waiter)
     assert end_run(run, "here", EndTimes(grace=60, limit=60)) == []
     assert (tmp_path / "tidied").exists()
     assert not (tmp_path / "asked").exists()

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable
+from contextlib import ExitStack
 from typing import Any
 from urllib.parse import quote, urlsplit
 
@@ -27,7 +28,7 @@ from .problems import Answer, Problem
 from .tokens.claims import SAFE_METHODS, TokenRefused
 from .tokens.requests import accept_request, accept_trigger, bearer_token, signed_request, tokens_are_accepted
 from .tokens.used import Acceptance
-from .users import Users
+from .users import LoggedInUser, Users
 
 log = logging.getLogger(__name__)
 
@@ -84,7 +85,8 @@ class Admission:
         :raises Problem: it may not go on: 401 if nobody is known to ask, 403 if they may not.
         """
         try:
-            return self._admit()
+            with ExitStack() as opened:
+                return self._admit(opened)
         except TokenRefused as error:
             log.warning("%s refused: %s", self._asked(), error)
             raise Problem(403, f"Token refused: {error}") from error
@@ -115,7 +117,7 @@ class Admission:
         if used:
             await run_in_threadpool(used.withdraw)
 
-    def _admit(self) -> Caller:
+    def _admit(self, opened: ExitStack) -> Caller:
         request = self._request
         # A browser sends along the password that it keeps, whichever page the request comes from.
         if request.method not in SAFE_METHODS and _is_from_elsewhere(request):
@@ -124,7 +126,7 @@ class Admission:
         header = request.headers.get("authorization", "")
         token, login, user = bearer_token(header), basic_credentials(header), None
         if login:
-            user = self._users.log_in(*login)
+            user = opened.enter_context(self._users.log_in(*login))
             if user is None:
                 log.warning("%s refused: login of %r", self._asked(), login[0])
                 raise Unauthenticated("User or password is wrong")
@@ -142,16 +144,16 @@ class Admission:
         else:
             name = login[0]
             self._check_user(user, name)
-            rights = self._users.caller(user)
+            rights = user.caller()
         log.info("%s by %s", self._asked(), name)
         return rights
 
-    def _check_user(self, user: int, name: str) -> None:
+    def _check_user(self, user: LoggedInUser, name: str) -> None:
         try:
             needs, dag_id = self._access.asked(self._parts)
         except ValueError as error:
             raise Problem(400, str(error)) from error
-        if not self._users.allows(user, needs, dag_id):
+        if not user.allows(needs, dag_id):
             log.warning("%s refused: not allowed for %r", self._asked(), name)
             raise Problem(403, f"The roles of '{name}' in Airflow do not allow this")
 

@@ -88,10 +88,10 @@ def verify_token(token: Any, key: VerificationKey, required: Iterable[str] = ())
     try:
         claims: dict[str, Any] = jwt.decode(token, key.text, algorithms=[key.algorithm], options=options)
         strict_json.check_value(claims)
-    except (jwt.PyJWTError, ValueError, TypeError, OverflowError) as error:
-        raise TokenRefused(f"{error}".rstrip(".")) from error
-    except RecursionError as error:  # its head is read before its signature
-        raise TokenRefused("the token is nested too deep") from error
+    except (jwt.PyJWTError, ValueError, TypeError, OverflowError, RecursionError) as error:
+        # The head of a token is read before its signature.
+        too_deep = any(isinstance(each, RecursionError) for each in (error, error.__context__))
+        raise TokenRefused("the token is nested too deep" if too_deep else f"{error}".rstrip(".")) from error
     return claims
 
 
