@@ -375,6 +375,8 @@ def test_systemd_accepts_the_unit(tmp_path: Path, service: str) -> None:
     path = tmp_path / f"airflow-{service}.service"
     report = {f"cwl_airflow_report_{name}": name for name in ("url", "algorithm", "private_key")}
     values = site(**report)
+    # As on this machine, whose systemd looks at it.
+    values["ansible_facts"] = FACTS | {"systemd": {"version": systemd_version()}}
     text = render("airflow", "unit.service.j2", item=service, **values)
     assert ("LoadCredential" in text) == (service == "cwl-reports")
     # What is not on this machine: the program, its user and its files.
@@ -382,6 +384,12 @@ def test_systemd_accepts_the_unit(tmp_path: Path, service: str) -> None:
     text = text.replace("EnvironmentFile=/", "EnvironmentFile=-/")
     path.write_text(text, encoding="utf-8")
     assert complaints(path) == []
+
+
+def systemd_version() -> int:
+    """Return the version of this machine's systemd."""
+    done = subprocess.run(["systemd-analyze", "--version"], capture_output=True, text=True, check=True)
+    return int(done.stdout.split()[1])
 
 
 def complaints(path: Path) -> list[str]:
@@ -526,7 +534,7 @@ def test_the_engine_looks_for_javascript_where_its_unit_listens() -> None:
 def test_the_unit_of_javascript_runs_the_script_of_the_release() -> None:
     settings = unit(render("cwl_airflow", "javascript@.service.j2"))
     paths = words(" ".join(settings["BindReadOnlyPaths"]))
-    script = paths[-1].removeprefix("/opt/airflow/lib/python3.11/site-packages/").removesuffix(":/javascript.js")
+    script = paths[-1].removeprefix("/opt/airflow/lib/python3.13/site-packages/").removesuffix(":/javascript.js")
     assert (REPOSITORY / "cwl_airflow/src" / script).is_file()
     command = words(settings["ExecStart"][0])
     assert (command[0], command[-1]) == ("/usr/bin/node", "/javascript.js")
