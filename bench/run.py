@@ -15,6 +15,7 @@ import shutil
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -33,7 +34,12 @@ STEPS = 10
 JOBS = 200
 WAITS = 40
 PARSED_STEPS = 100
+#: Runs of a workflow of two steps that are triggered at once.
+RUNS = 100
+#: For how long an idle host is looked at, in seconds, after as long a pause.
+IDLE = 60
 REPEATS = 3
+WORKFLOWS = ("chain", "plain", "pair", "long", "scatter", "waits")
 #: Seconds that a run may take, and between two looks at it: as short as makes no difference to what is measured.
 TIMEOUT, PAUSE = 600, 0.1
 
@@ -75,7 +81,7 @@ def write_inventory() -> None:
         **yaml.safe_load(REPOSITORIES.read_text()),
         # Wheels are compiled in this run too, as the plain script does.
         "airflow_wheel_cache": str(BUILD / "wheels"),
-        "cwl_airflow_site_workflows": [str(BUILD / name) for name in ("chain", "long", "scatter", "waits")],
+        "cwl_airflow_site_workflows": [str(BUILD / name) for name in WORKFLOWS],
     }
     (BUILD / "inventory/group_vars").mkdir(parents=True)
     (BUILD / "inventory/hosts.yml").write_text(yaml.safe_dump({"all": {"hosts": hosts, "children": children}}))
@@ -129,6 +135,9 @@ def write_workflows() -> None:
     text = {"text": {"class": "File", "path": "/var/lib/airflow/dags/chain/text.txt"}}
     write_workflow("chain", chain(STEPS), text, copy)
     write_workflow("long", chain(PARSED_STEPS), text, copy)
+    plain = {key: value for key, value in copy.items() if key != "hints"}
+    write_workflow("plain", chain(STEPS), text, plain)
+    write_workflow("pair", chain(2), text, plain)
     scatter = {
         "requirements": {"ScatterFeatureRequirement": {}},
         "inputs": {"numbers": "int[]"},
@@ -210,6 +219,60 @@ def parse_seconds(dag: str) -> float:
     return float(shell(SITE, f'airflow-exec python -c "{script}"').split()[-1])
 
 
+#: For each unit: its name, the memory of its processes (PSS, MiB), and the CPU time that they have had (s).
+UNITS = """
+for unit in $(systemctl list-units --plain --no-legend --type=service \\
+    'airflow-*' mysql.service rabbitmq-server.service docker.service containerd.service | cut -d ' ' -f 1); do
+  group=$(systemctl show --property=ControlGroup --value "$unit")/cgroup.procs
+  for pid in $(cat "/sys/fs/cgroup$group" "/sys/fs/cgroup/systemd$group" 2> /dev/null | sort -u); do
+    cat "/proc/$pid/smaps_rollup" "/proc/$pid/stat" 2> /dev/null
+  done | awk -v unit="${unit%.service}" -v ticks="$(getconf CLK_TCK)" '
+    /^Pss:/ {pss += $2} sub(/^[0-9]+ [(].*[)] /, "") {cpu += $12 + $13 + $14 + $15}
+    END {print unit, pss / 1024, cpu / ticks}'
+done"""
+
+
+def unit_costs() -> dict[str, tuple[float, float]]:
+    """Return the memory (MiB) and the CPU time so far (s) of each service of the host."""
+    lines = (line.split() for line in shell(SITE, UNITS).splitlines())
+    return {unit: (float(memory), float(seconds)) for unit, memory, seconds in lines}
+
+
+def idle_costs() -> dict[str, tuple[float, float]]:
+    """Return the memory (MiB) of each service of a host that has nothing to do, and its CPU in percent of a core."""
+    time.sleep(IDLE)
+    before, began = unit_costs(), time.monotonic()
+    time.sleep(IDLE)
+    after, passed = unit_costs(), time.monotonic() - began
+    return {unit: (memory, 100 * (cpu - before[unit][1]) / passed) for unit, (memory, cpu) in after.items()}
+
+
+def many_runs(dag: str) -> tuple[float, float]:
+    """Trigger many runs at once, and look at the API meanwhile.
+
+    :returns: seconds until all have ended, and those of the slowest answer.
+    """
+    client = airflow()
+    client.wait_for_dag(dag, f"/var/lib/airflow/dags/{dag}", time.monotonic() + TIMEOUT)
+    job, runs, slowest = json.loads((BUILD / dag / "job.yml").read_text()), f"dags/{dag}/dagRuns", 0.0
+    began = time.monotonic()
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(lambda number: airflow().trigger(dag, f"many-{number}", {"job": job}), range(RUNS)))
+    while client.get(runs, state="success")["total_entries"] < RUNS:
+        asked = time.monotonic()
+        client.get("dags", limit=10)
+        slowest = max(slowest, time.monotonic() - asked)
+        if client.get(runs, state="failed")["total_entries"] or time.monotonic() - began > 4 * TIMEOUT:
+            sys.exit(f"{dag}: not every run has succeeded")
+        time.sleep(1)
+    passed = time.monotonic() - began
+    tried = f"SELECT COUNT(*), MAX(try_number) FROM airflow.task_instance WHERE dag_id = '{dag}'"
+    tasks = shell(SITE, f'mysql --skip-column-names --execute="{tried}"').split()
+    if tasks != [str(RUNS * 4), "1"]:
+        sys.exit(f"{dag}: {tasks[0]} tasks, and at most {tasks[1]} tries")
+    return passed, slowest
+
+
 def role_times(output: str) -> list[tuple[str, float]]:
     """Read the seconds per role from profile_roles' table."""
     table = output.partition("ROLES RECAP")[2].partition("~~~")[0]
@@ -263,7 +326,12 @@ def measure() -> str:
     (chain_alone, cpu_alone), (chain_through, cpu_through) = min(alone), min(through)
     per_task, per_step = cpu_through / (STEPS + 2), cpu_alone / STEPS
 
-    say(f"{chain_alone:.1f} s and {chain_through:.1f} s; a scatter of {JOBS} jobs")
+    say(f"{chain_alone:.1f} s and {chain_through:.1f} s; the same without containers")
+    through_airflow("plain")
+    plain_alone, _ = min(through_cwltool("plain") for _ in range(REPEATS))
+    plain_through, _ = min(through_airflow("plain") for _ in range(REPEATS))
+
+    say(f"{plain_alone:.1f} s and {plain_through:.1f} s; a scatter of {JOBS} jobs")
     scatter_alone, _ = min(through_cwltool("scatter", "--parallel") for _ in range(REPEATS))
     scatter_through, _ = min(through_airflow("scatter") for _ in range(REPEATS))
 
@@ -274,6 +342,12 @@ def measure() -> str:
     say(f"{waits_alone:.1f} s and {waits_through:.1f} s; reading a DAG of {PARSED_STEPS} steps")
     shell(SITE, "rm -rf /var/lib/airflow/cwl/pickle/*")
     parse_first, parse_again = parse_seconds("long"), min(parse_seconds("long") for _ in range(REPEATS))
+
+    say(f"{parse_first:.2f} s and {parse_again:.3f} s; {RUNS} runs at once")
+    many, slowest = many_runs("pair")
+    say(f"{many:.0f} s; an idle host")
+    shell(SITE, "systemctl restart 'airflow-*.service'")
+    idle = idle_costs()
 
     lines = [
         "# Benchmarks",
@@ -291,12 +365,24 @@ def measure() -> str:
         f"| cwltool alone on the same host | {chain_alone:.1f} | {chain_through / chain_alone:.2f} |",
         f"| the same, CPU seconds of the machine per task | {per_task:.2f} | cwltool alone, per step "
         f"| {per_step:.2f} | {per_task / per_step:.2f} |",
+        f"| that chain without containers (best of {REPEATS}) | {plain_through:.1f} | cwltool alone "
+        f"| {plain_alone:.1f} | {plain_through / plain_alone:.2f} |",
         f"| scatter of {JOBS} jobs of `true` (best of {REPEATS}) | {scatter_through:.1f} "
         f"| cwltool alone, with `--parallel` | {scatter_alone:.1f} | {scatter_through / scatter_alone:.2f} |",
         f"| scatter of {WAITS} jobs of `sleep 1` | {waits_through:.1f} "
         f"| cwltool alone, with `--parallel` | {waits_alone:.1f} | {waits_through / waits_alone:.2f} |",
         f"| reading a DAG of {PARSED_STEPS} steps, its plan kept | {parse_again:.3f} | the first time "
         f"| {parse_first:.2f} | {parse_again / parse_first:.2f} |",
+        "",
+        f"{RUNS} runs of two steps without containers, triggered at once: {many:.0f} s until all have succeeded, no"
+        f" task run twice; the slowest answer of Airflow's REST API meanwhile took {slowest:.1f} s.",
+        "",
+        f"An idle host: {sum(memory for memory, _ in idle.values()):.0f} MiB (PSS) and"
+        f" {sum(cpu for _, cpu in idle.values()):.1f} % of a core.",
+        "",
+        "| service | memory (PSS, MiB) | CPU (% of a core) |",
+        "| --- | ---: | ---: |",
+        *(f"| {unit} | {memory:.0f} | {cpu:.1f} |" for unit, (memory, cpu) in sorted(idle.items())),
         "",
         "Where the second run's time goes: "
         + ", ".join(f"{name} {seconds:.1f} s" for name, seconds in roles[:8])
