@@ -363,7 +363,7 @@ def test_a_unit_runs_its_service_as_airflow(service: str) -> None:
     assert settings["Group"] == ["airflow-worker" if service == "worker" else "airflow"]
     assert settings["EnvironmentFile"][0] == "/etc/default/airflow"
     command = words(settings["ExecStart"][0])
-    assert command[0] == "/opt/airflow/bin/airflow"
+    assert command[0] == f"/opt/airflow/bin/{'celery' if service == 'flower' else 'airflow'}"
     assert {"webserver": "api-server"}.get(service, service) in command
     assert settings.get("Alias", []) == (["airflow-api-server.service"] if service == "webserver" else [])
     assert settings["RuntimeDirectory"] == [f"airflow-{service}"]
