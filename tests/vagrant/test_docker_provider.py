@@ -10,6 +10,7 @@ import subprocess
 import time
 
 import pytest
+import requests
 from conftest import PORTS, PROJECT, SITE, Run
 from cwl_airflow.rest import AirflowClient
 
@@ -83,8 +84,8 @@ def names_of_containers() -> list[str]:
 
 def health() -> str:
     """Ask Airflow, at the port that Vagrant forwards, how its database is."""
-    with urllib.request.urlopen(f"http://127.0.0.1:{PORTS['WEBSERVER']}/api/v2/monitor/health", timeout=30) as answer:
-        return str(json.load(answer)["metadatabase"]["status"])
+    answer = requests.get(f"http://127.0.0.1:{PORTS['WEBSERVER']}/api/v2/monitor/health", timeout=30)
+    return str(answer.json()["metadatabase"]["status"])
 
 
 def test_machine_is_up(up: Run) -> None:
