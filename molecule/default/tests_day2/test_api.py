@@ -168,11 +168,11 @@ def test_who_may_see_one_dag_sees_and_stops_no_other(host, narrow):
     assert curl(host, url, body=json.dumps({"run_id": "stop", "conf": other}), user=narrow)[0] == 403
 
 
-def test_only_who_has_a_login_sends_a_large_job(host):
+def test_no_job_is_larger_than_a_run_can_keep(host):
     code = """import json; print(json.dumps({"run_id": "large", "conf": {"job": "x" * 2**20}}))"""
     host.check_output(f"python3 -c {shlex.quote(code)} > /tmp/large")
     try:
-        for user, expected in ((None, 413), ("admin:wrong", 401), (ADMIN, 404)):
+        for user, expected in ((None, 413), ("admin:wrong", 401), (ADMIN, 413)):
             assert curl(host, f"{API}/dags/not-there/dag_runs", body="@/tmp/large", user=user)[0] == expected
     finally:
         host.check_output("rm /tmp/large")

@@ -159,7 +159,7 @@ BODIES = {
     "run is long": json.dumps({"run_id": "r" * 251}).encode(),
     "conf is a number": b'{"conf": 1}',
     "conf is no JSON": b'{"conf": "{"}',
-    "conf is too large": json.dumps({"run_id": "r", "conf": {"job": {"a": "x" * 70_000}}}).encode(),
+    "conf is too large": json.dumps({"run_id": "r", "conf": {"job": {"a": "x" * 2**20}}}).encode(),
     "token is a number": b'{"run_id": "r", "conf": "{}", "token": 1}',
     "token is deep": json.dumps(
         {"run_id": "r", "conf": "{}", "token": base64.urlsafe_b64encode(DEEP).decode().strip("=") + ".e30.x"}

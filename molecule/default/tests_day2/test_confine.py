@@ -114,22 +114,19 @@ def all_at_rest(host, jobs, login):
 
 
 def all_at_the_page(host, jobs, login):
-    """Trigger the DAG with each job in the form of Airflow's web page, and return the names of the runs."""
+    """Trigger the DAG with each job as Airflow's web page does, and return the names of the runs."""
     user, _, password = login.partition(":")
     runs = []
     with forwarded(host, 8080) as port, requests.Session() as session:
-
-        def fill_in(path, fields):
-            page = session.get(f"http://127.0.0.1:{port}{path}", timeout=60)
-            token = re.search('name="csrf_token"[^>]* value="([^"]+)"', page.text)
-            answer = session.post(page.url, {**fields, "csrf_token": token[1]}, timeout=60)
-            assert answer.ok, answer.text
-
-        fill_in("/login/", {"username": user, "password": password})
+        page = session.get(f"http://127.0.0.1:{port}/auth/login/", timeout=60)
+        token = re.search('name="csrf_token"[^>]* value="([^"]+)"', page.text)[1]
+        session.post(page.url, {"username": user, "password": password, "csrf_token": token}, timeout=60)
         for job in jobs:
             runs.append(f"confined-{uuid.uuid4()}")
-            conf = json.dumps({"job": job, "cwl_airflow_caller": {"reads": "all", "documents": True}})
-            fill_in(f"/dags/{NAME}/trigger", {"run_id": runs[-1], "conf": conf, "origin": "/home"})
+            conf = {"job": job, "cwl_airflow_caller": {"reads": "all", "documents": True}}
+            body = {"dag_run_id": runs[-1], "logical_date": None, "conf": conf}
+            answer = session.post(f"http://127.0.0.1:{port}/api/v2/dags/{NAME}/dagRuns", json=body, timeout=60)
+            assert answer.ok, answer.text
     return runs
 
 
@@ -188,8 +185,8 @@ def test_the_first_task_refuses_what_comes_past_the_cwl_api(host, logins, trigge
 
 
 OUTER = """
-from airflow import DAG
-from airflow.operators.trigger_dagrun import TriggerDagRunOperator
+from airflow.providers.standard.operators.trigger_dagrun import TriggerDagRunOperator
+from airflow.sdk import DAG
 
 with DAG("confined-outer", schedule=None, is_paused_upon_creation=False, render_template_as_native_obj=True):
     TriggerDagRunOperator(

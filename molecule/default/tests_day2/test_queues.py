@@ -102,7 +102,7 @@ def test_a_requirement_that_no_queue_holds_is_an_import_error(dag):
 
     def errors():
         found = ask(dag.host, "GET", f"{AIRFLOW}/importErrors?limit=100")["import_errors"]
-        return [error["stack_trace"] for error in found if error["filename"] == f"{DAGS}/{dag.dag_id}.py"]
+        return [error["stack_trace"] for error in found if error["filename"].endswith(f"{dag.dag_id}.py")]
 
     (error,) = wait_for("import error", errors, 90)
     assert "Step 'align' requires 1 core and 1000000000 MiB, and no queue has as much: the largest is" in error
