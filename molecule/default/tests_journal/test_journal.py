@@ -1,0 +1,58 @@
+"""No unit complains in its journal, but of what a test does on purpose."""
+
+from __future__ import annotations
+
+import json
+import re
+
+# Runs on the host: what complains since it has booted, each with its unit. Of a traceback that is its last line.
+FIND = r"""
+import json, os, re, subprocess, sys
+wrong = re.compile(r"\[(error|critical) *\]|\b(ERROR|CRITICAL)\b|level=(error|fatal)")
+begun = os.stat("/proc/1").st_mtime
+command = ["journalctl", "--no-pager", "--quiet", "--output=json", f"--since=@{begun:.0f}"]
+command.append("--output-fields=MESSAGE,PRIORITY,_PID,_SYSTEMD_UNIT")
+found, raised = [], {}
+for line in subprocess.Popen(command, stdout=subprocess.PIPE, text=True).stdout:
+    entry = json.loads(line)
+    text, process, unit = entry.get("MESSAGE"), entry.get("_PID"), entry.get("_SYSTEMD_UNIT", "")
+    if not isinstance(text, str) or not unit.endswith((".service", "init.scope")):
+        continue
+    if text.startswith("Traceback "):
+        raised[process] = True
+    elif process in raised and text[:1].strip():
+        del raised[process]
+        found.append([unit, text])
+    elif wrong.search(text) or int(entry.get("PRIORITY", 6)) <= 3:
+        found.append([unit, text])
+json.dump(found, sys.stdout)
+"""
+#: What tests cause, and why.
+KNOWN = {
+    "a run is stopped, removed or marked while its tasks run": (
+        r"Task Instance not found|TI (is|was) (not|no longer) in the running state|DAG run not found on DAG"
+        r"|ServerResponseError|Recovery retry of terminal-state API call failed"
+    ),
+    "a worker is killed": r"task instance without a heartbeat|reported that the task instance .* finished with state",
+    "a program asks with a token that is none of Airflow's": r"JWT token is not valid",
+    "a step and who ends its run remove one container": r"error removing container",
+    "a DAG file goes while it is read": (
+        r"Failed to write serialized DAG|No such file or directory: '/var/lib/airflow/dags/"
+    ),
+    "a key of reports cannot sign": r"process_report_private_key (cannot sign|is not set)",
+    "passwords and keys change, and services start again with the new ones": (
+        r"Access denied for user 'airflow'|connection process_report cannot be read|ACCESS_REFUSED"
+    ),
+    "an entry comes twice": r"Duplicate entry|INSERT INTO connection",
+    "Airflow removes a DAG while its DAG processor notes that it has read it, and starts the latter again": (
+        r"StaleDataError: UPDATE statement on table 'dag'|Original exception was: UPDATE statement on table 'dag'"
+    ),
+    "what Airflow says before the reason": r"Exception when executing (DagProcessorJob|SchedulerJob|TriggerRunner)",
+    "containerd looks for the network of Kubernetes": r"failed to load cni during init",
+}
+
+
+def test_no_unit_complains(host):
+    found = json.loads(host.check_output("python3 -c %s", FIND))
+    unknown = [line for line in found if not any(re.search(known, line[1]) for known in KNOWN.values())]
+    assert not unknown, "\n".join(f"{unit}: {text}" for unit, text in unknown)
