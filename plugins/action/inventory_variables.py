@@ -72,6 +72,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible is not typed
             name: f"is made by the wiring: {f'set {instead} in its place' if instead else 'remove it'}"
             for name, instead in wiring["__reserved"].items()
         }
+        known |= {name: f"is gone: {reason}" for name, reason in wiring["__gone"].items()}
         host = (task_vars or {})["inventory_hostname"]
         own = [*given[host], *(raw[host].keys() - of_site.keys())]
         errors = list(refused(raw[host].keys(), own, site.roles(), known))

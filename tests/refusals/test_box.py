@@ -53,7 +53,7 @@ def test_missing_tool(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
                 (tmp_path / tool.name).symlink_to(tool)
     monkeypatch.setenv("PATH", str(tmp_path))
     assert shutil.which("mmdebstrap") is None
-    assert "mmdebstrap is missing: install mmdebstrap (Debian's name)" in refused({})
+    assert "mmdebstrap is missing: install mmdebstrap (Debian's names)" in refused({})
 
 
 def test_interrupted_build() -> None:

@@ -30,7 +30,7 @@ REPOSITORY = {
     ("variables", "fragments"),
     [
         ({"rabbitmq_memory_watermark": 3}, ["rabbitmq_memory_watermark is 3", "fraction of the host's memory"]),
-        ({"mysql_variant": "mariadb"}, ["mysql_variant is 'mariadb'", "the database is MySQL"]),
+        ({"mysql_variant": "mariadb"}, ["mysql_variant is gone", "MariaDB", "the database is MySQL"]),
         ({"mysql_binary_log_days": -1}, ["mysql_binary_log_days is -1", "from 0 (no binary log)"]),
         ({"base_apt_repositories": []}, ["base_apt_repositories is empty for", HOST, "MySQL's repository"]),
         (
@@ -471,7 +471,7 @@ def test_private_key_for_tokens(refused: Refused) -> None:
 def test_limit_to_a_host_still_makes_the_secrets(inventory: Path, credentials: Path) -> None:
     done = playbook(inventory, "playbooks/credentials.yml", f"--limit={HOST}")
     assert done.returncode == 0, done.stdout
-    assert len(list(credentials.iterdir())) == 6
+    assert len(list(credentials.iterdir())) == 7
     assert {file.stat().st_mode & 0o777 for file in credentials.iterdir()} == {0o600}
 
 
