@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import os
 from collections.abc import Iterator
 
 import pytest
@@ -28,3 +29,10 @@ def orphans_left_alone() -> Iterator[None]:
     """Give back what a step takes on in its process: to be the parent of orphans (PR_SET_CHILD_SUBREAPER)."""
     yield
     ctypes.CDLL(None).prctl(36, 0, 0, 0, 0)
+
+
+@pytest.fixture
+def only_file(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Leave Airflow's options to a file that the test names: those in the environment win, and other tests set some."""
+    for name in [name for name in os.environ if name.startswith("AIRFLOW")]:
+        monkeypatch.delenv(name)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import uuid
+from pathlib import Path
 from typing import Any
 
+from sqlalchemy import create_engine
 from sqlalchemy.engine import URL, make_url
 
 from .configuration import read_option
@@ -13,12 +15,24 @@ from .configuration import read_option
 def check_database(timeout: int) -> str:
     """Connect to the database and ask for its version.
 
-    :param timeout: bound of the connection attempt, in seconds.
+    :param timeout: bound of the connection attempt, in seconds; SQLite, and what is no MySQL, has its own.
     :returns: who answered.
     """
+    url = make_url(read_option("database", "sql_alchemy_conn"))
+    return _check_mysql(url, timeout) if url.get_backend_name() == "mysql" else _check_other(url)
+
+
+def _check_other(url: URL) -> str:
+    if url.get_backend_name() == "sqlite" and not Path(url.database or "").is_file():
+        raise FileNotFoundError(f"{url.database} is not there")  # to connect would make it
+    with create_engine(url).connect() as connection:
+        version = ".".join(map(str, connection.dialect.server_version_info or ()))
+    return f"{url.render_as_string()} answers, version {version}"
+
+
+def _check_mysql(url: URL, timeout: int) -> str:
     import MySQLdb
 
-    url = make_url(read_option("database", "sql_alchemy_conn"))
     arguments = mysql_arguments(url)
     connection = MySQLdb.connect(**arguments, connect_timeout=timeout)
     cursor = connection.cursor()

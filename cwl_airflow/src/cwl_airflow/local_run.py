@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from .configuration import read_option, read_option_if_set
+from .configuration import FOLDERS, read_option, read_option_if_set
 from .documents.plan import OUTPUTS_REPORT, STATISTICS
 from .files import write_atomically
 from .gate import Places
@@ -26,7 +26,6 @@ from cwl_airflow.extensions.cwldag import CWLDAG
 
 dag = CWLDAG(dag_id={dag_id!r}, workflow={workflow!r}, is_paused_upon_creation=False)
 """
-FOLDERS = ("tmp_folder", "inputs_folder", "outputs_folder", "pickle_folder")
 
 
 class LocalRunFailed(Exception):

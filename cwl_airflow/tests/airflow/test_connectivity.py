@@ -10,6 +10,8 @@ from cwl_airflow.commands import check
 
 from cwl_airflow import connectivity
 
+pytestmark = pytest.mark.usefixtures("only_file")
+
 
 def configure(folder: Path, url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     (folder / "check.cfg").write_text(f"[celery]\nbroker_url = {url}\n", encoding="utf-8")

@@ -43,7 +43,7 @@ def connections(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
 
 
 @pytest.fixture
-def configure(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
+def configure(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, only_file: None) -> Any:
     """Return a function that writes ``airflow.cfg`` with the URL of a database."""
 
     def write(url: str) -> None:
@@ -113,7 +113,17 @@ def test_an_option_that_is_not_set(configure: Any) -> None:
     assert configuration.read_option_if_set("database", "sql_alchemy_conn") == "mysql://db/airflow"
 
 
-@pytest.mark.parametrize("name", ["check", "images", "receiver", "run", "stop", "trigger", "reports", "verify"])
+def test_another_database_is_asked_as_sqlalchemy_does(configure: Any, tmp_path: Path) -> None:
+    file = tmp_path / "airflow.db"
+    configure(f"sqlite:///{file}")
+    with pytest.raises(FileNotFoundError, match=str(file)):
+        connectivity.check_database(1)
+    assert not file.exists()
+    file.touch()
+    assert connectivity.check_database(1).startswith(f"sqlite:///{file} answers, version 3.")
+
+
+@pytest.mark.parametrize("name", ["main", "check", "images", "receiver", "run", "stop", "trigger", "reports", "verify"])
 def test_no_command_loads_airflow_before_it_has_read_its_arguments(name: str) -> None:
     code = f"""
 import sys

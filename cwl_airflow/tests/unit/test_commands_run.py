@@ -80,7 +80,7 @@ class Site:
 
 
 @pytest.fixture
-def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Site]:
+def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, only_file: None) -> Iterator[Site]:
     monkeypatch.setattr(rest, "PAUSE", 0.01)
     monkeypatch.setattr(local_run.uuid, "uuid4", lambda: "1")
     monkeypatch.setenv("AIRFLOW_CONFIG", str(tmp_path / "airflow.cfg"))

@@ -86,7 +86,7 @@ class Site:
 
 
 @pytest.fixture
-def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Site]:
+def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, only_file: None) -> Iterator[Site]:
     monkeypatch.setattr(example_runs, "PAUSE", 0.01)
     monkeypatch.setenv("AIRFLOW_CONFIG", str(tmp_path / "airflow.cfg"))
     with serve() as api:
