@@ -218,3 +218,13 @@ def test_a_lock_that_another_process_keeps_is_an_error() -> None:
     with pytest.raises(schema.SchemaBusy, match="60 s"), migrations._hold_lock(server):
         pytest.fail("it was held")
     assert server.said == ["SELECT GET_LOCK", "closed"]
+
+
+def test_a_database_is_compared_with_this_release(engine: Any) -> None:
+    assert schema.compare_revision(engine) == "missing"
+    assert our_tables(engine) == set()
+    schema.upgrade(engine)
+    assert schema.compare_revision(engine) == "current"
+    with engine.begin() as connection:
+        connection.execute(sa.text(f"UPDATE {schema.VERSION_TABLE} SET version_num = '9999'"))
+    assert schema.compare_revision(engine) == "unknown"

@@ -207,7 +207,16 @@ def main(argv: list[str] | None = None) -> int:
     """Serve until the service is stopped."""
     parser = argparse.ArgumentParser(description="Serve the CWL API.")
     parser.add_argument("--bind", required=True, type=address, metavar="ADDRESS:PORT", help="where to listen")
-    options = parser.parse_args(argv)
+    serve(*parser.parse_args(argv).bind)
+    return 0
+
+
+def serve(host: str, port: int) -> None:
+    """Serve until the service is stopped.
+
+    :param host: address to listen on, or its name.
+    :param port: of TCP; 0 for any that is free.
+    """
     from .app import create_app
 
     handler = logging.StreamHandler(sys.stdout)
@@ -215,8 +224,7 @@ def main(argv: list[str] | None = None) -> int:
     log.addHandler(handler)
     log.propagate = False
     log.setLevel(logging.INFO)
-    Server(create_app(), *options.bind).run()
-    return 0
+    Server(create_app(), host, port).run()
 
 
 if __name__ == "__main__":

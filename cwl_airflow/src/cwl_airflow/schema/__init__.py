@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from .migrations import VERSION_TABLE, SchemaBusy, upgrade
+from .migrations import VERSION_TABLE, SchemaBusy, compare_revision, upgrade
 
-__all__ = ["VERSION_TABLE", "SchemaBusy", "upgrade"]
+__all__ = ["VERSION_TABLE", "SchemaBusy", "compare_revision", "upgrade"]

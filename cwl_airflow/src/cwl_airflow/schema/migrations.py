@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Literal
 
 import sqlalchemy as sa
 from alembic import command
 from alembic.config import Config
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
 from sqlalchemy.engine import Connection, Engine
 
 #: Where alembic notes the revision of our tables; that of Airflow's own is in ``alembic_version``.
@@ -36,6 +39,23 @@ def upgrade(engine: Engine) -> None:
             # Takes SQLite's only lock for writing before the revision is read.
             connection.exec_driver_sql("BEGIN IMMEDIATE")
         command.upgrade(_make_config(connection), "head")
+
+
+def compare_revision(engine: Engine) -> Literal["missing", "older", "current", "unknown"]:
+    """Say what our tables in a database are, beside those that this release makes; nothing is changed.
+
+    :param engine: of Airflow's database.
+    :returns: ``unknown`` if a later release made them.
+    """
+    with engine.connect() as connection:
+        context = MigrationContext.configure(connection, opts={"version_table": VERSION_TABLE})
+        found = context.get_current_revision()
+        scripts = ScriptDirectory.from_config(_make_config(connection))
+    if found is None:
+        return "missing"
+    if found == scripts.get_current_head():
+        return "current"
+    return "older" if found in {each.revision for each in scripts.walk_revisions()} else "unknown"
 
 
 @contextmanager

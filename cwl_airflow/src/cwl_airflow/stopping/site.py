@@ -9,8 +9,7 @@ from airflow.configuration import conf
 
 from . import database
 from .coordinator import RunStopper
-from .model import Deadline
-from .workers import CeleryWorkers
+from .model import Deadline, NotStopped
 
 
 def stop_run(dag_id: str, run_id: str, gone_hosts: Collection[str] = ()) -> bool:
@@ -26,7 +25,14 @@ def stop_run(dag_id: str, run_id: str, gone_hosts: Collection[str] = ()) -> bool
         marked as failed then, and may be stopped again.
     """
     # Only now: it makes Celery's app, which takes a second, and the CWL API seldom needs it.
-    from airflow.providers.celery.executors.celery_executor_utils import app
+    try:
+        from airflow.providers.celery.executors.celery_executor_utils import app
+
+        from .workers import CeleryWorkers
+    except ImportError as error:
+        raise NotStopped(
+            f"Runs are stopped on Celery's workers, and this Airflow has no Celery ({error}): mark the run as failed."
+        ) from error
 
     deadline = Deadline(time.monotonic(), conf.getfloat("core", "killed_task_cleanup_time"))
     return RunStopper(database, CeleryWorkers(app)).stop(dag_id, run_id, gone_hosts, deadline)
