@@ -79,7 +79,9 @@ class _Handler(BaseHTTPRequestHandler):
         url = urlsplit(self.path)
         question = f"{self.command} {url.path.removeprefix(API)}"
         length = int(self.headers.get("Content-Length", 0))
-        content = json.loads(self.rfile.read(length)) if length else parse_qs(url.query)
+        body = self.rfile.read(length)
+        is_json = self.headers.get("Content-Type") == "application/json"
+        content = (json.loads(body) if is_json else body) if length else parse_qs(url.query)
         if question == LOGIN:
             self.server.logins.append(content)
             answer = self.server.log_in()
