@@ -37,7 +37,7 @@ unit-package unit-airflow: unit-%:
 	cd cwl_airflow && PATH=$(CURDIR)/.venv-airflow/bin:$$PATH $(QUICK) tests/$(*:package=unit)
 
 unit-fast: package ## only the tests of the package that what was changed since the last time reaches
-	cd cwl_airflow && ../.venv-airflow/bin/pytest -q --hypothesis-profile=quick --testmon
+	cd cwl_airflow && ../.venv-airflow/bin/pytest -q --hypothesis-profile=quick -m "not installation" --testmon
 
 # Code that is wrong may end processes that are not its own.
 ISOLATED = unshare --map-root-user --pid --fork --mount-proc --kill-child
