@@ -74,8 +74,13 @@ class Installation:
             "CORE__EXECUTION_API_SERVER_URL": f"http://127.0.0.1:{self.port}/execution/",
             "CORE__SIMPLE_AUTH_MANAGER_USERS": "someone:admin",
             "CORE__SIMPLE_AUTH_MANAGER_PASSWORDS_FILE": str(self.home / "passwords.json"),
-            # SQLite's own 5 s are too few where other tests take both cores.
+            # What is enough on a quiet machine ends tasks and services where other tests take both cores.
+            "CORE__DAGBAG_IMPORT_TIMEOUT": "300",
+            "DAG_PROCESSOR__DAG_FILE_PROCESSOR_TIMEOUT": "300",
             "DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{self.home}/airflow.db?timeout=120",
+            "SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT": "3600",
+            "WORKERS__EXECUTION_API_RETRIES": "30",
+            "WORKERS__EXECUTION_API_TIMEOUT": "60",
             "API__HOST": "127.0.0.1",
             "API__PORT": str(self.port),
             "API__SECRET_KEY": "of the test",
