@@ -5,6 +5,7 @@ It needs PyPI, and takes most of a minute: `make test` runs it, `make unit` does
 
 from __future__ import annotations
 
+import ctypes
 import json
 import os
 import shutil
@@ -122,11 +123,16 @@ class Installation:
                 with (self.folder / f"{service.split()[0]}.log").open("wb") as log:
                     command = [str(self.folder / "venv/bin/airflow"), *service.split()]
                     # A group of its own, with all that it starts.
-                    started.append(
-                        subprocess.Popen(
-                            command, env=self.environment, stdout=log, stderr=log, cwd=self.home, start_new_session=True
-                        )
+                    process = subprocess.Popen(
+                        command,
+                        env=self.environment,
+                        stdout=log,
+                        stderr=log,
+                        cwd=self.home,
+                        start_new_session=True,
+                        preexec_fn=_end_with_parent,
                     )
+                    started.append(process)
             self._wait_for_answer(started)
             yield
         finally:
@@ -156,6 +162,11 @@ def _without_airflow() -> dict[str, str]:
         for name, value in os.environ.items()
         if not name.startswith(("AIRFLOW", "PYTHON")) and name not in ("VIRTUAL_ENV", "CONDA_PREFIX")
     }
+
+
+def _end_with_parent() -> None:
+    """Have this process ended when the tests are killed (PR_SET_PDEATHSIG in prctl(2))."""
+    ctypes.CDLL(None).prctl(1, signal.SIGTERM)
 
 
 def _end_group(process: subprocess.Popen[bytes]) -> None:
