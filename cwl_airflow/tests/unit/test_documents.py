@@ -168,6 +168,8 @@ def test_a_spoilt_entry_counts_as_missing(workflow: Path, length: int) -> None:
 def test_many_processes_share_the_entries(workflow: Path) -> None:
     with multiprocessing.get_context("fork").Pool(4) as pool:
         assert all(pool.map(_load_some, [workflow] * 8))
+        pool.close()
+        pool.join()
     assert len(list((workflow.parent / "kept").iterdir())) == 1
 
 

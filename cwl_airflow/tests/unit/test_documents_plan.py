@@ -165,6 +165,8 @@ def test_many_processes_share_the_entries(workflow: Path) -> None:
     with multiprocessing.get_context("fork").Pool(4) as pool:
         results = [pool.apply_async(_plan_twice, (workflow,)) for _ in range(8)]
         assert all(result.get(timeout=120) for result in results)
+        pool.close()
+        pool.join()
     assert len(list((workflow.parent / "kept").iterdir())) == 1
 
 
