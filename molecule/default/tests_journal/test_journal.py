@@ -33,7 +33,10 @@ KNOWN = {
         r"Task Instance not found|TI (is|was) (not|no longer) in the running state|DAG run not found on DAG"
         r"|ServerResponseError|Recovery retry of terminal-state API call failed"
     ),
-    "a worker is killed": r"task instance without a heartbeat|reported that the task instance .* finished with state",
+    "a worker, or the supervisor of a task, is killed": (
+        r"task instance without a heartbeat|reported that the task instance .* finished with state"
+        r"|signal 9 \(SIGKILL\)|billiard.einfo.ExceptionWithTraceback|BrokenPipeError"
+    ),
     "a program asks with a token that is none of Airflow's": r"JWT token is not valid",
     "a step and who ends its run remove one container": r"error removing container",
     "a DAG file goes while it is read": (
