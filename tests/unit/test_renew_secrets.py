@@ -10,17 +10,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 PROJECT = Path(__file__).parents[2]
-NAMES = [
-    "airflow_admin",
-    "fernet_key",
-    "jwt_secret",
-    "mysql_airflow",
-    "rabbitmq_admin",
-    "rabbitmq_airflow",
-    "webserver_secret_key",
-]
+TABLE = yaml.safe_load((PROJECT / "wiring/credentials.yml").read_text(encoding="utf-8"))["credentials"]
+#: All secrets that a machine makes for itself.
+NAMES = sorted(name for name, secret in TABLE.items() if "value" in secret)
 OLD = {name: f"old-{name}" for name in NAMES}
 CONFIGURATION = """\
 [celery]
