@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import multiprocessing
+import os
 import re
 import string
 import time
@@ -248,6 +250,48 @@ def test_a_file_is_known_again_however_it_is_named_and_written(workflow: Path) -
     for _ in range(2):
         _plan(workflow, made)
     assert made == [1]
+
+
+def test_what_is_missing_is_made_by_one_process(workflow: Path) -> None:
+    (workflow.parent / "made").mkdir()
+    with multiprocessing.get_context("fork").Pool(4) as pool:
+        results = [pool.apply_async(_make_slowly, (workflow.parent,)) for _ in range(4)]
+        assert [result.get(timeout=120) for result in results] == ["made"] * 4
+    assert len(list((workflow.parent / "made").iterdir())) == 1
+    assert [file.suffix for file in (workflow.parent / "kept").iterdir()] == [".kept"]
+
+
+def _make_slowly(folder: Path) -> str:
+    def make() -> tuple[str, dict[str, str]]:
+        (folder / "made" / str(os.getpid())).touch()
+        time.sleep(1)
+        return "made", {}
+
+    return cache.cached(folder / "kept", "x", make, str.encode, bytes.decode)
+
+
+def test_nobody_waits_for_ever_for_another_process(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cache, "PATIENCE", 0.1)
+    with cache.alone(cache.entry_path(tmp_path, "x")) as ours:
+        assert ours
+        assert cache.cached(tmp_path, "x", lambda: ("made", {}), str.encode, bytes.decode) == "made"
+    assert [file.suffix for file in tmp_path.iterdir()] == [".kept"]
+
+
+def test_a_lock_that_a_killed_process_left_holds_nobody_up(tmp_path: Path) -> None:
+    path = cache.entry_path(tmp_path, "x")
+    path.with_suffix(".lock").touch()
+    with cache.alone(path, 0) as ours:
+        assert ours
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_file_system_without_locks_will_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: Any) -> None:
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr(cache.fcntl, "flock", refuse)
+    assert cache.cached(tmp_path, "x", lambda: ("made", {}), str.encode, bytes.decode) == "made"
 
 
 def test_plans_of_one_key_are_kept_apart_from_those_of_others(tmp_path: Path) -> None:
