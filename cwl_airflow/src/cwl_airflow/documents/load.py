@@ -23,6 +23,9 @@ from ..javascript import client as javascript
 from . import cache
 from .plan import GATHERER
 from .planning import output_id, source_ids
+from .sequences import mend_deepcopy
+
+mend_deepcopy()
 
 #: Which form kept documents have: another one is not read.
 DOCUMENT_FORMAT = 1
