@@ -526,6 +526,23 @@ def test_a_dag_has_the_default_arguments_of_before(written: Any) -> None:
     assert isinstance(dag.gatherer, CWLJobGatherer)
 
 
+@pytest.mark.parametrize("task", [None, "say"])
+def test_ontologies_are_fetched_where_dag_files_are_read_and_not_in_tasks(
+    written: Any, monkeypatch: pytest.MonkeyPatch, task: str | None
+) -> None:
+    asked: list[tuple[str, ...]] = []
+    monkeypatch.setattr("cwl_airflow.dags.dag.refresh_ontologies", lambda uris, *_: asked.append(uris))
+    if task:
+        monkeypatch.setenv("_AIRFLOW_PARSING_CONTEXT_DAG_ID", "document")
+        monkeypatch.setenv("_AIRFLOW_PARSING_CONTEXT_TASK_ID", task)
+    for _ in range(2):  # the second time, its plan is kept
+        dag = CWLDAG(dag_id="document", workflow=written({**CHAIN, "$schemas": ["https://terms.invalid/terms.rdf"]}))
+        assert dag.plan.ontologies == ("https://terms.invalid/terms.rdf",)
+    assert asked == ([] if task else [dag.plan.ontologies] * 2)
+    CWLDAG(dag_id="plain", workflow=written(CHAIN, "plain"))
+    assert len(asked) == (0 if task else 2)
+
+
 def test_everything_can_be_loaded_beforehand(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
     frozen = []
     monkeypatch.setattr("gc.freeze", lambda: frozen.append(True))

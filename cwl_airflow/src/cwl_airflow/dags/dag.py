@@ -6,13 +6,15 @@ import hashlib
 from collections.abc import Mapping
 from contextlib import suppress
 from copy import deepcopy
+from dataclasses import replace
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from airflow.sdk import DAG
+from airflow.sdk import DAG, get_parsing_context
 
 from ..documents.embedded import embedded_text
+from ..documents.ontologies import refresh_ontologies
 from ..documents.plan import DocumentPlan, cached_plan
 from ..files import write_atomically
 from ..gate import Refused
@@ -100,6 +102,8 @@ class CWLDAG(DAG):
         self.source = document_source(workflow, settings.pickle_folder)
         key = [self.source, dict(settings.cwltool), settings.places]
         self.plan = cached_plan(settings.pickle_folder, key, self._make_plan)
+        if self.plan.ontologies and get_parsing_context().task_id is None:  # a task does not wait for the network
+            refresh_ontologies(self.plan.ontologies, settings.places.gate(dag_id), settings.pickle_folder)
         self.dispatcher = dispatcher if dispatcher is not None else CWLJobDispatcher(dag=self)
         self.gatherer = gatherer if gatherer is not None else CWLJobGatherer(dag=self)
         for task in (self.dispatcher, self.gatherer):
@@ -145,7 +149,7 @@ class CWLDAG(DAG):
 
         loaded = self._load_document(validate=True)
         name = Path(self.source.partition("#")[0]).stem
-        return make_plan(loaded.process, name), loaded.texts
+        return replace(make_plan(loaded.process, name), ontologies=loaded.ontologies), loaded.texts
 
     @property
     def workflow_tool(self) -> Any:

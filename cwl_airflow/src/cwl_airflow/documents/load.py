@@ -9,11 +9,13 @@ from collections.abc import Callable, Container, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import urljoin
 
 from cwltool.context import LoadingContext
 from cwltool.load_tool import fetch_document, make_tool, resolve_and_validate_document
 from cwltool.process import Process, get_schema, shortname
 from cwltool.update import ORIGINAL_CWLVERSION
+from cwltool.utils import aslist
 from cwltool.workflow import Workflow, default_make_tool
 from schema_salad.ref_resolver import Loader, file_uri
 
@@ -21,6 +23,8 @@ from ..gate import Gate
 from ..gate.hooks import make_fetcher
 from ..javascript import client as javascript
 from . import cache
+from .formats import Ontologies, Term
+from .ontologies import known_terms
 from .plan import GATHERER
 from .planning import output_id, source_ids
 from .sequences import mend_deepcopy
@@ -28,7 +32,7 @@ from .sequences import mend_deepcopy
 mend_deepcopy()
 
 #: Which form kept documents have: another one is not read.
-DOCUMENT_FORMAT = 1
+DOCUMENT_FORMAT = 2
 
 
 #: Makes a workflow of a document and cwltool's settings, with only the steps of these ids; all for none.
@@ -75,6 +79,8 @@ class LoadedDocument:
 
     process: Process
     texts: Mapping[str, str]
+    #: URIs of its ontologies.
+    ontologies: tuple[str, ...] = ()
 
 
 def load_document(
@@ -109,16 +115,27 @@ def load_document(
     context.fetcher_constructor = make_fetcher(gate, documents=True, texts=texts)
     context.do_validate = validate
     context.disable_js_validation = context.disable_js_validation or not validate
+    wants_ontologies = not context.skip_schemas
+    context.skip_schemas = True  # see `ontologies`
+    context.doc_cache = False  # the fetcher needs none
     given_overrides = list(overrides)
     context.overrides_list = list(given_overrides)  # cwltool adds those of a job that names its document
     depth = 0
+
+    def read_terms() -> list[Term]:
+        return known_terms(resolved.named_ontologies() if wants_ontologies else (), gate, folder)
+
+    ontologies = Ontologies(read_terms)
 
     def construct(document: Any, loading: LoadingContext) -> Process:
         nonlocal depth
         depth += 1
         if depth == 1 and document.get("class") == "Workflow":
-            return make_workflow(document, loading, needed_steps(document, part) if part else None)
-        return default_make_tool(document, loading)
+            process = make_workflow(document, loading, needed_steps(document, part) if part else None)
+        else:
+            process = default_make_tool(document, loading)
+        process.formatgraph = ontologies
+        return process
 
     context.construct_tool_object = construct  # type: ignore[assignment]  # its parameters have other names
 
@@ -130,13 +147,24 @@ def load_document(
     key = ["document", DOCUMENT_FORMAT, document_uri(source), dict(settings or {}), given_overrides, gate.places]
     if folder and not validate:
         resolved = cache.cached(
-            folder, key, resolve, ResolvedDocument.encoded, functools.partial(ResolvedDocument.decoded, context)
+            folder,
+            key,
+            resolve,
+            lambda made: _pickle((made.named_ontologies(), made.encoded())),
+            functools.partial(ResolvedDocument.decoded, context),
         )
-    else:
-        resolved, _ = resolve()
-        if folder:
-            cache.store_entry(folder, key, resolved, texts, ResolvedDocument.encoded)
-    return LoadedDocument(make_tool(resolved.uri, resolved.context), texts)
+        return LoadedDocument(make_tool(resolved.uri, resolved.context), texts)
+    resolved, _ = resolve()
+    entry, made_of = resolved.encoded() if folder else b"", dict(texts)
+    process = make_tool(resolved.uri, resolved.context)
+    named = resolved.named_ontologies() if wants_ontologies else ()
+    if folder:
+        # Only now are those of the steps known. A task that makes one step asks those of all, as cwltool does.
+        cache.store_entry(folder, key, (named, entry), made_of, _pickle)
+    return LoadedDocument(process, texts, named)
+
+
+_pickle = functools.partial(pickle.dumps, protocol=pickle.HIGHEST_PROTOCOL)
 
 
 @dataclass(frozen=True)
@@ -145,16 +173,27 @@ class ResolvedDocument:
 
     context: LoadingContext
     uri: str
+    #: URIs of the ontologies of its steps.
+    ontologies: tuple[str, ...] = ()
+
+    def named_ontologies(self) -> tuple[str, ...]:
+        """Return the URIs of the ontologies of the document, and of the steps that were read so far."""
+        index: dict[str, Any] = dict(self.context.loader.idx) if self.context.loader else {}
+        index[self.uri] = self.context.metadata  # cwltool's fast parser leaves them there only
+        found = (
+            urljoin(uri, str(schema))
+            for uri, document in index.items()
+            if isinstance(document, Mapping)
+            for schema in aslist(document.get("$schemas") or [])
+        )
+        return tuple(dict.fromkeys([*self.ontologies, *found]))
 
     def encoded(self) -> bytes:
-        """Return what is to be kept of it: nothing, if it has ontologies, which cwltool keeps elsewhere."""
+        """Return what is to be kept of it."""
         context = self.context
-        index = dict(context.loader.idx) if context.loader else {}
-        if any(isinstance(document, Mapping) and "$schemas" in document for document in index.values()):
-            return b""
         known = (
             self.uri,
-            index,
+            dict(context.loader.idx) if context.loader else {},
             context.metadata,
             context.fast_parser,
             context.jobdefaults,
@@ -168,7 +207,8 @@ class ResolvedDocument:
 
         The cache belongs to the services' user, as the DAG files do, so what is unpickled is trusted.
         """
-        uri, index, metadata, fast_parser, defaults, overrides = pickle.loads(entry)
+        ontologies, known = pickle.loads(entry)
+        uri, index, metadata, fast_parser, defaults, overrides = pickle.loads(known)
         context = context.copy()
         schema, names = get_schema(metadata.get(ORIGINAL_CWLVERSION, metadata["cwlVersion"]))[:2]
         context.loader = Loader(
@@ -183,4 +223,4 @@ class ResolvedDocument:
         context.avsc_names = names  # type: ignore[assignment]  # no error: cwltool has read this schema
         context.metadata, context.fast_parser = metadata, fast_parser
         context.jobdefaults, context.overrides_list = defaults, overrides
-        return cls(context, uri)
+        return cls(context, uri, ontologies)

@@ -20,7 +20,7 @@ DISPATCHER, GATHERER = "CWLJobDispatcher", "CWLJobGatherer"
 #: The file that reports the outputs of a run, and what it has beside them.
 OUTPUTS_REPORT, STATISTICS = "workflow_report.json", "cwl-airflow:statistics"
 #: Which form the entries have, and which plans they hold: another one is not read.
-PLAN_FORMAT = 2
+PLAN_FORMAT = 3
 
 
 @dataclass(frozen=True)
@@ -64,6 +64,8 @@ class DocumentPlan:
 
     tasks: Mapping[str, StepTask]
     last: tuple[str, ...]
+    #: URIs of the document's ontologies.
+    ontologies: tuple[str, ...] = ()
 
 
 def task_ids(names: Iterable[str]) -> dict[str, str]:
@@ -99,7 +101,7 @@ def cached_plan(folder: Path, key: Any, make: Callable[[], tuple[DocumentPlan, M
 
 def _encode_plan(plan: DocumentPlan) -> bytes:
     tasks = [[name, task.step, task.before, task.scattered, astuple(task.need)] for name, task in plan.tasks.items()]
-    return json.dumps({"tasks": tasks, "last": plan.last}).encode()
+    return json.dumps({"tasks": tasks, "last": plan.last, "ontologies": plan.ontologies}).encode()
 
 
 def _decode_plan(entry: bytes) -> DocumentPlan:
@@ -108,4 +110,4 @@ def _decode_plan(entry: bytes) -> DocumentPlan:
         name: StepTask(step, tuple(before), scattered, ResourceNeed(*need))
         for name, step, before, scattered, need in content["tasks"]
     }
-    return DocumentPlan(tasks, tuple(content["last"]))
+    return DocumentPlan(tasks, tuple(content["last"]), tuple(content["ontologies"]))

@@ -14,7 +14,7 @@ from collections.abc import Callable, Collection, Iterator
 from concurrent.futures import Future
 from contextlib import contextmanager
 from email.message import Message
-from typing import IO, Any
+from typing import IO, Any, TypeVar
 from urllib.parse import urlsplit
 
 import requests
@@ -23,6 +23,8 @@ from requests_hardened.ip_filter import InvalidIPAddress
 from requests_hardened.ip_filter_adapter import IPFilterAdapter
 
 from .refused import Refused
+
+T = TypeVar("T")
 
 #: Any host with a public address.
 ANY = "*"
@@ -105,19 +107,24 @@ def _open_answer(
 
 def _in_time(ask: Callable[[], requests.Response], of: str) -> requests.Response:
     """Return an answer whose head is there soon: a timeout would start anew with each byte of it, and redirect."""
-    answer: Future[requests.Response] = Future()
-
-    def wait() -> None:
-        try:
-            answer.set_result(ask())
-        except BaseException as error:
-            answer.set_exception(error)
-
-    threading.Thread(target=wait, daemon=True).start()
     try:
-        return answer.result(TEXT[1])
+        return in_background(ask).result(TEXT[1])
     except TimeoutError as error:
         raise Refused(f"{of} did not answer within {TEXT[1]:.0f} s.") from error
+
+
+def in_background(work: Callable[[], T]) -> Future[T]:
+    """Do something in a thread that nobody has to wait for, not even the end of the process."""
+    result: Future[T] = Future()
+
+    def do() -> None:
+        try:
+            result.set_result(work())
+        except BaseException as error:
+            result.set_exception(error)
+
+    threading.Thread(target=do, daemon=True).start()
+    return result
 
 
 @contextmanager

@@ -234,8 +234,10 @@ def make_fetcher(gate: Gate, documents: bool, texts: dict[str, str] | None = Non
         def check_exists(self, url: str) -> bool:
             if url in self.cache or urlsplit(url).scheme == "mailto":
                 return True
+            # Of what a document links to, all that matters is fetched, and says then that it is not there. The rest are
+            # names, such as the terms of an ontology.
             if is_remote(url):
-                return fetching.url_exists(url, hosts, of)
+                return documents or fetching.url_exists(url, hosts, of)
             return os.path.exists(gate.read(unquote(urlsplit(url).path), of))
 
     return GateFetcher
