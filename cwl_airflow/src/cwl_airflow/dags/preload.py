@@ -20,11 +20,12 @@ def preload_engine() -> None:
     """Import the engine and read the schemas of CWL."""
     try:
         from cwltool.process import get_schema
+        from cwltool.update import INTERNAL_VERSION
 
         from ..runs import executor, inputs, outputs, steps  # noqa: F401
         from . import dag  # noqa: F401
 
-        for version in ("v1.0", "v1.1", "v1.2"):
+        for version in ("v1.0", "v1.1", "v1.2", INTERNAL_VERSION):  # the last one is what cwltool makes of the others
             get_schema(version)
         for name in AIRFLOW:
             importlib.import_module(name)

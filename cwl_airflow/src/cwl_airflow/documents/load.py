@@ -12,19 +12,21 @@ from typing import Any
 from urllib.parse import urljoin
 
 from cwltool.context import LoadingContext
-from cwltool.load_tool import fetch_document, make_tool, resolve_and_validate_document
+from cwltool.load_tool import docloaderctx, fetch_document, make_tool, resolve_and_validate_document
 from cwltool.process import Process, get_schema, shortname
 from cwltool.update import ORIGINAL_CWLVERSION
 from cwltool.utils import aslist
 from cwltool.workflow import Workflow, default_make_tool
-from schema_salad.ref_resolver import Loader, file_uri
+from schema_salad.ref_resolver import file_uri
 
 from ..gate import Gate
 from ..gate.hooks import make_fetcher
 from ..javascript import client as javascript
+from ..javascript.lint import JavascriptCheck
 from . import cache
 from .formats import Ontologies, Term
 from .ontologies import known_terms
+from .parsing import DocumentLoader
 from .plan import GATHERER
 from .planning import output_id, source_ids
 from .sequences import mend_deepcopy
@@ -114,10 +116,18 @@ def load_document(
     context = LoadingContext(dict(settings or {}))
     context.fetcher_constructor = make_fetcher(gate, documents=True, texts=texts)
     context.do_validate = validate
-    context.disable_js_validation = context.disable_js_validation or not validate
+    check = JavascriptCheck(context.js_hint_options_file, context.eval_timeout)
+    checks_javascript = validate and not context.disable_js_validation
+    context.disable_js_validation = True  # see `check`
     wants_ontologies = not context.skip_schemas
     context.skip_schemas = True  # see `ontologies`
     context.doc_cache = False  # the fetcher needs none
+    context.loader = DocumentLoader(
+        docloaderctx,
+        fetcher_constructor=context.fetcher_constructor,
+        allow_attachments=lambda _: context.enable_dev,
+        doc_cache=False,
+    )
     given_overrides = list(overrides)
     context.overrides_list = list(given_overrides)  # cwltool adds those of a job that names its document
     depth = 0
@@ -130,11 +140,15 @@ def load_document(
     def construct(document: Any, loading: LoadingContext) -> Process:
         nonlocal depth
         depth += 1
+        if loading.loader and not isinstance(loading.loader, DocumentLoader):
+            loading.loader = DocumentLoader.like(loading.loader)  # for the documents of steps
         if depth == 1 and document.get("class") == "Workflow":
             process = make_workflow(document, loading, needed_steps(document, part) if part else None)
         else:
             process = default_make_tool(document, loading)
         process.formatgraph = ontologies
+        if checks_javascript:
+            check.add(process)
         return process
 
     context.construct_tool_object = construct  # type: ignore[assignment]  # its parameters have other names
@@ -157,6 +171,7 @@ def load_document(
     resolved, _ = resolve()
     entry, made_of = resolved.encoded() if folder else b"", dict(texts)
     process = make_tool(resolved.uri, resolved.context)
+    check.run()
     named = resolved.named_ontologies() if wants_ontologies else ()
     if folder:
         # Only now are those of the steps known. A task that makes one step asks those of all, as cwltool does.
@@ -211,7 +226,7 @@ class ResolvedDocument:
         uri, index, metadata, fast_parser, defaults, overrides = pickle.loads(known)
         context = context.copy()
         schema, names = get_schema(metadata.get(ORIGINAL_CWLVERSION, metadata["cwlVersion"]))[:2]
-        context.loader = Loader(
+        context.loader = DocumentLoader(
             schema.ctx,
             schemagraph=schema.graph,
             cache=schema.cache,

@@ -17,6 +17,7 @@ from schema_salad.ref_resolver import Loader, file_uri
 from schema_salad.sourceline import cmap
 
 from ..documents.load import document_uri
+from ..documents.parsing import DocumentLoader
 from ..documents.plan import DISPATCHER
 from ..gate import Gate, Refused
 from ..gate.hooks import GatedFsAccess, make_fetcher
@@ -70,7 +71,7 @@ def _resolve_job(job: Any, gate: Gate, base: str) -> tuple[Any, Loader, str, str
     """
     # No $schemas: they describe documents.
     fetches = make_fetcher(gate, documents=False)
-    loader = Loader(copy.copy(jobloaderctx), fetcher_constructor=fetches, skip_schemas=True)
+    loader = DocumentLoader(copy.copy(jobloaderctx), fetcher_constructor=fetches, skip_schemas=True)
     if isinstance(job, str):
         path = job if "://" in job else os.path.join(base, job)
         if "://" not in path and not os.path.isfile(path):
