@@ -116,8 +116,8 @@ def load_document(
     context = LoadingContext(dict(settings or {}))
     context.fetcher_constructor = make_fetcher(gate, documents=True, texts=texts)
     context.do_validate = validate
-    check = JavascriptCheck(context.js_hint_options_file, context.eval_timeout)
     checks_javascript = validate and not context.disable_js_validation
+    check = JavascriptCheck(context.js_hint_options_file if checks_javascript else None, context.eval_timeout)
     context.disable_js_validation = True  # see `check`
     wants_ontologies = not context.skip_schemas
     context.skip_schemas = True  # see `ontologies`
@@ -140,9 +140,10 @@ def load_document(
     def construct(document: Any, loading: LoadingContext) -> Process:
         nonlocal depth
         depth += 1
-        if loading.loader and not isinstance(loading.loader, DocumentLoader):
-            loading.loader = DocumentLoader.like(loading.loader)  # for the documents of steps
-        if depth == 1 and document.get("class") == "Workflow":
+        is_workflow = document.get("class") == "Workflow"
+        if is_workflow and loading.loader and not isinstance(loading.loader, DocumentLoader):
+            loading.loader = DocumentLoader.like(loading.loader)  # for the documents of its steps
+        if depth == 1 and is_workflow:
             process = make_workflow(document, loading, needed_steps(document, part) if part else None)
         else:
             process = default_make_tool(document, loading)
