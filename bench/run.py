@@ -21,11 +21,11 @@ from typing import Any
 
 import jinja2
 import yaml
-from large import write_large_document
 
 PROJECT = Path(__file__).parents[1]
-sys.path.insert(0, str(PROJECT / "cwl_airflow/src"))
+sys.path[:0] = [str(PROJECT / "bench"), str(PROJECT / "cwl_airflow/src")]
 from cwl_airflow.rest import AirflowClient, DeadlineExceeded, RestError, RunFailed  # noqa: E402  # from the checkout
+from large import write_large_document  # noqa: E402
 
 BUILD = PROJECT / "build/bench"
 #: Where stand-in hosts have MySQL from.
