@@ -16,7 +16,7 @@ from .queues import Queue, read_queues
 
 FOLDERS = ("tmp_folder", "outputs_folder", "inputs_folder", "pickle_folder")
 #: Options of cwltool that ``airflow.cfg`` may set.
-CWLTOOL_SWITCHES = ("use_container", "no_match_user", "skip_schemas", "strict", "quiet")
+CWLTOOL_SWITCHES = ("use_container", "no_match_user", "skip_schemas", "strict", "quiet", "relax_path_checks")
 #: What only the host says, and no DAG.
 OF_THE_HOST = ("data_paths", "fetch_hosts", "document_hosts")
 

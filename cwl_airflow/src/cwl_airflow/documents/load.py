@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urljoin
 
+from cwltool.command_line_tool import CommandLineTool, PathCheckingMode
 from cwltool.context import LoadingContext
 from cwltool.load_tool import docloaderctx, fetch_document, make_tool, resolve_and_validate_document
 from cwltool.process import Process, get_schema, shortname
@@ -65,6 +66,12 @@ def needed_steps(workflow: Mapping[str, Any], part: str) -> set[str]:
     }
 
 
+def accepted_file_names(tool: CommandLineTool) -> PathCheckingMode:
+    """Return which names a tool's files may have: any, unless a shell could take one for a command."""
+    shell, _ = tool.get_requirement("ShellCommandRequirement")
+    return PathCheckingMode.STRICT if shell else PathCheckingMode.RELAXED
+
+
 def document_uri(source: str) -> str:
     """Return the URI of a document that is named by path or URL, perhaps with ``#name``."""
     if re.match(r"^(file|https?)://", source):
@@ -114,6 +121,7 @@ def load_document(
     # Nothing evaluates JavaScript before there is a document.
     javascript.use_javascript_service((settings or {}).get("javascript_socket"))
     context = LoadingContext(dict(settings or {}))
+    context.relax_path_checks = (settings or {}).get("relax_path_checks")
     context.fetcher_constructor = make_fetcher(gate, documents=True, texts=texts)
     context.do_validate = validate
     checks_javascript = validate and not context.disable_js_validation
@@ -148,6 +156,8 @@ def load_document(
         else:
             process = default_make_tool(document, loading)
         process.formatgraph = ontologies
+        if isinstance(process, CommandLineTool) and context.relax_path_checks is None:
+            process.path_check_mode = accepted_file_names(process)
         if checks_javascript:
             check.add(process)
         return process

@@ -7,8 +7,10 @@ import copy
 import functools
 import io
 import os
+import re
 from collections.abc import Callable, Mapping, MutableMapping
 from typing import Any
+from urllib.parse import unquote, urlsplit
 
 from cwltool.load_tool import jobloader_id_name, jobloaderctx, resolve_overrides
 from cwltool.main import init_job_order
@@ -23,7 +25,7 @@ from ..gate import Gate, Refused
 from ..gate.hooks import GatedFsAccess, make_fetcher
 from ..gate.job import FOLDERS, check_code, check_job
 from ..gate.names import shown_name
-from ..gate.objects import check_names, drop_null, is_remote, keys_that_are_no_text
+from ..gate.objects import check_names, drop_null, find_files, is_remote, keys_that_are_no_text
 from .cwl_json import as_written, write_cwl_json
 from .job_input import check_input_files, check_input_names
 from .run import REQUIREMENTS, CWLRun
@@ -32,6 +34,8 @@ from .step_workflow import StepWorkflow
 #: What a job may say beside its inputs.
 OVERRIDES = "http://commonwl.org/cwltool#overrides"
 TOOL = "https://w3id.org/cwl/cwl#tool"
+#: What means something in a URL, or is not of one.
+_NOT_OF_URL = re.compile(r"[%#?\x00-\x1f]")
 
 
 def begin_run(run: CWLRun, job: Any, base: str, code_allowed: bool = False) -> dict[str, Any]:
@@ -64,6 +68,32 @@ def begin_run(run: CWLRun, job: Any, base: str, code_allowed: bool = False) -> d
     return inputs
 
 
+class JobLoader(DocumentLoader):
+    """Loads the files of jobs, in which a path may be that of a file whose name means something else in a URL."""
+
+    def fetch(self, url: str, inject_ids: bool = True, content_types: list[str] | None = None) -> Any:
+        """Return a job or a part of one, which is not resolved yet, and note it."""
+        known = url in self.idx
+        loaded = super().fetch(url, inject_ids, content_types)
+        if not known and url.startswith("file:"):
+            escape_paths(loaded, os.path.dirname(unquote(urlsplit(url).path)))
+        return loaded
+
+
+def escape_paths(value: Any, base: str) -> None:
+    """Write the paths of files that are there as URLs: cwltool takes a path for one, in which ``#`` ends the name.
+
+    :param value: a job, or a part of one.
+    :param base: folder to which relative paths refer.
+    """
+    for file in find_files(value):
+        path = file.get("path")
+        if isinstance(path, str) and "location" not in file and _NOT_OF_URL.search(path):
+            local = os.path.join(base, path)
+            if os.path.lexists(local):
+                file["path"] = file_uri(local)
+
+
 def _resolve_job(job: Any, gate: Gate, base: str) -> tuple[Any, Loader, str, str]:
     """Return a job with all that it includes.
 
@@ -71,7 +101,7 @@ def _resolve_job(job: Any, gate: Gate, base: str) -> tuple[Any, Loader, str, str
     """
     # No $schemas: they describe documents.
     fetches = make_fetcher(gate, documents=False)
-    loader = DocumentLoader(copy.copy(jobloaderctx), fetcher_constructor=fetches, skip_schemas=True)
+    loader = JobLoader(copy.copy(jobloaderctx), fetcher_constructor=fetches, skip_schemas=True)
     if isinstance(job, str):
         path = job if "://" in job else os.path.join(base, job)
         if "://" not in path and not os.path.isfile(path):
@@ -82,6 +112,7 @@ def _resolve_job(job: Any, gate: Gate, base: str) -> tuple[Any, Loader, str, str
         _check_keys(job)
         job = copy.deepcopy(dict(job))
         drop_null(job)
+        escape_paths(job, base)
         uri = file_uri(base)
         return (
             _resolve_safely(functools.partial(loader.resolve_all, cmap(as_written(job)), f"{uri}/")),
