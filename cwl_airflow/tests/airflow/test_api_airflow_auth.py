@@ -56,6 +56,7 @@ def claims(method: str, path: str, **more: Any) -> dict[str, Any]:
     return {"exp": int(time.time()) + 60, "sub": "test", "method": method, "path": path, **more}
 
 
+@pytest.mark.full
 def test_airflow_loads_it(airflow: Server) -> None:
     (found,) = entry_points(group="airflow.plugins", name="cwl_airflow")
     # Of several, the last one is asked first: the others know Airflow's own tokens only.

@@ -10,9 +10,11 @@ import time
 from pathlib import Path
 
 import httpx
+import pytest
 from api import BASE
 
 
+@pytest.mark.full
 def test_the_command_serves_until_it_is_stopped(api_database: Path) -> None:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))

@@ -65,6 +65,7 @@ def noted(run_id: str) -> Caller:
         return Caller.of(session.scalar(sa.select(DagRun.conf).where(DagRun.run_id == run_id)))
 
 
+@pytest.mark.full
 def test_a_user_of_airflows_rest_api_is_noted(api_server: Any) -> None:
     given = {KEY: {"name": "root", "reads": "all", "documents": True}, **JOB}
     for user in USERS:
@@ -75,6 +76,7 @@ def test_a_user_of_airflows_rest_api_is_noted(api_server: Any) -> None:
     assert noted("reader") == Caller("reader", frozenset({"mine"}), False)
 
 
+@pytest.mark.full
 def test_who_started_a_run_is_noted_in_what_its_task_starts(api_server: Any) -> None:
     from airflow.executors.executor_loader import ExecutorLoader
 

@@ -47,6 +47,7 @@ def test_a_process_that_has_not_loaded_airflow_has_our_engine(airflow_home: Path
     ]
 
 
+@pytest.mark.full
 @pytest.mark.parametrize(("host", "found"), [("127.0.0.1", "127.0.0.1"), ("", "none")])
 def test_the_logs_of_a_worker_are_served_where_it_is_said(airflow_home: Path, host: str, found: str) -> None:
     program = "import airflow, celery.signals, multiprocessing, psutil, time\ncelery.signals.worker_init.send(None)\n"
@@ -60,6 +61,7 @@ def test_the_logs_of_a_worker_are_served_where_it_is_said(airflow_home: Path, ho
     assert printed(program, **{f"AIRFLOW__LOGGING__{name}": value for name, value in options.items()})[-1] == found
 
 
+@pytest.mark.full
 def test_a_worker_loads_the_engine_once_and_can_be_asked_to_stop_runs(airflow_home: Path) -> None:
     program = "import airflow, celery.signals, celery.worker.control, sys\n"
     program += "print('cwl_stop' in celery.worker.control.Panel.data)\n"
@@ -68,12 +70,14 @@ def test_a_worker_loads_the_engine_once_and_can_be_asked_to_stop_runs(airflow_ho
     assert printed(program) == ["True", "False", "True"]
 
 
+@pytest.mark.full
 def test_a_worker_shows_its_memory_and_environment_to_nobody(airflow_home: Path) -> None:
     program = "import airflow, ctypes\nprint(ctypes.CDLL(None).prctl(3, 0, 0, 0, 0))\n"
     program += "import airflow.providers.celery.cli.celery_command\nprint(ctypes.CDLL(None).prctl(3, 0, 0, 0, 0))"
     assert printed(program) == ["1", "0"]
 
 
+@pytest.mark.full
 def test_the_dag_processor_loads_the_engine_before_it_starts(airflow_home: Path) -> None:
     """As it imports what no other service does."""
     services = ("scheduler", "api_server", "triggerer")

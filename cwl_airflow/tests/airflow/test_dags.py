@@ -392,6 +392,7 @@ def supervised(dag_id: str, run_id: str, task_id: str) -> list[dict[str, Any]]:
     return [json.loads(line) for line in re.sub(r"\.cwl_\d+", ".cwl", log).splitlines()]
 
 
+@pytest.mark.full
 def test_the_log_of_a_task_has_what_cwltool_says_at_its_own_level(
     clean_database: Path, written: Any, site: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -543,6 +544,7 @@ def test_ontologies_are_fetched_where_dag_files_are_read_and_not_in_tasks(
     assert len(asked) == (0 if task else 2)
 
 
+@pytest.mark.full
 def test_everything_can_be_loaded_beforehand(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
     frozen = []
     monkeypatch.setattr("gc.freeze", lambda: frozen.append(True))

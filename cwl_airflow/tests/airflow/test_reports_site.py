@@ -376,6 +376,7 @@ def test_two_services_without_a_lock_lose_nothing_and_write_nothing_twice(
     assert sorted(written) == sorted((f"run-{number}", route) for number in range(2) for route in ALL_ROUTES)
 
 
+@pytest.mark.full
 def test_the_command_ends_when_it_is_told_to(clean_database: Path) -> None:
     """By one signal: the next test has the other one as well."""
     code = "import sys; from cwl_airflow.commands.reports import main; sys.exit(main([]))"

@@ -72,7 +72,7 @@ class ApiServer(BaseHTTPRequestHandler):
 def api_server() -> Iterator[str]:
     """Return the address of what stands in for Airflow's api-server."""
     with ThreadingHTTPServer(("127.0.0.1", 0), ApiServer) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
+        threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
         yield f"http://127.0.0.1:{server.server_port}/"
         server.shutdown()
 

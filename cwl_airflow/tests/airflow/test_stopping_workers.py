@@ -128,6 +128,7 @@ def test_the_broker_is_away(monkeypatch: pytest.MonkeyPatch) -> None:
             ask(app)
 
 
+@pytest.mark.full
 @pytest.mark.usefixtures("clean_database")
 def test_a_run_is_stopped_by_a_worker(app: Celery, start: Any, folders: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """It starts the program that ends what is on its host, and that which removes the data."""
@@ -157,6 +158,7 @@ def test_only_what_its_supervisor_saw_to_the_end_has_surely_ended(app: Celery) -
     assert CeleryWorkers(app).find_ended(set()) == set()
 
 
+@pytest.mark.full
 @pytest.mark.usefixtures("clean_database")
 def test_a_worker_that_is_being_stopped_need_not_answer(app: Celery, start: Any, folders: Path) -> None:
     add_run()
@@ -215,6 +217,7 @@ def test_the_command(stopped: list[Any], capsys: pytest.CaptureFixture[str]) -> 
     assert stopped == [(DAG, RUN, ["a", "b"]), (DAG, "other", []), (DAG, "stuck", [])]
 
 
+@pytest.mark.full
 @pytest.mark.usefixtures("clean_database")
 def test_the_command_stops_a_run_of_this_site(
     app: Celery, start: Any, folders: Path, monkeypatch: pytest.MonkeyPatch

@@ -124,6 +124,7 @@ def test_slow_clients_hold_up_nobody(client: Callable[..., socket.socket]) -> No
     assert time.monotonic() - began < 1
 
 
+@pytest.mark.full
 def test_a_byte_now_and_then_gives_no_more_time(client: Callable[..., socket.socket]) -> None:
     made = client(_head("POST", "/", "Content-Length: 1000"))
     began = time.monotonic()
@@ -140,6 +141,7 @@ def test_a_byte_now_and_then_gives_no_more_time(client: Callable[..., socket.soc
     assert 1.5 < time.monotonic() - began < 6
 
 
+@pytest.mark.full
 def test_a_client_may_think_before_its_next_request(client: Callable[..., socket.socket]) -> None:
     made = client(_head())
     assert _answer(made) == (200, b"0")
@@ -194,6 +196,7 @@ def test_all_bodies_are_forgotten_when_they_are_answered_or_their_clients_gone(
         time.sleep(0.01)
 
 
+@pytest.mark.full
 def test_a_client_that_does_not_read_its_answer_is_gone_after_its_time(
     server: Running, client: Callable[..., socket.socket]
 ) -> None:
@@ -243,6 +246,7 @@ serve.Server(application, "127.0.0.1", int(sys.argv[1])).run()
 """
 
 
+@pytest.mark.full
 def test_what_does_not_end_in_time_does_not_keep_the_server() -> None:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))

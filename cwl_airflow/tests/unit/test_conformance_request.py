@@ -129,6 +129,7 @@ def test_a_job_that_is_none(tmp_path: Path) -> None:
         job(tmp_path, "[]")
 
 
+@pytest.mark.full
 def test_all_of_the_projects_own_suite_can_be_sent() -> None:
     for test in read_suite(PROJECT / "tests/conformance/suite.yaml"):
         request = make_request(test)

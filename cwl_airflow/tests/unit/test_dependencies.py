@@ -93,6 +93,7 @@ def test_the_lock_has_what_is_declared(extra: str) -> None:
         assert all(requirement.specifier.contains(release) for release in releases), requirement
 
 
+@pytest.mark.full
 def test_what_is_no_extra_loads_none_of_them() -> None:
     """Such as an Airflow with an executor of its own and other users, which has neither Celery nor FAB."""
     code = """

@@ -40,6 +40,7 @@ def test_anything_else_is_a_path_or_url(workflow: str) -> None:
     assert embedded_text(workflow) is None
 
 
+@pytest.mark.full
 def test_more_than_a_document_has_is_refused_before_it_takes_memory() -> None:
     small = _given(zlib.compress(bytes(300 * 2**20), 9))
     tracemalloc.start()

@@ -149,6 +149,7 @@ def test_a_sequence_that_holds_itself_is_copied() -> None:
     assert again[0] is again
 
 
+@pytest.mark.full
 def test_a_large_document_is_read_with_little_work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     spec = importlib.util.spec_from_file_location("large", PROJECT / "bench/large.py")
     assert spec and spec.loader

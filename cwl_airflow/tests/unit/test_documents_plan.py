@@ -163,6 +163,7 @@ def test_a_spoilt_entry_counts_as_missing(workflow: Path, content: str) -> None:
     assert json.loads(entry.read_text(encoding="utf-8").splitlines()[1])["tasks"]
 
 
+@pytest.mark.full
 def test_many_processes_share_the_entries(workflow: Path) -> None:
     with multiprocessing.get_context("fork").Pool(4) as pool:
         results = [pool.apply_async(_plan_twice, (workflow,)) for _ in range(8)]

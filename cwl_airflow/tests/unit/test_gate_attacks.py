@@ -693,7 +693,7 @@ class Server:
                 pass
 
         self._http = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        threading.Thread(target=self._http.serve_forever, daemon=True).start()
+        threading.Thread(target=self._http.serve_forever, args=(0.02,), daemon=True).start()
         self.host = f"127.0.0.1:{self._http.server_port}"
 
     def close(self) -> None:
@@ -801,6 +801,7 @@ def test_what_is_fetched_has_an_end(site: Site, monkeypatch: pytest.MonkeyPatch,
         assert "more than 1 MiB" in why
 
 
+@pytest.mark.full
 def test_an_answer_that_is_sent_a_byte_at_a_time_has_an_end(
     site: Site, monkeypatch: pytest.MonkeyPatch, serve: Callable[..., Server]
 ) -> None:

@@ -170,6 +170,7 @@ ESCAPE = "{var process = globalThis.constructor.constructor('return process')();
 SLEEP = "process.mainModule.require('child_process').execFileSync('sleep', ['30']);"
 
 
+@pytest.mark.full
 @pytest.mark.parametrize("expression", ["{while (true);}", ESCAPE % SLEEP])
 def test_what_takes_too_long_is_ended_with_its_process(
     service: Service, engine: javascript.Engine, expression: str
@@ -182,12 +183,14 @@ def test_what_takes_too_long_is_ended_with_its_process(
     assert engine.eval("1") == 1
 
 
+@pytest.mark.full
 def test_what_trickles_takes_too_long(serve: Callable[..., Service], tmp_path: Path) -> None:
     serve("sh", "-c", "echo '\"ready\"'; while sleep 0.1; do printf 1; done")
     with pytest.raises(JavascriptException, match="killed after 1 seconds"):
         javascript.Engine(tmp_path / "unit.socket").eval("1", timeout=1)
 
 
+@pytest.mark.full
 def test_what_takes_too_much_memory_says_so(engine: javascript.Engine) -> None:
     with pytest.raises(JavascriptException, match="reaching memory limit"):
         engine.eval("{var all = []; while (true) all.push({a: all.length});}", timeout=60)
@@ -201,6 +204,7 @@ def test_an_answer_has_a_bound(engine: javascript.Engine, monkeypatch: pytest.Mo
         engine.eval(f"'x'.repeat({2**20})")
 
 
+@pytest.mark.full
 def test_what_ends_its_process_is_told_where_to_look(engine: javascript.Engine) -> None:
     with pytest.raises(JavascriptException, match=r"ended its Node\.js.*journalctl --unit='unit@\*'"):
         engine.eval(ESCAPE % "process.kill(process.pid, 'SIGKILL');")
@@ -219,6 +223,7 @@ def test_without_a_service_an_expression_fails_by_name(tmp_path: Path) -> None:
         engine.new_js_proc("")
 
 
+@pytest.mark.full
 def test_a_service_that_starts_nothing_is_told_by_name(
     serve: Callable[..., Service], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -228,6 +233,7 @@ def test_a_service_that_starts_nothing_is_told_by_name(
         javascript.Engine(tmp_path / "unit.socket").eval("1")
 
 
+@pytest.mark.full
 def test_who_comes_while_there_are_as_many_as_may_be_waits(service: Service, tmp_path: Path) -> None:
     service.most = 1
     first, second = (javascript.Engine(tmp_path / "unit.socket") for _ in range(2))
@@ -283,6 +289,7 @@ def written(folder: Path, document: dict[str, Any]) -> str:
     return str(file)
 
 
+@pytest.mark.full
 @pytest.mark.parametrize("cores", [1, 3])
 def test_scattered_expressions_take_the_cores_that_there_are(
     service: Service, tmp_path: Path, own_engine: None, cores: int

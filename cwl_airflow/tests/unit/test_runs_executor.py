@@ -116,6 +116,7 @@ def test_the_log_has_the_first_lines_of_a_tool(
     assert logging.getLogger("cwltool").handlers == handlers
 
 
+@pytest.mark.full
 def test_a_process_that_a_tool_leaves_holds_nothing_up(tmp_path: Path) -> None:
     run = begin(tmp_path, shell(f"(echo $$ > {tmp_path}/pid; exec sleep 600) & echo said"))
     began = time.monotonic()

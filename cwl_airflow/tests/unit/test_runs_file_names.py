@@ -8,8 +8,7 @@ from urllib.parse import quote
 
 import pytest
 from begun import begin, shell
-from cwl_airflow.documents.plan import DISPATCHER, GATHERER
-from cwl_airflow.runs.cwl_json import read_cwl_json
+from cwl_airflow.documents.plan import DISPATCHER
 from cwl_airflow.runs.executor import StepExecutor
 from cwl_airflow.runs.outputs import collect_outputs
 from cwl_airflow.runs.steps import run_step

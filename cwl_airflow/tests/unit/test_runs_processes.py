@@ -24,6 +24,7 @@ def test_what_processes_leave_is_adopted_and_ended() -> None:
     assert not any(process.is_running() for process in started)
 
 
+@pytest.mark.full
 def test_what_children_started_is_ended_with_them() -> None:
     ctypes.CDLL(None).prctl(36, 0, 0, 0, 0)  # whatever they leave is somebody else's
     with subprocess.Popen(["sh", "-c", "sleep 600 & echo; wait"], stdout=subprocess.PIPE) as child:

@@ -308,6 +308,7 @@ def measured(made: CWLRun, granted: StepExecutor, folder: Path) -> int:
     return most
 
 
+@pytest.mark.full
 @pytest.mark.parametrize(("cores", "ram", "most"), [(2, 4096, 2), (8, 2 * 256, 2), (0.5, 64, 1), (4, 4096, 4)])
 def test_jobs_stay_within_what_is_granted(make: Any, tmp_path: Path, cores: float, ram: float, most: int) -> None:
     (tmp_path / "times").mkdir()
@@ -332,6 +333,7 @@ sleep 1000; sleep 1000
 """
 
 
+@pytest.mark.full
 def test_stopping_leaves_nothing_whatever_it_traps(make: Any, tmp_path: Path) -> None:
     made = make(shell(STUBBORN.format(folder=tmp_path)))
     script = f"""\

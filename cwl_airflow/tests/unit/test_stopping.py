@@ -196,6 +196,7 @@ def test_a_report_that_names_no_folder_is_left_alone(run: StoppableRun, tmp_path
     assert locate(DAG, RUN, places(tmp_path), {}, [str(report)]).folders == run.folders
 
 
+@pytest.mark.full
 def test_a_task_that_is_deaf_is_killed_with_all_it_started(run: StoppableRun, start: Start, tmp_path: Path) -> None:
     far = f"setsid sh -c {shlex.quote(DEAF + f'echo $$ > {tmp_path}/far; sleep 1000; sleep 1000')} &\n"
     task = start(RUNNER, DEAF + far + "ready\nsleep 1000; sleep 1000")
@@ -218,6 +219,7 @@ def test_a_task_may_end_itself(
     assert caplog.messages[0] == f"Asking process {task.pid} to end"
 
 
+@pytest.mark.full
 def test_what_a_killed_task_left_is_killed_and_nothing_else(
     run: StoppableRun, start: Start, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -268,6 +270,7 @@ def test_a_task_is_asked_by_the_process_that_waits_for_it(run: StoppableRun, sta
     assert not (tmp_path / "asked").exists()
 
 
+@pytest.mark.full
 def test_what_does_not_end_in_time_is_asked_once_and_named(run: StoppableRun, start: Start, tmp_path: Path) -> None:
     asked = tmp_path / "asked"
     task = start(RUNNER, f"trap 'echo again >> {asked}' TERM\nready\nwhile :; do sleep 0.1; done")
@@ -333,6 +336,7 @@ def test_a_note_says_which_container_is_where(run: StoppableRun) -> None:
     assert run.noted_containers() == {CONTAINER: "here"}
 
 
+@pytest.mark.full
 def test_a_container_that_stays_is_named(run: StoppableRun, engine: Path, start: Start) -> None:
     (engine / "deaf").touch()
     (engine / CONTAINER).write_text(str(run.folders[0]), encoding="utf-8")
@@ -554,6 +558,7 @@ def test_workers_are_asked_until_they_have_done_it_and_one_of_them_removes_the_d
     assert removal == (StopRequest(end[0].run, None, ("gone",)), ["a"], 1)
 
 
+@pytest.mark.full
 def test_what_is_left_is_tried_again_until_it_is_late() -> None:
     deaf = {"a": WorkerAnswer("silent", ["process 7 on silent", "process 8 on silent"])}
     gone = {"a": WorkerAnswer("silent", [])}
