@@ -181,7 +181,8 @@ def test_no_default_password_works(host, password):
 
 
 def test_commands_have_the_services_environment(host):
-    assert host.check_output("sudo airflow config get-value core executor") == "CeleryExecutor"
+    executor = "cwl_airflow.executor.RestingCeleryExecutor"
+    assert host.check_output("sudo airflow config get-value core executor") == executor
 
 
 def test_configuration_has_nothing_that_airflow_does_not_know(host):

@@ -121,7 +121,6 @@ def load_document(
     # Nothing evaluates JavaScript before there is a document.
     javascript.use_javascript_service((settings or {}).get("javascript_socket"))
     context = LoadingContext(dict(settings or {}))
-    context.relax_path_checks = (settings or {}).get("relax_path_checks")
     context.fetcher_constructor = make_fetcher(gate, documents=True, texts=texts)
     context.do_validate = validate
     checks_javascript = validate and not context.disable_js_validation
@@ -156,7 +155,7 @@ def load_document(
         else:
             process = default_make_tool(document, loading)
         process.formatgraph = ontologies
-        if isinstance(process, CommandLineTool) and context.relax_path_checks is None:
+        if isinstance(process, CommandLineTool) and "relax_path_checks" not in (settings or {}):
             process.path_check_mode = accepted_file_names(process)
         if checks_javascript:
             check.add(process)
