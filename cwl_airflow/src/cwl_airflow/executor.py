@@ -1,8 +1,8 @@
 """Celery's executor, with which a scheduler rests while there is nothing to run.
 
-Airflow's scheduler looks for work again and again, with a dozen statements each time, and knows one pause only: a short one
-keeps it busy all night, a long one is lost between any two steps. While no run is active this one looks for active runs
-only, which is one statement.
+Airflow's scheduler looks for work again and again, with a dozen statements each time, and knows one pause only: a short
+one keeps it busy all night, a long one is lost between any two steps. While no run is active this one looks for active
+runs only, which is one statement.
 
 It is named in ``[core] executor``.
 """
