@@ -9,8 +9,9 @@ from typing import Any
 
 import pytest
 import rows
-from cwl_airflow import executor
 from cwl_airflow.executor import RestingCeleryExecutor, wait_for_runs
+
+from cwl_airflow import executor
 
 
 def test_it_waits_for_no_longer_than_it_is_told(clean_database: Path) -> None:
