@@ -19,9 +19,9 @@ from airflow.utils.state import DagRunState
 from sqlalchemy import select
 
 #: For how many seconds a scheduler rests at most: DAGs with a schedule and its own clocks wait for that.
-LONGEST = 1.0
+LONGEST = 5.0
 #: Seconds between two looks.
-PAUSE = 0.1
+PAUSE = 0.2
 _ACTIVE = select(DagRun.id).where(DagRun._state.in_([DagRunState.QUEUED, DagRunState.RUNNING])).limit(1)
 
 

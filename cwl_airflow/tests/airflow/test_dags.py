@@ -355,6 +355,31 @@ def test_outputs_that_are_too_many_are_not_pushed(ran: Any, monkeypatch: pytest.
     assert pushed(run, "CWLJobGatherer", RESULTS) is None
 
 
+@pytest.mark.parametrize(
+    ("digits", "result"),
+    [
+        ("9223372036854775807", 9223372036854775807),
+        ("-9223372036854775808", -9223372036854775808.0),
+        ("1" + "0" * 42, 1e42),
+        ("1" + "0" * 400, "1" + "0" * 400),
+        ("-1e400", "-Infinity"),
+        ("0.5", 0.5),
+        ("NaN", "NaN"),
+    ],
+)
+def test_any_number_may_be_an_output(ran: Any, digits: str, result: Any) -> None:
+    tool = {
+        "class": "CommandLineTool",
+        "baseCommand": ["echo", f'{{"number": {digits}}}'],
+        "inputs": {},
+        "outputs": {"number": "Any"},
+        "stdout": "cwl.output.json",
+    }
+    run = ran(tool, {})
+    assert run.state == "success"
+    assert pushed(run, "CWLJobGatherer", RESULTS) == {"number": result}
+
+
 def test_a_document_that_is_given_as_text_runs(ran: Any, site: Site) -> None:
     import base64
     import gzip

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import json
+import math
 import shutil
 from collections.abc import Iterator
 from functools import cached_property
@@ -335,12 +336,26 @@ class CWLJobGatherer(CWLOperator):
             outputs, report = collect_run(self.run_in(context, layout), outputs_folder, own)
         text = json.dumps(outputs)
         if len(text) <= LONGEST_RESULTS:
-            context["ti"].xcom_push(key=RESULTS, value=json.loads(text))  # of JSON's own types
+            context["ti"].xcom_push(key=RESULTS, value=read_results(text))
         else:
             self.log.warning("The outputs are too many to be pushed: only %s lists them", report)
         if not self.settings.keep_tmp_data:
             shutil.rmtree(layout.folder, ignore_errors=True)
         return report
+
+
+def read_results(text: str) -> Any:
+    """Return outputs as Airflow takes them: of JSON's own types, and with no number of more than 64 bits.
+
+    A larger whole number is a ``double``, as it must be in CWL. What is too large for that, or no number, becomes text.
+    """
+
+    def whole(digits: str) -> int | float | str:
+        if int(digits).bit_length() < 64:
+            return int(digits)
+        return number if math.isfinite(number := float(digits)) else digits
+
+    return json.loads(text, parse_int=whole, parse_constant=str)
 
 
 #: By these tasks a run of a CWL document is known.
