@@ -334,7 +334,10 @@ def measure() -> str:
         sys.exit("the second run changed something")
     roles = role_times(output)
 
-    say(f"took {again:.0f} s; a chain of {STEPS} Docker steps, {REPEATS} times each way")
+    say(f"took {again:.0f} s; an idle host")
+    idle = idle_costs()
+
+    say(f"a chain of {STEPS} Docker steps, {REPEATS} times each way")
     through_airflow("chain")  # once to warm up
     alone, through = [], []
     for _ in range(REPEATS):
@@ -364,10 +367,6 @@ def measure() -> str:
 
     say(f"{parse_first:.2f} s and {parse_again:.3f} s; {RUNS} runs at once")
     many, slowest = many_runs("pair")
-    say(f"{many:.0f} s; an idle host")
-    shell(SITE, "systemctl restart 'airflow-*.service'")
-    idle = idle_costs()
-
     lines = [
         "# Benchmarks",
         "",
@@ -398,7 +397,7 @@ def measure() -> str:
         f"{RUNS} runs of two steps without containers, triggered at once: {many:.0f} s until all have succeeded, no"
         f" task run twice; the slowest answer of Airflow's REST API meanwhile took {slowest:.1f} s.",
         "",
-        f"An idle host: {sum(memory for memory, _ in idle.values()):.0f} MiB (PSS) and"
+        f"An idle host, as it was installed: {sum(memory for memory, _ in idle.values()):.0f} MiB (PSS) and"
         f" {sum(cpu for _, cpu in idle.values()):.1f} % of a core.",
         "",
         "| service | memory (PSS, MiB) | CPU (% of a core) |",
