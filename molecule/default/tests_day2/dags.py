@@ -28,6 +28,12 @@ def wait_for(what, found, seconds):
     return value
 
 
+def queued_messages(host, queue):
+    """Return how many messages a queue of the broker has, those that a worker has taken among them."""
+    listed = host.check_output("rabbitmqctl --quiet --formatter json list_queues --vhost airflow name messages")
+    return next(each["messages"] for each in json.loads(listed) if each["name"] == queue)
+
+
 def running_tasks(host):
     """Return the ids of the processes that are tasks of Airflow's."""
     return host.run("pgrep -f '^airflow worker [-]-'").stdout.split()
@@ -72,6 +78,11 @@ class Dag:
     def state(self):
         """Return the state of the run."""
         return ask(self.host, "GET", f"{self.url}/dagRuns/run")["state"]
+
+    def clear(self, *tasks):
+        """Clear tasks of the run that failed, and what comes after them; all that failed if none is named."""
+        body = {"dry_run": False, "dag_run_id": "run", "only_failed": True, "include_downstream": True}
+        ask(self.host, "POST", f"{self.url}/clearTaskInstances", body | ({"task_ids": list(tasks)} if tasks else {}))
 
     def ended(self, seconds=120):
         """Wait until the run has ended, and return its state."""

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import shlex
-import time
 
 import yaml
 from api import AIRFLOW, ask
-from dags import DAGS, tool, wait_for
+from dags import DAGS, queued_messages, tool, wait_for
 
 MORE = {"ResourceRequirement": {"ramMin": 2000}}  # than `default` has; every host has as much
 TOO_MUCH = {"ResourceRequirement": {"ramMin": 10**9}}
@@ -90,7 +89,7 @@ def test_a_task_waits_for_a_worker_that_serves_its_queue(dag):
     try:
         dag.trigger({"job": {}})
         wait_for("light step", lambda: dag.tasks().get(("light", "")) == "success", 90)
-        time.sleep(5)
+        wait_for("message", lambda: queued_messages(dag.host, "advanced") == 1, 30)
         assert dag.tasks()[("more", "")] == "queued"
     finally:
         control(dag.host, "add_consumer", "advanced")

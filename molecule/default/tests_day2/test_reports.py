@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import shlex
-import time
 
 import pytest
 from cryptography.hazmat.primitives import serialization
@@ -33,10 +32,11 @@ class Receiver:
         """Stop it."""
         self.host.run(f"systemctl stop {RECEIVER}")
 
-    def waiting(self):
+    def waiting(self, route="%", dag_id="%"):
         """Return the number of reports that are not delivered yet."""
-        query = "SELECT COUNT(*) FROM airflow.cwl_reports WHERE delivered_at IS NULL"
-        return int(self.host.check_output(f"mysql --skip-column-names --execute='{query}'"))
+        which = f"route LIKE '{route}' AND dag_id LIKE '{dag_id}'"
+        query = f"SELECT COUNT(*) FROM airflow.cwl_reports WHERE delivered_at IS NULL AND {which}"
+        return int(self.host.check_output(f"mysql --skip-column-names --execute={shlex.quote(query)}"))
 
     def reports(self, dag_id):
         """Return what came about a DAG."""
@@ -129,8 +129,7 @@ def test_reports_wait_for_a_receiver_that_is_down(dag, receiver):
     dag.trigger({"job": {}})
     assert dag.ended() == "failed"  # nobody waited for the receiver
     dag.host.check_output("systemctl kill --signal=SIGKILL airflow-cwl-reports")
-    time.sleep(10)
-    assert dag.host.service("airflow-cwl-reports").is_running
+    wait_for("service", lambda: dag.host.service("airflow-cwl-reports").is_running, 60)
     assert receiver.reports(dag.dag_id) == []
     receiver.start()
     reports = receiver.wait(dag.dag_id, "progress", "failed", 90)
@@ -146,7 +145,7 @@ def test_reports_wait_for_a_receiver_that_is_down(dag, receiver):
 
     dag.host.check_output(f"touch {needs}")
     try:
-        dag.host.check_output(f"airflow tasks clear --yes --only-failed --downstream {dag.dag_id}")
+        dag.clear()
         again = receiver.wait(dag.dag_id, "results")[len(reports) :]
     finally:
         dag.host.run(f"rm -f {needs}")
@@ -207,15 +206,19 @@ def test_a_key_that_cannot_sign_sends_nothing(dag, running):
     update = "UPDATE airflow.variable SET val = '{}', is_encrypted = {} WHERE `key` = 'process_report_algorithm'"
     since = dag.host.check_output("date '+%F %T'")
     dag.write(tool("true"))
+
+    def complaints():
+        unit = "--unit=airflow-cwl-reports --output=cat"
+        journal = dag.host.check_output(f"journalctl {unit} --since={shlex.quote(since)}")
+        return journal.count("process_report_private_key cannot sign")
+
     try:
         dag.host.check_output(f"mysql --execute={shlex.quote(update.format('ES256', 0))}")
-        time.sleep(7)
+        wait_for("complaint", lambda: complaints() == 1, 60)
         dag.trigger({"job": {}})
-        assert dag.ended() == "success"
-        time.sleep(5)
+        wait_for("reports", lambda: running.waiting("results", dag.dag_id) == 1, 120)
         assert running.reports(dag.dag_id) == []
     finally:
         dag.host.check_output(f"mysql --execute={shlex.quote(update.format(value, encrypted))}")
     running.wait(dag.dag_id, "results")
-    journal = dag.host.check_output(f"journalctl --unit=airflow-cwl-reports --output=cat --since={shlex.quote(since)}")
-    assert journal.count("process_report_private_key cannot sign") == 1
+    assert complaints() == 1

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import time
-
 import pytest
-from dags import DAGS, IMAGE, TMP, running_tasks, tool, wait_for
+from dags import DAGS, IMAGE, TMP, queued_messages, running_tasks, tool, wait_for
 
 DEAF = "trap '' TERM INT HUP; setsid sh -c 'trap \"\" TERM; while :; do sleep {0}; done' & while :; do sleep {0}; done"
 TABLES = ("dag_run", "task_instance", "xcom", "rendered_task_instance_fields")
@@ -29,6 +27,11 @@ def running(dag, seconds):
     """Return the number of sleeping processes of a step."""
     pattern = f"^sleep {str(seconds)[:-1]}[{str(seconds)[-1]}]"
     return len(dag.host.run(f"pgrep -f '{pattern}'").stdout.split())
+
+
+def consumers(host):
+    """Return the consumers of the queues: without a worker there are none."""
+    return host.check_output("rabbitmqctl --quiet list_consumers --vhost airflow")
 
 
 def check_gone(dag, seconds):
@@ -75,7 +78,7 @@ def test_runs_are_stopped_while_every_slot_is_taken(dag):
         assert rows(dag, run_id) == 0
     check_gone(dag, 7662)
     # The worker takes the message of the second run now.
-    time.sleep(10)
+    wait_for("worker", lambda: queued_messages(dag.host, "default") == 0, 60)
     assert rows(dag, "second") == 0
     assert not dag.host.file(f"{TMP}/{dag.dag_id}/second").exists
 
@@ -87,7 +90,7 @@ def test_a_killed_workers_container_is_gone_and_another_hosts_is_owed(dag):
     dag.host.check_output("systemctl kill --signal=KILL airflow-worker")
     note = f"{TMP}/{dag.dag_id}/run/containers/elsewhere"
     dag.host.check_output(f"mkdir -p {note}/step && echo 0123456789abcdef > {note}/step/1.cid")
-    wait_for("worker", lambda: "celery@" in dag.host.run("airflow celery list-workers").stdout, 60)
+    wait_for("worker", lambda: consumers(dag.host), 60)
     assert dag.host.check_output("docker ps --quiet")
     done = stop(dag, before="AIRFLOW__CORE__KILLED_TASK_CLEANUP_TIME=10")
     assert done.rc == 1
@@ -106,7 +109,8 @@ def test_the_step_that_a_restarting_worker_waits_for_is_stopped(dag):
     dag.trigger({"job": {}})
     wait_for("step", lambda: running(dag, 7664) == 2, 60)
     dag.host.check_output("systemctl restart --no-block airflow-worker")
-    time.sleep(3)
+    state = "systemctl show --property=ActiveState --value airflow-worker"
+    wait_for("restart", lambda: dag.host.check_output(state) == "deactivating", 30)
     done = stop(dag)
     assert done.rc == 0, done.stderr
     check_gone(dag, 7664)
