@@ -23,7 +23,13 @@ WITHOUT_EXTRAS = "dependencies"
 #: What an extra is for: it alone imports what the extra brings, and is loaded by nothing that others need.
 OF_EXTRAS = {
     "api": ("api",),
-    "celery": ("stopping/workers.py", "stopping/site.py", "stopping/celery_command.py", "connectivity.py"),
+    "celery": (
+        "stopping/workers.py",
+        "stopping/site.py",
+        "stopping/celery_command.py",
+        "connectivity.py",
+        "executor.py",
+    ),
     "mysql": ("connectivity.py",),
 }
 #: By another name than that of what brings it, or by what brings Airflow.
