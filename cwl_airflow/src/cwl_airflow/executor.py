@@ -10,19 +10,28 @@ It is named in ``[core] executor``.
 from __future__ import annotations
 
 import time
+from contextlib import suppress
 from typing import Any
 
-from airflow.models import DagRun
+from airflow.models import DagModel, DagRun
 from airflow.providers.celery.executors.celery_executor import CeleryExecutor
 from airflow.settings import get_engine
 from airflow.utils.state import DagRunState
 from sqlalchemy import select
+from sqlalchemy.exc import DBAPIError
 
 #: For how many seconds a scheduler rests at most: DAGs with a schedule and its own clocks wait for that.
 LONGEST = 5.0
 #: Seconds between two looks.
 PAUSE = 0.2
-_ACTIVE = select(DagRun.id).where(DagRun._state.in_([DagRunState.QUEUED, DagRunState.RUNNING])).limit(1)
+#: What a scheduler looks at: not the runs of a DAG that is paused, or gone.
+_ACTIVE = (
+    select(DagRun.id)
+    .join(DagModel, DagModel.dag_id == DagRun.dag_id)
+    .where(DagRun._state.in_([DagRunState.QUEUED, DagRunState.RUNNING]))
+    .where(DagModel.is_paused.is_(False), DagModel.is_stale.is_(False))
+    .limit(1)
+)
 
 
 class RestingCeleryExecutor(CeleryExecutor):
@@ -37,12 +46,12 @@ class RestingCeleryExecutor(CeleryExecutor):
 
 
 def wait_for_runs(seconds: float) -> None:
-    """Wait until a run is active.
+    """Wait until a run is active, or the database does not answer.
 
     :param seconds: for how long at most.
     """
     end = time.monotonic() + seconds
-    with get_engine().connect() as opened:  # type: ignore[no-untyped-call]  # Airflow's
+    with suppress(DBAPIError), get_engine().connect() as opened:  # type: ignore[no-untyped-call]  # Airflow's
         connection = opened.execution_options(isolation_level="AUTOCOMMIT")
         while connection.execute(_ACTIVE).first() is None and time.monotonic() < end:
             time.sleep(PAUSE)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import hashlib
 import json
 import socket
@@ -14,8 +15,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from cwl_airflow.documents import cache, ontologies
 from cwl_airflow.documents import load as documents
-from cwl_airflow.documents import ontologies
 from cwl_airflow.documents.formats import Ontologies, read_terms
 from cwl_utils.file_formats import formatSubclassOf
 from gates import places
@@ -143,7 +144,7 @@ def test_a_server_that_never_answers_is_asked_once(
     began = time.monotonic()
     named = _load(path, kept, validate=True).ontologies
     ontologies.refresh_ontologies(named, _gate(tmp_path), kept)
-    assert f"Could not load extension schema {silent}: no answer within" in caplog.text
+    assert f"Could not load extension schema {silent}: it could not be fetched and read within" in caplog.text
     # All of them together took that long, and no more.
     assert time.monotonic() - began < 5
     asked: list[Any] = []
@@ -154,7 +155,7 @@ def test_a_server_that_never_answers_is_asked_once(
             ontologies.refresh_ontologies(named, _gate(tmp_path), kept)
             assert not _is_binary(_load(path, kept).process)
     assert asked == []
-    assert f"Formats are compared without {silent}: no answer within" in caplog.text
+    assert f"Formats are compared without {silent}: it could not be fetched and read within" in caplog.text
 
 
 @pytest.mark.parametrize(
@@ -214,6 +215,68 @@ def test_a_file_is_read_again_when_it_has_changed(tmp_path: Path) -> None:
     assert _is_binary(_load(path, kept).process)
     head = next(line for file in kept.iterdir() if b'"asked"' in (line := file.read_bytes().partition(b"\n")[0]))
     assert json.loads(head)["texts"] == {(tmp_path / "terms.ttl").as_uri(): hashlib.sha256(TURTLE.encode()).hexdigest()}
+
+
+def test_a_file_that_comes_later_is_read(tmp_path: Path) -> None:
+    path, kept = _write(tmp_path, "terms.ttl"), tmp_path / "kept"
+    loaded = _load(path, kept, validate=True)
+    ontologies.refresh_ontologies(loaded.ontologies, _gate(tmp_path), kept)
+    assert not _is_binary(_load(path, kept).process)
+    (tmp_path / "terms.ttl").write_text(TURTLE, encoding="utf-8")
+    assert _is_binary(_load(path, kept).process)
+
+
+@pytest.mark.parametrize("uri", ["file:///dev/zero", "file:///dev/full", "file:///etc/passwd"])
+def test_what_may_not_be_read_is_not(tmp_path: Path, uri: str) -> None:
+    for _ in range(2):
+        ontologies.refresh_ontologies([uri], _gate(tmp_path), tmp_path / "kept")
+        assert ontologies.known_terms([uri], _gate(tmp_path), tmp_path / "kept") == []
+
+
+def test_one_that_takes_long_to_parse_holds_nothing_up(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(ontologies, "TIMEOUT", 0.3)
+    path, kept = _write(tmp_path, "terms.rdf"), tmp_path / "kept"
+    inside = "<a/>" * 1500
+    rdf = "http://www.w3.org/1999/02/22-rdf-syntax-ns#"
+    (tmp_path / "terms.rdf").write_text(
+        f'<rdf:RDF xmlns:rdf="{rdf}" xmlns="e:"><rdf:Description rdf:about="e:x">'
+        f'<y rdf:parseType="Literal">{inside}</y></rdf:Description></rdf:RDF>',
+        encoding="utf-8",
+    )
+    loaded = _load(path, kept, validate=True)
+    ontologies.refresh_ontologies(loaded.ontologies, _gate(tmp_path), kept)
+    assert "it could not be fetched and read within" in caplog.text
+
+
+def test_a_full_disk_holds_no_document_up(
+    tmp_path: Path, server: Server, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def full(*_: Any) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(ontologies, "write_atomically", full)
+    ontologies.refresh_ontologies([server.uri], _gate(tmp_path), tmp_path / "kept")
+    assert "could not be kept" in caplog.text
+
+
+def test_one_that_another_process_fetches_is_said_to_be_missing(
+    tmp_path: Path, server: Server, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(cache, "PATIENCE", 1.0)
+    kept, uris = tmp_path / "kept", [f"{server.uri}?{number}" for number in range(5)]
+    began = time.monotonic()
+    with contextlib.ExitStack() as stack:
+        for uri in uris:
+            stack.enter_context(cache.alone(cache.entry_path(kept, _key(uri, tmp_path))))
+        assert ontologies.known_terms(uris, _gate(tmp_path), kept) == []
+    assert time.monotonic() - began < 4  # and not one second for each
+    assert caplog.text.count("another process still fetches it") == 5
+
+
+def _key(uri: str, folder: Path) -> list[Any]:
+    return ["ontology", ontologies.ONTOLOGY_FORMAT, uri, _gate(folder).places]
 
 
 def test_a_task_of_one_step_knows_the_ontologies_of_all(tmp_path: Path) -> None:

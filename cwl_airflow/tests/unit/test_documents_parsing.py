@@ -62,6 +62,14 @@ def test_what_is_parsed_is_what_ruamel_makes(path: Path) -> None:
     assert [_described(each, True) for each in parsed] == [_described(each, True) for each in expected]
 
 
+@pytest.mark.parametrize(
+    "text", ["a: --- 5\n", "[x, --- 5]\n", "a: --- 0x10\n", "a: -1\n\n  ...\n", "a: 1 # b\n", "a: -1 .\n", "a: + 1\n"]
+)
+def test_text_of_several_words_is_text(text: str) -> None:
+    (parsed,) = parsing.parse_documents(text)
+    assert _described(parsed, True) == _described(yaml_no_ts().load(text), True)
+
+
 def test_most_documents_are_not_unusual() -> None:
     unusual = 0
     for path in DOCUMENTS:
@@ -243,11 +251,21 @@ def test_an_expression_without_an_end_is_refused(tmp_path: Path) -> None:
         documents.load_document(str(path), GATE)
 
 
-def test_javascript_that_cannot_be_checked_says_why(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    ("answer", "said"),
+    [
+        ((1, "", "no memory"), r"JSHint failed.*no memory"),
+        ((0, "", "it threw"), r"JSHint failed.*it threw"),
+        ((-1, "", ""), r"JSHint took longer than \d+ s"),
+    ],
+)
+def test_javascript_that_cannot_be_checked_says_why(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, answer: tuple[int, str, str], said: str
+) -> None:
     path = tmp_path / "tool.cwl"
     path.write_text(JAVASCRIPT, encoding="utf-8")
-    monkeypatch.setattr(lint, "exec_js_process", lambda *_, **__: (1, "", "no memory"))
-    with pytest.raises(Exception, match=r"JSHint failed.*no memory"):
+    monkeypatch.setattr(lint, "exec_js_process", lambda *_, **__: answer)
+    with pytest.raises(Exception, match=said):
         documents.load_document(str(path), GATE)
 
 

@@ -18,8 +18,8 @@ steps:
         InitialWorkDirRequirement: {listing: [$(inputs.file)]}
       hints:
         DockerRequirement: {dockerPull: debian:trixie-slim}
-      baseCommand: [sh, -c, 'cat "$0"; cat "$1"; cat']
-      arguments: [$(inputs.file.path), $(inputs.file.basename)]
+      baseCommand: cat
+      arguments: [$(inputs.file.path), $(inputs.file.basename), '-']
       stdin: $(inputs.file.path)
       inputs: {file: File}
       outputs:

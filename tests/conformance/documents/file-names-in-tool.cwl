@@ -16,8 +16,8 @@ steps:
       class: CommandLineTool
       requirements:
         InitialWorkDirRequirement: {listing: [$(inputs.file)]}
-      baseCommand: [sh, -c, 'cat "$0"; cat "$1"; cat']
-      arguments: [$(inputs.file.path), $(inputs.file.basename)]
+      baseCommand: cat
+      arguments: [$(inputs.file.path), $(inputs.file.basename), '-']
       stdin: $(inputs.file.path)
       inputs: {file: File}
       outputs:

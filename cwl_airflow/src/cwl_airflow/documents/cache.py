@@ -114,6 +114,7 @@ def _lock_file(lock: Path) -> int | None:
     number = os.open(lock, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o644)
     try:
         fcntl.flock(number, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        os.utime(number)  # an old one is removed as if nobody held it
     except BlockingIOError:
         os.close(number)
         return None
@@ -143,8 +144,11 @@ def text_digest(uri: str) -> str | None:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def files_unchanged(texts: Mapping[str, str]) -> bool:
-    """Tell whether files still have the texts that something was made of, by URI and SHA-256."""
+def files_unchanged(texts: Mapping[str, str | None]) -> bool:
+    """Tell whether files still have the texts that something was made of.
+
+    :param texts: SHA-256 of their texts by URI; none for one that was not there.
+    """
     return all(text_digest(uri) == digest for uri, digest in texts.items() if urlsplit(uri).scheme == "file")
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urljoin
 
-from cwltool.command_line_tool import CommandLineTool, PathCheckingMode
+from cwltool.command_line_tool import CommandLineTool
 from cwltool.context import LoadingContext
 from cwltool.load_tool import docloaderctx, fetch_document, make_tool, resolve_and_validate_document
 from cwltool.process import Process, get_schema, shortname
@@ -25,6 +25,7 @@ from ..gate.hooks import make_fetcher
 from ..javascript import client as javascript
 from ..javascript.lint import JavascriptCheck
 from . import cache
+from .file_names import accepted_file_names
 from .formats import Ontologies, Term
 from .ontologies import known_terms
 from .parsing import DocumentLoader
@@ -64,12 +65,6 @@ def needed_steps(workflow: Mapping[str, Any], part: str) -> set[str]:
     return own | {
         step["id"] for step in workflow["steps"] if any(output_id(output) in wanted for output in step["out"])
     }
-
-
-def accepted_file_names(tool: CommandLineTool) -> PathCheckingMode:
-    """Return which names a tool's files may have: any, unless a shell could take one for a command."""
-    shell, _ = tool.get_requirement("ShellCommandRequirement")
-    return PathCheckingMode.STRICT if shell else PathCheckingMode.RELAXED
 
 
 def document_uri(source: str) -> str:

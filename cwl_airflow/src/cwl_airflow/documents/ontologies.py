@@ -13,12 +13,12 @@ import functools
 import json
 import logging
 import time
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 from ..files import write_atomically
 from ..gate import Gate
@@ -41,8 +41,8 @@ class _State:
 
     asked: float
     failed: str = ""
-    #: SHA-256 of its text, if it is a file.
-    texts: dict[str, str] = field(default_factory=dict)
+    #: SHA-256 of its text, if it is a file; none if that is not there.
+    texts: dict[str, str | None] = field(default_factory=dict)
 
     @property
     def is_due(self) -> bool:
@@ -74,8 +74,9 @@ def known_terms(uris: Iterable[str], gate: Gate, folder: Path | None) -> list[Te
     terms: list[Term] = []
     for uri in uris:
         state = _state(uri, gate, folder)
-        if state and state.failed:
-            logging.getLogger(__name__).warning("Formats are compared without %s: %s", uri, state.failed)
+        if state is None or state.failed:
+            why = state.failed if state else "another process still fetches it"
+            logging.getLogger(__name__).warning("Formats are compared without %s: %s", uri, why)
         terms += _kept_terms(uri, gate, folder)
     return terms
 
@@ -83,17 +84,22 @@ def known_terms(uris: Iterable[str], gate: Gate, folder: Path | None) -> list[Te
 def _renew(uris: Iterable[str], gate: Gate, folder: Path, is_wanted: Callable[[_State | None], bool]) -> None:
     """Fetch some ontologies, each in one process at a time, and keep what comes of it."""
     wanted = [uri for uri in sorted(set(uris)) if is_wanted(_state(uri, gate, folder))]
-    with ExitStack() as stack:
+    end = time.monotonic() + cache.PATIENCE
+
+    def patience(path: Path) -> float:
         # One that is kept can wait for the next time.
-        ours = [
-            uri
-            for uri in wanted
-            if stack.enter_context(cache.alone(path := _path(uri, gate, folder), 0 if path.exists() else None))
-        ]
-        # Another process may have been faster.
-        for uri, state, terms in _fetch([uri for uri in ours if is_wanted(_state(uri, gate, folder))], gate):
-            kept = _kept_terms(uri, gate, folder) if state.failed else terms
-            write_atomically(_path(uri, gate, folder), f"{json.dumps(asdict(state))}\n{json.dumps(kept)}")
+        return 0 if path.exists() else max(0.0, end - time.monotonic())
+
+    try:
+        with ExitStack() as stack:
+            paths = {uri: _path(uri, gate, folder) for uri in wanted}
+            ours = [uri for uri, path in paths.items() if stack.enter_context(cache.alone(path, patience(path)))]
+            # Another process may have been faster.
+            for uri, state, terms in _fetch([uri for uri in ours if is_wanted(_state(uri, gate, folder))], gate):
+                kept = _kept_terms(uri, gate, folder) if state.failed else terms
+                write_atomically(paths[uri], f"{json.dumps(asdict(state))}\n{json.dumps(kept)}")
+    except OSError:  # a full disk holds up no document
+        logging.getLogger(__name__).warning("The ontologies of a document could not be kept", exc_info=True)
 
 
 def _fetch(uris: Collection[str], gate: Gate) -> Iterator[tuple[str, _State, list[Term]]]:
@@ -107,19 +113,30 @@ def _fetch(uris: Collection[str], gate: Gate) -> Iterator[tuple[str, _State, lis
     end, asked = time.monotonic() + TIMEOUT, time.time()
     texts: dict[str, str] = {}
     fetcher = make_fetcher(gate, documents=True, texts=texts)({}, None)
-    fetched = {uri: in_background(functools.partial(fetcher.fetch_text, uri)) for uri in uris}
-    for uri, text in fetched.items():
+
+    def fetch(uri: str) -> list[Term]:
+        return read_terms(fetcher.fetch_text(uri), uri)
+
+    fetched = {uri: in_background(functools.partial(fetch, uri)) for uri in uris}
+    for uri, found in fetched.items():
         failed, terms = "", []
         try:
-            terms = read_terms(text.result(max(0.0, end - time.monotonic())), uri)
+            terms = found.result(max(0.0, end - time.monotonic()))
         except TimeoutError:
-            failed = f"no answer within {TIMEOUT:.0f} s"
+            failed = f"it could not be fetched and read within {TIMEOUT:.0f} s"
         except Exception as error:  # whatever is wrong with it, the document can be run
             failed = " ".join(str(error).split()) or type(error).__name__
         if failed:
             logging.getLogger(__name__).warning("Could not load extension schema %s: %s", uri, failed)
-        digest = {uri: texts[uri]} if urlsplit(uri).scheme == "file" and uri in texts else {}
-        yield uri, _State(asked, failed, digest), terms
+        yield uri, _State(asked, failed, _digests(uri, texts)), terms
+
+
+def _digests(uri: str, texts: Mapping[str, str]) -> dict[str, str | None]:
+    """Return by what to see whether a file has changed: nothing for one that may not be read, such as a device."""
+    parts = urlsplit(uri)
+    if parts.scheme == "file" and (uri in texts or not Path(unquote(parts.path)).exists()):
+        return {uri: texts.get(uri)}
+    return {}
 
 
 def _path(uri: str, gate: Gate, folder: Path) -> Path:

@@ -159,7 +159,10 @@ def _plain_value(text: str) -> Any:
         raise Unusual
     if text[0] not in "+-.0123456789=":
         return text
-    return int(text) if _NUMBER.fullmatch(text) else _odd_value(text)
+    if _NUMBER.fullmatch(text):
+        return int(text)
+    # Nothing that has several words is anything but text, and could be a document with marks of its own.
+    return text if len(text.split()) > 1 else _odd_value(text)
 
 
 @functools.lru_cache(1000)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import glob
 import hashlib
 import os
 from collections.abc import Callable, Mapping
@@ -96,6 +97,11 @@ class GatedFsAccess(StdFsAccess):
         if is_remote(fn):
             return fetching.url_exists(fn, self.gate.places.hosts, f"File '{os.path.basename(fn)}'")
         return bool(os.path.exists(self.checked(fn)))
+
+    def glob(self, pattern: str) -> list[str]:
+        """Return the URIs of what a pattern matches, which may also be the name itself of what is there."""
+        found: list[str] = super().glob(pattern)
+        return found or super().glob(glob.escape(pattern))
 
     def size(self, fn: str) -> int:
         """Return the size in bytes."""

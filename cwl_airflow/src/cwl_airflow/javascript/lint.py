@@ -99,9 +99,15 @@ class JavascriptCheck:
             context=_jshint(),
             container_engine=self._engine,
         )
+        if code == -1:
+            raise JavascriptException(f"JSHint took longer than {self._timeout:.0f} s.")
+        try:
+            results = json.loads(answer)
+        except ValueError:
+            code = code or 1
         if code != 0:
             raise JavascriptException(f"JSHint failed (exit code {code}): {said or answer}")
-        for request, lines, found in zip(self._requests, self._lines, json.loads(answer), strict=True):
+        for request, lines, found in zip(self._requests, self._lines, results, strict=True):
             texts = request["libraries"] + request["expressions"]
             for text, line, errors in zip(texts, lines, found, strict=True):
                 print_js_hint_messages([_message(text, *error) for error in errors], line)

@@ -7,7 +7,6 @@ import copy
 import functools
 import io
 import os
-import re
 from collections.abc import Callable, Mapping, MutableMapping
 from typing import Any
 from urllib.parse import unquote, urlsplit
@@ -29,13 +28,12 @@ from ..gate.objects import check_names, drop_null, find_files, is_remote, keys_t
 from .cwl_json import as_written, write_cwl_json
 from .job_input import check_input_files, check_input_names
 from .run import REQUIREMENTS, CWLRun
+from .secondary_files import add_secondary_files
 from .step_workflow import StepWorkflow
 
 #: What a job may say beside its inputs.
 OVERRIDES = "http://commonwl.org/cwltool#overrides"
 TOOL = "https://w3id.org/cwl/cwl#tool"
-#: What means something in a URL, or is not of one.
-_NOT_OF_URL = re.compile(r"[%#?\x00-\x1f]")
 
 
 def begin_run(run: CWLRun, job: Any, base: str, code_allowed: bool = False) -> dict[str, Any]:
@@ -88,7 +86,7 @@ def escape_paths(value: Any, base: str) -> None:
     """
     for file in find_files(value):
         path = file.get("path")
-        if isinstance(path, str) and "location" not in file and _NOT_OF_URL.search(path):
+        if isinstance(path, str) and "location" not in file and "://" not in path and "\0" not in path:
             local = os.path.join(base, path)
             if os.path.lexists(local):
                 file["path"] = file_uri(local)
@@ -183,6 +181,8 @@ def _complete_inputs(run: CWLRun, process: Process, resolved: Any, loader: Loade
     order = init_job_order(
         resolved, arguments, process, loader, io.StringIO(), make_fs_access=access, input_basedir=base
     )
+    for parameter in process.tool["inputs"]:
+        add_secondary_files(parameter, order.get(shortname(parameter["id"])))
     if not isinstance(process, StepWorkflow):
         return dict(order)
     with run.context(DISPATCHER) as context:
