@@ -34,6 +34,18 @@ def queued_messages(host, queue):
     return next(each["messages"] for each in json.loads(listed) if each["name"] == queue)
 
 
+def kill_worker(host):
+    """Kill the worker, and wait until it takes tasks again."""
+
+    def takes_tasks():
+        listed = host.check_output("rabbitmqctl --quiet --formatter json list_consumers --vhost airflow")
+        return any(each["queue_name"] == "default" for each in json.loads(listed))
+
+    host.check_output("systemctl kill --signal=KILL airflow-worker")
+    wait_for("end of the worker", lambda: not takes_tasks(), 30)
+    wait_for("worker", takes_tasks, 60)
+
+
 def running_tasks(host):
     """Return the ids of the processes that are tasks of Airflow's."""
     return host.run("pgrep -f '^airflow worker [-]-'").stdout.split()
