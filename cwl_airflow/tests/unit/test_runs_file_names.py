@@ -154,6 +154,8 @@ PARAMETER = "$(inputs.file.path)"
         ({"hints": {"ShellCommandRequirement": {}}}, "STRICT"),
         ({"baseCommand": ["bash", "-c"], "arguments": [f"wc {PARAMETER}"]}, "STRICT"),
         ({"baseCommand": ["/usr/bin/env", "bash", "run.sh"]}, "STRICT"),
+        ({"baseCommand": [], "arguments": [{"valueFrom": "sh"}, "run.sh"]}, "STRICT"),
+        ({"baseCommand": "bash"}, "STRICT"),
         ({"baseCommand": [], "arguments": ["sh", "-c", "wc $0", PARAMETER]}, "STRICT"),
         ({"arguments": [f"--in={PARAMETER}"]}, "STRICT"),
         ({"arguments": [{"valueFrom": "$(inputs.file.path + 'x')"}]}, "STRICT"),

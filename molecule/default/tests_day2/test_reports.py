@@ -128,8 +128,10 @@ def test_reports_wait_for_a_receiver_that_is_down(dag, receiver):
     dag.write(tool(f"test -e {needs} || {{ echo 'no luck' >&2; exit 3; }}"))
     dag.trigger({"job": {}})
     assert dag.ended() == "failed"  # nobody waited for the receiver
+    process = "systemctl show --property=MainPID --value airflow-cwl-reports"
+    before = dag.host.check_output(process)
     dag.host.check_output("systemctl kill --signal=SIGKILL airflow-cwl-reports")
-    wait_for("service", lambda: dag.host.service("airflow-cwl-reports").is_running, 60)
+    wait_for("service", lambda: dag.host.check_output(process) not in (before, "0"), 60)
     assert receiver.reports(dag.dag_id) == []
     receiver.start()
     reports = receiver.wait(dag.dag_id, "progress", "failed", 90)

@@ -31,20 +31,16 @@ def accepted_file_names(tool: CommandLineTool) -> PathCheckingMode:
 def _may_run_names(tool: CommandLineTool) -> bool:
     if tool.get_requirement("ShellCommandRequirement")[0]:
         return True
-    given = [*_parts(tool.tool.get("baseCommand")), *_parts(tool.tool.get("arguments"))]
     files, _ = tool.get_requirement("InitialWorkDirRequirement")
     environment, _ = tool.get_requirement("EnvVarRequirement")
+    command = [*_strings(tool.tool.get("baseCommand")), *_strings(tool.tool.get("arguments"))]
     texts = [
-        *_strings(given),
+        *command,
         *_strings(tool.tool["inputs"], "inputBinding"),
         *_strings(environment),
         *_strings((files or {}).get("listing")),
     ]
-    return any(map(_is_composed, texts)) or any(map(_is_shell, given))
-
-
-def _parts(value: Any) -> list[Any]:
-    return list(value) if isinstance(value, (list, tuple)) else [] if value is None else [value]
+    return any(map(_is_composed, texts)) or any(map(_is_shell, command))
 
 
 def _strings(value: Any, within: str = "") -> Iterator[str]:
@@ -72,5 +68,5 @@ def _is_composed(text: str) -> bool:
     return not (text.startswith("$") and param_re.fullmatch(text[1:]))
 
 
-def _is_shell(word: Any) -> bool:
-    return isinstance(word, str) and os.path.basename(word) in SHELLS
+def _is_shell(word: str) -> bool:
+    return os.path.basename(word) in SHELLS
