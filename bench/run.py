@@ -224,12 +224,12 @@ def parse_seconds(dag: str) -> tuple[float, float]:
     :returns: seconds, and CPU seconds of the machine.
     """
     script = (
-        "import os, time; from airflow.models import DagBag; from airflow.models.dag import DAG; "
+        "import os, time; from airflow.dag_processing.dagbag import DagBag; "
         "from cwl_airflow.dags.preload import preload_engine; preload_engine(); "
         "from cwl_airflow.extensions.cwldag import CWLDAG; "
         "cpu = lambda: sum(map(int, open('/proc/stat').readline().split()[1:4])) / os.sysconf('SC_CLK_TCK'); "
         "before, began = cpu(), time.monotonic(); "
-        f"bag = DagBag('/var/lib/airflow/dags/{dag}/dag.py', include_examples=False); "
+        f"bag = DagBag('/var/lib/airflow/dags/{dag}/dag.py'); "
         f"assert '{dag}' in bag.dags; print('seconds', time.monotonic() - began, cpu() - before)"
     )
     seconds, spent = shell(SITE, f'airflow-exec python -c "{script}"').split()[-2:]

@@ -1,8 +1,8 @@
-"""Celery's executor, with which a scheduler rests while there is nothing to run.
+"""Celery's executor, with which a scheduler looks for work when there is some.
 
-Airflow's scheduler looks for work again and again, with a dozen statements each time, and knows one pause only: a short
-one keeps it busy all night, a long one is lost between any two steps. While no run is active this one looks for active
-runs only, which is one statement.
+Airflow's scheduler looks again and again, with a dozen statements each time, and knows one pause only: a short one
+keeps it busy all night, a long one is lost between any two steps. This one asks with one statement whether there is
+anything new: often while a run is active, seldom while none is.
 
 It is named in ``[core] executor``.
 """
@@ -11,47 +11,94 @@ from __future__ import annotations
 
 import time
 from contextlib import suppress
+from dataclasses import dataclass
 from typing import Any
 
-from airflow.models import DagModel, DagRun
+from airflow.models import DagModel, DagRun, TaskInstance
 from airflow.providers.celery.executors.celery_executor import CeleryExecutor
 from airflow.settings import get_engine
-from airflow.utils.state import DagRunState
-from sqlalchemy import select
+from airflow.utils.state import DagRunState, State
+from sqlalchemy import and_, func, select, true
 from sqlalchemy.exc import DBAPIError
 
-#: For how many seconds a scheduler rests at most: DAGs with a schedule and its own clocks wait for that.
-LONGEST = 5.0
-#: Seconds between two looks.
-PAUSE = 0.2
-#: What a scheduler looks at: not the runs of a DAG that is paused, or gone.
-_ACTIVE = (
-    select(DagRun.id)
+#: A scheduler looks at the runs of a DAG that is not paused, and not gone.
+_RUNS = (
+    select(func.count().label("number"), func.max(DagRun.updated_at).label("last"))
     .join(DagModel, DagModel.dag_id == DagRun.dag_id)
-    .where(DagRun._state.in_([DagRunState.QUEUED, DagRunState.RUNNING]))
     .where(DagModel.is_paused.is_(False), DagModel.is_stale.is_(False))
-    .limit(1)
 )
+_RUNNING = _RUNS.where(DagRun._state == DagRunState.RUNNING)
+#: What waits for a scheduler: runs to be started, runs that it has not looked at, tasks that have ended since it did.
+_WORK = (
+    _RUNS.where(DagRun._state == DagRunState.QUEUED).subquery(),
+    _RUNNING.where(DagRun.last_scheduling_decision.is_(None)).subquery(),
+    _RUNNING.with_only_columns(func.count().label("number"), func.max(TaskInstance.updated_at).label("last"))
+    .join(TaskInstance, and_(TaskInstance.dag_id == DagRun.dag_id, TaskInstance.run_id == DagRun.run_id))
+    .where(TaskInstance.state.in_(State.finished), TaskInstance.updated_at > DagRun.last_scheduling_decision)
+    .subquery(),
+)
+#: How many runs are running, and for each kind of work how much there is and since when.
+_QUESTION = select(
+    _RUNNING.with_only_columns(func.count()).scalar_subquery(),
+    *(column for work in _WORK for column in (work.c.number, work.c.last)),
+).select_from(_WORK[0].join(_WORK[1], true()).join(_WORK[2], true()))
+
+
+@dataclass(frozen=True, order=True)
+class Pace:
+    """How often a scheduler looks.
+
+    :param longest: seconds after which it looks in any case, for what the question does not notice: a task that is to
+        be tried again, a DAG with a schedule, the scheduler's own clocks.
+    :param pause: seconds between two questions whether there is anything new, at least.
+    """
+
+    longest: float
+    pause: float
+
+
+IDLE, ACTIVE = Pace(longest=5.0, pause=0.2), Pace(longest=1.0, pause=0.02)
+#: While Celery has to say that a task has ended before there is room for the next one.
+FULL = Pace(longest=0.1, pause=0.1)
+#: How many times as long as the question the pause is at least: the database has other things to do.
+FACTOR = 4
 
 
 class RestingCeleryExecutor(CeleryExecutor):
     """Runs tasks as Celery's executor does."""
 
+    _known: tuple[Any, ...] = ()
+
     def heartbeat(self) -> None:
-        """Do what is to be done in each look of the scheduler, and rest if there is nothing."""
+        """Do what is to be done in each look of the scheduler, and rest until there is something new."""
         super().heartbeat()
-        waiting: tuple[Any, ...] = (self.queued_tasks, self.queued_callbacks, self.queued_connection_tests)
-        if not any((*waiting, self.running, self.event_buffer)):
-            wait_for_runs(LONGEST)
+        if not self.event_buffer:
+            self._known = wait_for_work(self._known, self._pace())
+
+    def _pace(self) -> Pace:
+        if self.slots_available <= 0:
+            return FULL
+        busy: tuple[Any, ...] = (self.running, self.queued_tasks, self.queued_callbacks, self.queued_connection_tests)
+        return ACTIVE if any(busy) else IDLE
 
 
-def wait_for_runs(seconds: float) -> None:
-    """Wait until a run is active, or the database does not answer.
+def wait_for_work(known: tuple[Any, ...], pace: Pace) -> tuple[Any, ...]:
+    """Wait until there is something new for a scheduler, or the database does not answer.
 
-    :param seconds: for how long at most.
+    :param known: what there was when the scheduler was woken before; that alone does not wake it again.
+    :param pace: how often to look; at least at that of running runs while there are some.
+    :returns: what there is now.
     """
-    end = time.monotonic() + seconds
+    began = time.monotonic()
     with suppress(DBAPIError), get_engine().connect() as opened:  # type: ignore[no-untyped-call]  # Airflow's
         connection = opened.execution_options(isolation_level="AUTOCOMMIT")
-        while connection.execute(_ACTIVE).first() is None and time.monotonic() < end:
-            time.sleep(PAUSE)
+        while True:
+            asked = time.monotonic()
+            running, *work = connection.execute(_QUESTION).one()
+            if running:
+                pace = min(pace, ACTIVE)
+            if (any(work) and tuple(work) != known) or asked - began >= pace.longest:
+                return tuple(work)
+            known = tuple(work)
+            time.sleep(max(pace.pause, FACTOR * (time.monotonic() - asked)))
+    return known

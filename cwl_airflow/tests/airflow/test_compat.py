@@ -89,3 +89,20 @@ def test_the_dag_processor_loads_the_engine_before_it_starts(airflow_home: Path)
     program += "from airflow.cli.commands import dag_processor_command\n"
     program += "print('cwl_airflow.runs.executor' in sys.modules)"
     assert printed(program)[-2:] == ["False", "True"]
+
+
+def test_the_end_of_a_task_is_seen_at_once(airflow_home: Path) -> None:
+    """Though it closes its sockets before it is gone."""
+    program = "import airflow, os, time, uuid\nfrom airflow.sdk.execution_time.supervisor import WatchedSubprocess\n"
+    program += "def task():\n    os.closerange(0, 100)\n    time.sleep(0.5)\n    os._exit(0)\n"
+    program += "watched = WatchedSubprocess.start(id=uuid.uuid4(), target=task)\nbegan = time.monotonic()\n"
+    program += "while watched._service_subprocess(max_wait_time=60) is None:\n    pass\n"
+    program += "print(0.4 < time.monotonic() - began < 50)"
+    assert printed(program)[-1] == "True"
+
+
+def test_a_run_is_due_in_the_second_in_which_it_is_made(airflow_home: Path) -> None:
+    program = "import airflow, datetime\nfrom airflow.models import DagRun\n"
+    program += "due = datetime.datetime(2026, 11, 28, 8, 0, 7, 654321, tzinfo=datetime.timezone.utc)\n"
+    program += "print(DagRun(run_after=due).run_after.isoformat())\nprint(DagRun().run_after)"
+    assert printed(program) == ["2026-11-28T08:00:07+00:00", "None"]

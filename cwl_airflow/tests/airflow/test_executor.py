@@ -4,27 +4,48 @@ from __future__ import annotations
 
 import threading
 import time
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 import rows
 import sqlalchemy as sa
-from airflow.models import DagModel
+from airflow._shared.timezones import timezone
+from airflow.models import DagModel, DagRun, TaskInstance
 from airflow.providers.standard.operators.empty import EmptyOperator
 from airflow.sdk import DAG
 from airflow.utils.session import create_session
-from cwl_airflow.executor import RestingCeleryExecutor, wait_for_runs
+from cwl_airflow.executor import ACTIVE, FULL, IDLE, Pace, RestingCeleryExecutor, wait_for_work
 
 from cwl_airflow import executor
+
+PATIENT, IMPATIENT = Pace(longest=30, pause=0.05), Pace(longest=0.3, pause=0.05)
+NOTHING = (0, None) * 3
+
+
+@pytest.fixture(autouse=True)
+def patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let a run that is running be looked at as seldom as the test says."""
+    monkeypatch.setattr(executor, "ACTIVE", PATIENT)
+
+
+def waited(known: tuple[Any, ...], pace: Pace) -> tuple[float, tuple[Any, ...]]:
+    """Wait for work.
+
+    :returns: for how many seconds, and what there is then.
+    """
+    began = time.monotonic()
+    known = wait_for_work(known, pace)
+    return time.monotonic() - began, known
 
 
 def test_it_waits_for_no_longer_than_it_is_told(clean_database: Path) -> None:
     for state in ("success", "failed"):
         rows.add_run(state, state=state, logical_date=None)
-    began = time.monotonic()
-    wait_for_runs(0.3)
-    assert time.monotonic() - began >= 0.3
+    passed, known = waited((), IMPATIENT)
+    assert passed >= 0.3
+    assert known == NOTHING
 
 
 @pytest.fixture
@@ -38,15 +59,48 @@ def dag(clean_database: Path) -> None:
 
 
 @pytest.mark.parametrize("state", ["queued", "running"])
-def test_a_run_ends_the_wait(dag: None, state: str) -> None:
+def test_a_run_ends_the_wait_once(dag: None, state: str) -> None:
     timer = threading.Timer(0.2, rows.add_run, kwargs={"state": state})
     timer.start()
-    began = time.monotonic()
-    wait_for_runs(30)
-    assert time.monotonic() - began < 25
+    passed, known = waited(NOTHING, PATIENT)
+    assert passed < 25
     timer.join()
-    wait_for_runs(30)
-    assert time.monotonic() - began < 25
+    assert waited((), PATIENT)[0] < 25
+    assert waited(known, IMPATIENT) == (pytest.approx(0.3, abs=20), known)
+
+
+def looked_at(ended: timedelta | None) -> None:
+    """Let a scheduler have looked at the run a second ago.
+
+    :param ended: how much later its task ended; none if it has not.
+    """
+    looked = timezone.utcnow() - timedelta(seconds=1)
+    state = {"state": None if ended is None else "success", "updated_at": looked + (ended or timedelta())}
+    with create_session() as session:
+        session.execute(sa.update(DagRun).values(last_scheduling_decision=looked, state="running"))
+        session.execute(sa.update(TaskInstance).values(**state))
+
+
+@pytest.mark.parametrize(
+    ("ended", "wakes"), [(None, False), (timedelta(seconds=-1), False), (timedelta(milliseconds=1), True)]
+)
+def test_a_task_that_has_ended_since_the_scheduler_looked_ends_the_wait(
+    dag: None, monkeypatch: pytest.MonkeyPatch, ended: timedelta | None, wakes: bool
+) -> None:
+    rows.add_run(state="running")
+    rows.add_task("start", "running", 0)
+    looked_at(ended)
+    monkeypatch.setattr(executor, "ACTIVE", PATIENT if wakes else IMPATIENT)
+    passed, known = waited(NOTHING, PATIENT)
+    assert (known != NOTHING) is wakes
+    assert passed < 25 if wakes else passed >= 0.3
+
+
+def test_runs_that_are_running_are_looked_at_more_often(dag: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    rows.add_run(state="running")
+    looked_at(None)
+    monkeypatch.setattr(executor, "ACTIVE", IMPATIENT)
+    assert 0.3 <= waited(NOTHING, PATIENT)[0] < 25
 
 
 @pytest.mark.parametrize("column", ["is_paused", "is_stale"])
@@ -54,9 +108,9 @@ def test_a_run_that_no_scheduler_looks_at_does_not(dag: None, column: str) -> No
     rows.add_run()
     with create_session() as session:
         session.execute(sa.update(DagModel).values({column: True}))
-    began = time.monotonic()
-    wait_for_runs(0.3)
-    assert time.monotonic() - began >= 0.3
+    passed, known = waited((), IMPATIENT)
+    assert passed >= 0.3
+    assert known == NOTHING
 
 
 def test_a_database_that_is_away_is_for_the_scheduler_to_find(
@@ -64,18 +118,23 @@ def test_a_database_that_is_away_is_for_the_scheduler_to_find(
 ) -> None:
     away = sa.create_engine(f"sqlite:///{clean_database.parent}/none/at/all.db")
     monkeypatch.setattr(executor, "get_engine", lambda: away)
-    wait_for_runs(30)
+    passed, known = waited(("known",), PATIENT)
+    assert passed < 25
+    assert known == ("known",)
 
 
-@pytest.mark.parametrize("busy", [None, "queued_tasks", "queued_callbacks", "running", "event_buffer"])
-def test_it_rests_only_if_there_is_nothing_to_do(monkeypatch: pytest.MonkeyPatch, busy: str | None) -> None:
-    rested: list[float] = []
-    monkeypatch.setattr(executor, "wait_for_runs", rested.append)
+@pytest.mark.parametrize("busy", [None, "queued_tasks", "queued_callbacks", "running", "event_buffer", "full"])
+def test_it_rests_as_long_as_what_there_is_to_do_lets_it(monkeypatch: pytest.MonkeyPatch, busy: str | None) -> None:
+    rested: list[tuple[Any, Pace]] = []
+    monkeypatch.setattr(executor, "ACTIVE", ACTIVE)
+    monkeypatch.setattr(executor, "wait_for_work", lambda *given: rested.append(given) or ("now",))
     monkeypatch.setattr(executor.CeleryExecutor, "heartbeat", lambda self: None)
-    resting: Any = RestingCeleryExecutor(parallelism=1)
-    if busy == "running":
+    resting: Any = RestingCeleryExecutor(parallelism=1 if busy == "full" else 2)
+    if busy in ("running", "full"):
         resting.running.add("task")
     elif busy:
         getattr(resting, busy)["task"] = "value"
     resting.heartbeat()
-    assert rested == ([] if busy else [executor.LONGEST])
+    resting.heartbeat()
+    pace = {None: IDLE, "full": FULL}.get(busy, ACTIVE)
+    assert rested == ([] if busy == "event_buffer" else [((), pace), (("now",), pace)])
