@@ -287,6 +287,22 @@ def test_a_lock_that_a_killed_process_left_holds_nobody_up(tmp_path: Path) -> No
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_lock_of_another_user_is_only_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path, opened = cache.entry_path(tmp_path, "x"), os.open
+
+    def refuse_to_write(name: Any, flags: int, mode: int = 0o777) -> int:
+        if flags & os.O_RDWR:
+            raise PermissionError(errno.EACCES, "Permission denied")
+        return opened(name, flags, mode)
+
+    path.with_suffix(".lock").touch()
+    with monkeypatch.context() as patched:
+        patched.setattr(cache.os, "open", refuse_to_write)
+        with cache.alone(path, 0) as ours, cache.alone(path, 0) as others:
+            assert ours
+            assert not others
+
+
 def test_a_file_system_without_locks_will_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(*_: Any) -> None:
         raise OSError(errno.ENOLCK, "No locks available")

@@ -111,7 +111,10 @@ def alone(path: Path, patience: float | None = None) -> Iterator[bool]:
 
 def _lock_file(lock: Path) -> int | None:
     """Return the number of a file that is open and locked; none if another process has it."""
-    number = os.open(lock, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o644)
+    try:
+        number = os.open(lock, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o644)
+    except PermissionError:  # another user's, such as one of root's command that was killed
+        number = os.open(lock, os.O_RDONLY | os.O_CLOEXEC)
     try:
         fcntl.flock(number, fcntl.LOCK_EX | fcntl.LOCK_NB)
         os.utime(number)  # an old one is removed as if nobody held it
