@@ -162,10 +162,12 @@ def test_tokens_of_airflow_s_own_stay_as_they_are(airflow: Server, user: str, st
     assert airflow.ask("GET", DAG, headers={"Authorization": f"Bearer {own}"}).status_code == status
 
 
-@pytest.mark.parametrize("path", [DAG, f"/before{DAG}"])
+@pytest.mark.parametrize("cut_off", [True, False])
+@pytest.mark.parametrize("before", ["/before", DAG[:2]])
 def test_the_path_is_signed_with_what_a_site_has_before_it(
-    api: Api, monkeypatch: pytest.MonkeyPatch, path: str
+    api: Api, monkeypatch: pytest.MonkeyPatch, before: str, cut_off: bool
 ) -> None:
+    path = DAG if cut_off else before + DAG
     from cwl_airflow.api.tokens.airflow_auth import TokenMiddleware
     from starlette.responses import PlainTextResponse
 
@@ -173,9 +175,9 @@ def test_the_path_is_signed_with_what_a_site_has_before_it(
         await PlainTextResponse("inside")({**scope, "root_path": ""}, receive, send)
 
     async def below(scope: Any, receive: Any, send: Any) -> None:
-        await TokenMiddleware(inside)({**scope, "root_path": "/before"}, receive, send)
+        await TokenMiddleware(inside)({**scope, "root_path": before}, receive, send)
 
     monkeypatch.setenv("AIRFLOW__CWL__JWT_USER", "user")
     server = Server(below)
-    assert server.ask("GET", path, claims("GET", f"/before{DAG}")).text == "inside"
+    assert server.ask("GET", path, claims("GET", before + DAG)).text == "inside"
     assert server.ask("GET", path, claims("GET", DAG)).status_code == 401

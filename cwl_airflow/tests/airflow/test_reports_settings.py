@@ -66,6 +66,11 @@ def test_a_connection_names_the_receiver() -> None:
     assert "secret" not in repr(receiver)
 
 
+def test_without_a_login_none_is_sent() -> None:
+    connect()
+    assert read().login is None
+
+
 def test_a_login_needs_no_password() -> None:
     connect(login="me")
     assert read().login == ("me", "")
