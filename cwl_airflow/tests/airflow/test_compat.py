@@ -95,7 +95,7 @@ def test_the_end_of_a_task_is_seen_at_once(airflow_home: Path) -> None:
     """Though it closes its sockets before it is gone."""
     program = "import airflow, os, time, uuid\nfrom airflow.sdk.execution_time.supervisor import WatchedSubprocess\n"
     program += "def task():\n    os.closerange(0, 100)\n    time.sleep(0.5)\n    os._exit(0)\n"
-    program += "watched = WatchedSubprocess.start(id=uuid.uuid4(), target=task)\nbegan = time.monotonic()\n"
+    program += "began = time.monotonic()\nwatched = WatchedSubprocess.start(id=uuid.uuid4(), target=task)\n"
     program += "while watched._service_subprocess(max_wait_time=60) is None:\n    pass\n"
     program += "print(0.4 < time.monotonic() - began < 50)"
     assert printed(program)[-1] == "True"
