@@ -167,9 +167,10 @@ def test_tokens_of_airflow_s_own_stay_as_they_are(airflow: Server, user: str, st
 def test_the_path_is_signed_with_what_a_site_has_before_it(
     api: Api, monkeypatch: pytest.MonkeyPatch, before: str, cut_off: bool
 ) -> None:
-    path = DAG if cut_off else before + DAG
     from cwl_airflow.api.tokens.airflow_auth import TokenMiddleware
     from starlette.responses import PlainTextResponse
+
+    path = DAG if cut_off else before + DAG
 
     async def inside(scope: Any, receive: Any, send: Any) -> None:
         await PlainTextResponse("inside")({**scope, "root_path": ""}, receive, send)
