@@ -250,6 +250,8 @@ def test_a_process_that_ends_meanwhile_is_no_error() -> None:
         assert read_title(process) == ""
     assert not is_alive(process)
     assert (read_title(process), find_ancestors(process)) == ("", [])
+    ended = RunProcesses({process}, {process})
+    assert (ended.find_leaders(), ended.find_orphans()) == ([], [])
     for is_late in (False, True):
         end_processes(RunProcesses({process}, set()), set(), is_late)
         end_processes(RunProcesses(set(), {process}), set(), is_late)

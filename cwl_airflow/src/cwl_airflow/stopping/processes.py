@@ -25,11 +25,19 @@ class RunProcesses:
 
     def find_leaders(self) -> list[psutil.Process]:
         """Return the tasks' processes that no other one looks after."""
-        return [process for process in self.tasks if self.tasks.isdisjoint(find_ancestors(process))]
+        return self._without_ancestor(self.tasks)
 
     def find_orphans(self) -> list[psutil.Process]:
         """Return what is left of tasks that are gone."""
-        return [process for process in self.others if self.tasks.isdisjoint(find_ancestors(process))]
+        return self._without_ancestor(self.others)
+
+    def _without_ancestor(self, processes: set[psutil.Process]) -> list[psutil.Process]:
+        # In this order: one that ends while its ancestors are read has none either.
+        return [
+            process
+            for process in processes
+            if self.tasks.isdisjoint(find_ancestors(process)) and is_alive(process)
+        ]
 
     def describe(self, host: str) -> list[str]:
         """Name each of them.
@@ -101,17 +109,19 @@ def end_processes(processes: RunProcesses, asked: set[psutil.Process], is_late: 
     :param is_late: kill the tasks as well.
     """
     doomed = processes.find_orphans()
-    with contextlib.suppress(psutil.NoSuchProcess):  # the next look finds the others
-        if is_late:
-            # Stopped, they start nothing, and adopt what their tools leave, so that nothing gets away.
-            for process in processes.tasks:
+    if is_late:
+        # Stopped, they start nothing, and adopt what their tools leave, so that nothing gets away.
+        for process in processes.tasks:
+            with contextlib.suppress(psutil.NoSuchProcess):
                 process.suspend()
-            doomed = list(processes.others or processes.tasks)
-        for process in doomed:
-            log.info("Killing process %s", process.pid)
+        doomed = list(processes.others or processes.tasks)
+    for process in doomed:
+        log.info("Killing process %s", process.pid)
+        with contextlib.suppress(psutil.NoSuchProcess):
             process.kill()
-        for process in processes.find_leaders() if not is_late else ():
-            if process not in asked:
-                log.info("Asking process %s to end", process.pid)
-                asked.add(process)
+    for process in processes.find_leaders() if not is_late else ():
+        if process not in asked:
+            log.info("Asking process %s to end", process.pid)
+            asked.add(process)
+            with contextlib.suppress(psutil.NoSuchProcess):
                 process.terminate()
