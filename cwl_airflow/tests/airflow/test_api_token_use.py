@@ -78,6 +78,7 @@ def test_what_is_refused_uses_up_no_token(api: Api, no_change: None) -> None:
         assert trigger(api, signed({"run_id": "run", "conf": "["}))[0] == 400
 
 
+@pytest.mark.full
 def test_a_token_stops_a_run(api: Api) -> None:
     assert trigger(api, signed())[0] == 200
     body = {"run_id": "stop", "conf": json.dumps({"remove_dag_id": "mine", "remove_run_id": "run"})}

@@ -33,6 +33,7 @@ def printed(program: str, **environment: str) -> list[str]:
     return done.stdout.splitlines()
 
 
+@pytest.mark.full
 def test_a_process_that_has_not_loaded_airflow_has_our_engine(airflow_home: Path) -> None:
     """As a linter, a test of a DAG file or a notebook imports them: before anything else."""
     program = "import importlib, sys; before = list(sys.meta_path)\n"
@@ -91,6 +92,7 @@ def test_the_dag_processor_loads_the_engine_before_it_starts(airflow_home: Path)
     assert printed(program)[-2:] == ["False", "True"]
 
 
+@pytest.mark.full
 def test_the_end_of_a_task_is_seen_at_once(airflow_home: Path) -> None:
     """Though it closes its sockets before it is gone."""
     program = "import airflow, os, time, uuid\nfrom airflow.sdk.execution_time.supervisor import WatchedSubprocess\n"

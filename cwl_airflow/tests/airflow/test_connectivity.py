@@ -23,6 +23,7 @@ def test_a_broker_passes_a_message(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     assert connectivity.check_broker(5).endswith(" passes messages")
 
 
+@pytest.mark.full
 def test_a_broker_that_is_away(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -257,6 +257,7 @@ def test_a_step_that_is_cleared_runs_again_on_what_came_before_it(ran: Any, site
     assert Path(outputs(run)["lines"]["path"]).read_text(encoding="utf-8").split() == ["1", "hello"]
 
 
+@pytest.mark.full
 def test_a_configuration_without_a_job_is_told(clean_database: Path, written: Any) -> None:
     dag = CWLDAG(dag_id="document", workflow=written(CHAIN))
     rows.add_dag(dag)
@@ -295,6 +296,7 @@ def test_old_failures_that_are_not_runs_or_at_work_stay(site: Site) -> None:
     assert [folder.exists() for folder in old] == [True, False]
 
 
+@pytest.mark.full
 def test_a_run_whose_data_is_gone_says_what_to_clear(ran: Any, site: Site) -> None:
     class Forgetful(CWLJobDispatcher):
         def act(self, context: Any) -> str:

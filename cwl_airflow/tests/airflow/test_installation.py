@@ -204,6 +204,7 @@ def test_mariadb(engine: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     assert (answers.state, refusal.state, "MariaDB" in refusal.text) == ("ok", "wrong", True)
 
 
+@pytest.mark.full
 def test_tables_of_other_releases(engine: Any) -> None:
     assert lines(installation.check_tables(engine)) == [
         "ok     tables of Airflow: they are of this release",

@@ -102,6 +102,7 @@ def test_workers_answer(app: Celery, start: Any) -> None:
     assert ask(app, destination=["two@here"], expected=1) == {"two@here": WorkerAnswer("here", None)}
 
 
+@pytest.mark.full
 def test_it_waits_for_no_more_answers_than_it_expects(app: Celery, start: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("cwl_airflow.stopping.workers.ANSWER_TIMEOUT", 30)
     start("one@here", lambda _state, **_: {"host": "here", "remaining": []})
@@ -114,12 +115,14 @@ def test_nobody_answers(app: Celery) -> None:
     assert ask(app) == {}
 
 
+@pytest.mark.full
 def test_a_worker_that_does_not_know_how(app: Celery, start: Any) -> None:
     start("old@here", lambda _state, **_: {"error": "KeyError"})
     with pytest.raises(NotStopped, match=r"Worker old@here cannot stop a run: .*KeyError.* is marked as failed"):
         ask(app)
 
 
+@pytest.mark.full
 def test_the_broker_is_away(monkeypatch: pytest.MonkeyPatch) -> None:
     with socket.socket() as closed:
         closed.bind(("127.0.0.1", 0))

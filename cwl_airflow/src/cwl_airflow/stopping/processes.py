@@ -34,9 +34,7 @@ class RunProcesses:
     def _without_ancestor(self, processes: set[psutil.Process]) -> list[psutil.Process]:
         # In this order: one that ends while its ancestors are read has none either.
         return [
-            process
-            for process in processes
-            if self.tasks.isdisjoint(find_ancestors(process)) and is_alive(process)
+            process for process in processes if self.tasks.isdisjoint(find_ancestors(process)) and is_alive(process)
         ]
 
     def describe(self, host: str) -> list[str]:
