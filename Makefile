@@ -1,5 +1,5 @@
 # A thin list of verbs: each calls the real tool.
-.PHONY: help up down role verify test lint unit unit-project unit-package unit-airflow unit-fast mutants try molecule base-box box test-box conformance vagrant-docker bench lock docs tools package standin
+.PHONY: help up down role verify test lint unit unit-project unit-package unit-airflow unit-fast mutants try molecule base-box box test-box faults conformance vagrant-docker bench lock docs tools package standin
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
 help: ## list the verbs
@@ -60,6 +60,9 @@ box: ## make build/cwl-airflow-production-<version>-<provider>.box, the whole ho
 test-box: ## prove, package and prove the libvirt box under real Vagrant (LIBVIRT_DRIVER=qemu without KVM)
 	bin/controller guestfs
 	pytest -p no:cacheprovider -v tests/vagrant/test_libvirt_box.py --box build/cwl-airflow-production-*-libvirt.box --libvirt-driver=$(or $(LIBVIRT_DRIVER),kvm)
+
+faults: ## take parts of the stand-in host away while a run is at work: all faults of docs/reliability.md
+	CREDENTIALS=credentials/standin pytest -p no:cacheprovider -s --hosts=docker://cwl-airflow-production molecule/default/tests_faults
 
 conformance: ## run a suite of CWL tests through the stand-in host: SUITE=<path of a conformance_tests.yaml>
 	bin/conformance "$(SUITE)"

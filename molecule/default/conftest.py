@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import yaml
+from api import made_user
+from dags import Dag
 
 SERVICES = [
     f"airflow-{service}"
@@ -46,3 +49,27 @@ def secret() -> object:
     """Return a function that reads a secret of the site."""
     folder = Path(os.environ["CREDENTIALS"])
     return lambda name: (folder / name).read_text(encoding="utf-8").strip()
+
+
+@pytest.fixture
+def dag(host, request):
+    """Return a DAG that is removed afterwards."""
+    made = Dag(host, re.sub(r"[^a-z0-9]+", "-", request.node.name.split("[")[0]))
+    try:
+        yield made
+    finally:
+        made.remove()
+
+
+@pytest.fixture
+def viewer(host):
+    """Return the login of a user who may only read."""
+    with made_user(host, "looks", "Viewer") as made:
+        yield made
+
+
+@pytest.fixture
+def user(host):
+    """Return the login of a user who may trigger and stop, but not add documents."""
+    with made_user(host, "uses", "User") as made:
+        yield made

@@ -108,9 +108,13 @@ class Dag:
             for task in tasks["task_instances"]
         }
 
+    def logs(self, task):
+        """Return the folder with the logs of a task, one for each try."""
+        return f"/var/lib/airflow/logs/dag_id={self.dag_id}/run_id=run/task_id={task}"
+
     def log(self, task, attempt=1):
         """Return the log of a task, what is wrong with its level before it."""
-        file = f"/var/lib/airflow/logs/dag_id={self.dag_id}/run_id=run/task_id={task}/attempt={attempt}.log"
+        file = f"{self.logs(task)}/attempt={attempt}.log"
         messages = [json.loads(line) for line in self.host.check_output(f"cat '{file}'").splitlines()]
         levels = [f"{message['level'].upper()} " if message["level"] == "error" else "" for message in messages]
         return "\n".join(
