@@ -58,6 +58,7 @@ REPOSITORY = {
             ["cwl_airflow_queues has 'advanced', and no worker takes tasks from it", "airflow_worker_queues", HOST],
         ),
         ({"airflow_worker_concurrency": 0}, ["airflow_worker_concurrency is 0", "above 0"]),
+        ({"airflow_watchdog_seconds": 5}, ["airflow_watchdog_seconds is 5", "30 or more"]),
         (
             {"cwl_airflow_config": {"scatter_tasks": 1025}},
             ["cwl_airflow_config has scatter_tasks '1025'", "at most 1024", "max_map_length"],

@@ -39,18 +39,51 @@ def _start_in_this_second(_run: Any, _arguments: Any, values: dict[str, Any]) ->
         values["run_after"] = due.replace(microsecond=0)
 
 
+@when_imported("airflow.jobs.job")
+def _watch_jobs(module: Any) -> None:
+    """Let systemd know that a scheduler, a triggerer or a DAG processor is alive, whenever Airflow's database does."""
+    from sqlalchemy import event
+
+    from .watchdog import tell_alive
+
+    event.listen(module.Job.latest_heartbeat, "set", tell_alive)
+
+
 @when_imported("celery.signals")
 def _prepare_worker(module: Any) -> None:
-    """Load the engine once in the worker's first process, whose tasks inherit it, and serve the logs beside it."""
+    """Get a worker ready for tasks, and end what they leave.
+
+    Its first process loads the engine once, which all tasks inherit, serves the logs, and removes the containers of a
+    worker that was killed.
+    """
 
     def prepare_worker(**_: Any) -> None:
         from .dags.preload import preload_engine
+        from .dags.settings import CWLSettings
+        from .runs.leftovers import remove_left_containers
+        from .watchdog import keep_telling
         from .worker_logs import start_log_server
 
+        keep_telling()
         start_log_server()
         preload_engine()
+        settings = CWLSettings.read({})
+        remove_left_containers(settings.tmp_folder, settings.engine)
+
+    def prepare_process(**_: Any) -> None:
+        from .runs.leftovers import supervise_tasks
+
+        supervise_tasks()
+
+    def tidy_process(**_: Any) -> None:
+        from .dags.settings import CWLSettings
+        from .runs.leftovers import end_leftovers
+
+        end_leftovers(CWLSettings.read({}).engine)
 
     module.worker_init.connect(prepare_worker, weak=False)
+    module.worker_process_init.connect(prepare_process, weak=False)
+    module.task_postrun.connect(tidy_process, weak=False)
 
 
 @when_imported("airflow.providers.celery.cli.celery_command")

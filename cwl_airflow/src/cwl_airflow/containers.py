@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 import subprocess
 from collections.abc import Collection
 
+import psutil
+
 #: For how long an engine may take to answer, in seconds.
 TIMEOUT = 60
+#: The services of engines that have some: with them their containers end.
+PROGRAMS = {"docker": ("dockerd", "containerd")}
 #: What engines say of a container that is gone.
 _GONE = re.compile("no (such )?(container|object)", re.IGNORECASE)
 
@@ -52,6 +57,24 @@ class ContainerEngine:
         """
         self._run("rm", "--force", container)
 
+    def was_lost_since(self, moment: float) -> bool:
+        """Tell whether the engine of this host is away, or was since a moment: its containers are gone.
+
+        :param moment: in seconds since the epoch.
+        """
+        if self.is_away():  # asked first: it may be starting, and answers then
+            return True
+        programs = [process for process in psutil.process_iter() if _name(process) in PROGRAMS.get(self.command, ())]
+        return any(_begin(process) > moment for process in programs)
+
+    def is_away(self) -> bool:
+        """Tell whether the engine does not answer."""
+        try:
+            self._run("version")
+        except ContainerEngineError:
+            return True
+        return False
+
     def _run(self, *arguments: str) -> str:
         try:
             done = subprocess.run(
@@ -63,3 +86,15 @@ class ContainerEngine:
         if done.returncode != 0 and not _GONE.search(message):
             raise ContainerEngineError(message or f"exit status {done.returncode}")
         return done.stdout
+
+
+def _name(process: psutil.Process) -> str:
+    with contextlib.suppress(psutil.Error):
+        return process.name()
+    return ""
+
+
+def _begin(process: psutil.Process) -> float:
+    with contextlib.suppress(psutil.Error):
+        return process.create_time()
+    return 0

@@ -4,22 +4,34 @@ Airflow's scheduler looks again and again, with a dozen statements each time, an
 keeps it busy all night, a long one is lost between any two steps. This one asks with one statement whether there is
 anything new: often while a run is active, seldom while none is.
 
+It also keeps what the broker does not take for later, and takes no task for lost whose heartbeats cannot arrive.
+
 It is named in ``[core] executor``.
 """
 
 from __future__ import annotations
 
+import logging
+import sys
 import time
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
+from airflow.exceptions import AirflowTaskTimeout
 from airflow.models import DagModel, DagRun, TaskInstance
 from airflow.providers.celery.executors.celery_executor import CeleryExecutor
+from airflow.providers.celery.executors.celery_executor_utils import ExceptionWithTraceback
 from airflow.settings import get_engine
 from airflow.utils.state import DagRunState, State
+from kombu.exceptions import OperationalError
 from sqlalchemy import and_, func, select, true
 from sqlalchemy.exc import DBAPIError
+
+from .heartbeats import Outages, renew_heartbeats
+
+log = logging.getLogger(__name__)
 
 #: A scheduler looks at the runs of a DAG that is not paused, and not gone.
 _RUNS = (
@@ -68,18 +80,53 @@ class RestingCeleryExecutor(CeleryExecutor):
     """Runs tasks as Celery's executor does."""
 
     _known: tuple[Any, ...] = ()
+    _outages: Outages | None = None
+
+    def __init__(self, *arguments: Any, **values: Any) -> None:
+        """Take what Celery's executor takes.
+
+        :param arguments: see there.
+        :param values: see there.
+        """
+        super().__init__(*arguments, **values)  # type: ignore[no-untyped-call]  # Airflow's
+        self.workload_publish_max_retries = sys.maxsize
+
+    def start(self) -> None:
+        """Get ready, when the scheduler starts; it may have been away."""
+        super().start()
+        renew_heartbeats()
+        self._outages = Outages(self.conf.get_mandatory_value("core", "execution_api_server_url"))
+        self._outages.watch()
 
     def heartbeat(self) -> None:
         """Do what is to be done in each look of the scheduler, and rest until there is something new."""
+        if self._outages:
+            self._outages.look()
         super().heartbeat()
         if not self.event_buffer:
             self._known = wait_for_work(self._known, self._pace())
+
+    def _send_workloads_to_celery(self, workload_tuples_to_send: Sequence[Any]) -> list[Any]:
+        """Hand tasks to the broker. What it does not take is handed over in a later look, as after a timeout.
+
+        Celery's executor has it so for timeouts alone, and lets the task fail for good if the broker is away.
+        """
+        sent = super()._send_workloads_to_celery(workload_tuples_to_send)
+        return [(key, workload, later_if_away(result)) for key, workload, result in sent]
 
     def _pace(self) -> Pace:
         if self.slots_available <= 0:
             return FULL
         busy: tuple[Any, ...] = (self.running, self.queued_tasks, self.queued_callbacks, self.queued_connection_tests)
         return ACTIVE if any(busy) else IDLE
+
+
+def later_if_away(result: Any) -> Any:
+    """Return the result of handing over a task; a timeout in place of an error that says that the broker is away."""
+    if isinstance(result, ExceptionWithTraceback) and isinstance(result.exception, (OperationalError, OSError)):
+        log.warning("The broker does not take a task, which waits: %s", result.exception)
+        return ExceptionWithTraceback(AirflowTaskTimeout(str(result.exception)), result.traceback)
+    return result
 
 
 def wait_for_work(known: tuple[Any, ...], pace: Pace) -> tuple[Any, ...]:

@@ -8,6 +8,7 @@ from airflow.configuration import conf
 from airflow.plugins_manager import AirflowPlugin
 
 from .callers import CallerMiddleware
+from .watchdog import WatchdogMiddleware
 
 
 def take_signed_tokens(app: Any) -> Any:
@@ -27,5 +28,6 @@ class CWLAirflowPlugin(AirflowPlugin):
     # The last one is asked first: the others know Airflow's own tokens only.
     fastapi_root_middlewares: list[Any] = [  # noqa: RUF012  # as the base has it
         {"name": "Who starts a run", "middleware": CallerMiddleware, "args": [], "kwargs": {}},
+        {"name": "Watchdog", "middleware": WatchdogMiddleware, "args": [], "kwargs": {}},
         {"name": "Signed tokens", "middleware": take_signed_tokens, "args": [], "kwargs": {}},
     ]

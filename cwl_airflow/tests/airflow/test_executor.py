@@ -6,16 +6,21 @@ import threading
 import time
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 import rows
 import sqlalchemy as sa
+from airflow.exceptions import AirflowTaskTimeout
 from airflow.models import DagModel, DagRun, TaskInstance
+from airflow.providers.celery.executors.celery_executor import CeleryExecutor
+from airflow.providers.celery.executors.celery_executor_utils import ExceptionWithTraceback
 from airflow.providers.standard.operators.empty import EmptyOperator
 from airflow.sdk import DAG
 from airflow.utils.session import create_session
-from cwl_airflow.executor import ACTIVE, FULL, IDLE, Pace, RestingCeleryExecutor, wait_for_work
+from cwl_airflow.executor import ACTIVE, FULL, IDLE, Pace, RestingCeleryExecutor, later_if_away, wait_for_work
+from kombu.exceptions import OperationalError
 
 from cwl_airflow import executor
 
@@ -139,3 +144,39 @@ def test_it_rests_as_long_as_what_there_is_to_do_lets_it(monkeypatch: pytest.Mon
     resting.heartbeat()
     pace = {None: IDLE, "full": FULL}.get(busy, ACTIVE)
     assert rested == ([] if busy == "event_buffer" else [((), pace), (("now",), pace)])
+
+
+@pytest.mark.parametrize(
+    ("error", "later"),
+    [
+        (OperationalError("[Errno 111] Connection refused"), True),
+        (ConnectionResetError("reset"), True),
+        (AirflowTaskTimeout("timed out"), True),
+        (ValueError("it cannot be written"), False),
+    ],
+)
+def test_what_the_broker_does_not_take_is_handed_over_later(error: BaseException, later: bool) -> None:
+    result = later_if_away(ExceptionWithTraceback(error, "trace"))
+    assert isinstance(result.exception, AirflowTaskTimeout) is later
+    assert result.traceback == "trace"
+    assert str(result.exception) == str(error)
+
+
+def test_a_task_waits_for_a_broker_that_is_away(monkeypatch: pytest.MonkeyPatch) -> None:
+    """However long it takes, and then it is handed over once."""
+    tried: list[int] = []
+
+    def send(_executor: Any, tasks: Any) -> list[Any]:
+        tried.append(1)
+        away = ExceptionWithTraceback(OperationalError("away"), "trace")
+        return [(key, task, away if len(tried) < 10 else SimpleNamespace(task_id="id")) for key, task, *_ in tasks]
+
+    monkeypatch.setattr(CeleryExecutor, "_send_workloads_to_celery", send)
+    tested = RestingCeleryExecutor()
+    queue = tested.executor_queues["ExecuteTask"] if hasattr(tested, "executor_queues") else tested.queued_tasks
+    queue["key"] = "task"
+    while "key" in queue and len(tried) < 20:
+        tested._send_workloads([("key", "task", "default", None)])
+        assert not [state for state, _ in tested.event_buffer.values() if state == "failed"]
+    assert len(tried) == 10
+    assert "key" in tested.running

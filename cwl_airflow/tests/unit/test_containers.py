@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 
+import psutil
 import pytest
-from cwl_airflow.containers import ContainerEngine, ContainerEngineError
+from cwl_airflow.containers import PROGRAMS, ContainerEngine, ContainerEngineError
 
 
 @pytest.fixture
@@ -71,3 +73,20 @@ def test_an_engine_that_does_not_answer_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "engine").chmod(0o755)
     with pytest.raises(ContainerEngineError, match="timed out"):
         ContainerEngine(str(tmp_path / "engine"), timeout=0.2).list_containers()
+
+
+def test_an_engine_that_answers_and_has_no_service_was_not_lost(engine: ContainerEngine) -> None:
+    assert not engine.is_away()
+    assert not engine.was_lost_since(time.time())
+
+
+def test_an_engine_that_does_not_answer_is_away() -> None:
+    assert ContainerEngine("/no/such/engine").is_away()
+    assert ContainerEngine("/no/such/engine").was_lost_since(0)
+
+
+def test_an_engine_whose_service_began_later_was_lost(engine: ContainerEngine, monkeypatch: pytest.MonkeyPatch) -> None:
+    me = psutil.Process()
+    monkeypatch.setitem(PROGRAMS, engine.command, (me.name(),))
+    assert engine.was_lost_since(me.create_time() - 1)
+    assert not engine.was_lost_since(time.time() + 60)

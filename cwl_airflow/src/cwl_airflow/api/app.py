@@ -17,6 +17,7 @@ from starlette.responses import Response
 from starlette.routing import Match
 
 from ..schema import upgrade
+from ..watchdog import WatchdogMiddleware
 from .admission import AdmissionMiddleware
 from .bodies import BodyMiddleware
 from .database import end_session, get_engine
@@ -56,6 +57,7 @@ def create_app() -> FastAPI:
     # The last one comes first.
     app.add_middleware(AdmissionMiddleware, routes=app.routes, users=Users())
     app.add_middleware(BodyMiddleware)
+    app.add_middleware(WatchdogMiddleware)
     document = specification(app, BASE)
     app.openapi = lambda: document  # type: ignore[method-assign]  # as FastAPI documents it
     end_session()

@@ -24,6 +24,7 @@ from ..runs.job_input import folders_named_by_job
 from ..runs.layout import RunLayout, run_folders
 from .operators import CWLJobDispatcher, CWLJobGatherer, CWLScatterJobsOperator, CWLScatterOperator, CWLStepOperator
 from .queues import queues_of_tasks
+from .retries import retry_arguments
 from .settings import CWLSettings
 
 if TYPE_CHECKING:
@@ -91,6 +92,7 @@ class CWLDAG(DAG):
         }
         settings = CWLSettings.read(default_args.get("cwl") or {})
         default_args["cwl"] = {**settings.folders, **(default_args.get("cwl") or {})}
+        default_args |= retry_arguments(default_args, settings.retries)
         # A worker that was killed notes nothing.
         callbacks = kwargs.pop("on_failure_callback", None) or []
         kwargs["on_failure_callback"] = [

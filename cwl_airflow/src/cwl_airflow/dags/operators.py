@@ -7,6 +7,7 @@ import fcntl
 import json
 import math
 import shutil
+import time
 from collections.abc import Iterator
 from functools import cached_property
 from pathlib import Path
@@ -22,7 +23,9 @@ from ..files import write_atomically
 from ..runs.folder import held_folder, remove_old_failures
 from ..runs.job_input import check_folder_writable, folders_named_by_job, job_in_configuration
 from ..runs.layout import RunLayout
+from ..runs.tries import Try, begin_try, describe_try, fail_try, write_try
 from .failures import StepFailed, error_line, failure_line, failure_text, is_expected, last_line
+from .retries import StepLost, first_try, is_lost
 from .settings import CWLSettings
 from .task_log import cwltool_in_task_log
 
@@ -51,6 +54,7 @@ class CWLOperator(BaseOperator):
         super().__init__(**{"trigger_rule": "none_failed", **kwargs})
         self._run: CWLRun | None = None
         self._at_work = False
+        self._try: Try | None = None
 
     def execute(self, context: Context) -> Any:
         """Do what the task is for; if it fails, push why, for the reports of the run.
@@ -65,9 +69,10 @@ class CWLOperator(BaseOperator):
             raise
         except (Exception, AirflowTaskTimeout) as error:
             self._at_work = False
+            line = error_line(error, getattr(self, "step", None) or self.task_id, self.task_id)
+            self._note_failed_try(line, is_lost(error))
             try:
-                name = getattr(self, "step", None) or self.task_id
-                context["ti"].xcom_push(key=ERROR, value=error_line(error, name, self.task_id))
+                context["ti"].xcom_push(key=ERROR, value=line)
             except Exception:  # the first error is the one that matters
                 self.log.warning("The error could not be pushed", exc_info=True)
             raise
@@ -98,14 +103,12 @@ class CWLOperator(BaseOperator):
 
     def run_in(self, context: Context, layout: RunLayout) -> CWLRun:
         """Return the run with a folder."""
-        from ..containers import ContainerEngine
         from ..runs.run import CWLRun
 
         settings = self.settings
         gate = self.gate(context, layout.folder)
         gate.write(layout.folder, "'tmp_folder'", between_steps=True)
-        engine = ContainerEngine(settings.container_command)
-        self._run = CWLRun(self.cwl_dag.source, layout, gate, settings.cwltool, engine, settings.pickle_folder)
+        self._run = CWLRun(self.cwl_dag.source, layout, gate, settings.cwltool, settings.engine, settings.pickle_folder)
         return self._run
 
     def begin(self, context: Context, layout: RunLayout, job: Any) -> dict[str, Any]:
@@ -148,9 +151,31 @@ class CWLOperator(BaseOperator):
                 self.begin(context, layout, job)
                 begun.touch()
 
+    @property
+    def failures(self) -> int | None:
+        """How many tries of the task failed by what it does since it was last cleared; none if that is not known."""
+        return self._try.failures if self._try else None
+
+    def begin_try(self, context: Context, layout: RunLayout) -> Try:
+        """Note that a try of the task begins, and say why there was another one before."""
+        task = context["ti"]
+        self._try_file = layout.last_try(self.task_id, -1 if task.map_index is None else task.map_index)
+        first = first_try(task.max_tries or 0, self.retries or 0)
+        self._try, before = begin_try(self._try_file, task.try_number, first)
+        if before:
+            self.log.warning("%s", describe_try(before))
+        return self._try
+
+    def _note_failed_try(self, line: str, lost: bool) -> None:
+        if self._try:
+            with contextlib.suppress(OSError):  # the first error is the one that matters
+                self._try = fail_try(self._try_file, self._try, line, lost)
+
     @contextlib.contextmanager
-    def acting(self, layout: RunLayout) -> Iterator[None]:
+    def acting(self, context: Context, layout: RunLayout) -> Iterator[None]:
         """Hold the run's folder while the task works in it, and end what it started if it fails."""
+        if not self._try:
+            self.begin_try(context, layout)
         quiet = bool(self.settings.cwltool.get("quiet"))
         with cwltool_in_task_log(quiet), self._told_in_one_line(), self._ended_on_failure(), held_folder(layout):
             yield
@@ -210,10 +235,11 @@ class CWLJobDispatcher(CWLOperator):
         check_folder_writable("tmp_folder", str(folder))
         check_folder_writable("outputs_folder", str(outputs_folder))
         remove_old_failures(settings.tmp_folder, settings.keep_failed_days)
-        shutil.rmtree(folder, ignore_errors=True)
-        folder.mkdir(parents=True, exist_ok=True)
         layout = RunLayout(folder)
-        with self.acting(layout):
+        begun = self.begin_try(context, layout)
+        shutil.rmtree(folder, ignore_errors=True)
+        write_try(layout.last_try(self.task_id, -1), begun)
+        with self.acting(context, layout):
             inputs = self.begin(context, layout, job)
         report = {**inputs, "tmp_folder": str(folder), "outputs_folder": str(outputs_folder)}
         write_atomically(layout.job, json.dumps(report))
@@ -241,7 +267,7 @@ class CWLStepOperator(CWLOperator):
         from ..runs.steps import run_step
 
         layout = self.layout(context)
-        with self.acting(layout), self.step_executor() as executor:
+        with self.acting(context, layout), self.step_executor() as executor:
             status = run_step(self.run_in(context, layout), self.step, self.task_id, executor)
         report = str(layout.step(self.task_id))
         if status == "skipped":
@@ -255,13 +281,16 @@ class CWLStepOperator(CWLOperator):
         from ..runs.executor import StepExecutor
 
         executor = StepExecutor(*self.settings.granted_resources(self.queue))
+        began = time.time()
         try:
             yield executor
         except Exception as error:
-            if not executor.failures:
-                raise
             for failure in executor.failures:
                 self.log.error("%s", failure_text(failure))
+            if self.settings.engine.was_lost_since(began):
+                raise StepLost(f"{self.step or self.task_id}: the container engine went away") from error
+            if not executor.failures:
+                raise
             raise StepFailed(f"{self.step or self.task_id}: {failure_line(executor.failures[0])}") from error
 
 
@@ -282,7 +311,7 @@ class CWLScatterOperator(CWLStepOperator):
         from ..runs.steps import share_out_scatter
 
         layout, settings = self.layout(context), self.settings
-        with self.acting(layout):
+        with self.acting(context, layout):
             run = self.run_in(context, layout)
             return share_out_scatter(
                 run, str(self.step), self.step_task_id, settings.scatter_jobs_in_task, settings.scatter_tasks
@@ -309,7 +338,7 @@ class CWLScatterJobsOperator(CWLScatterOperator):
         from ..runs.steps import run_scatter_share
 
         layout = self.layout(context)
-        with self.acting(layout), self.step_executor() as executor:
+        with self.acting(context, layout), self.step_executor() as executor:
             run_scatter_share(
                 self.run_in(context, layout), str(self.step), self.step_task_id, list(self.share), executor
             )
@@ -331,7 +360,7 @@ class CWLJobGatherer(CWLOperator):
 
         job = self.reported_job(context)
         layout, outputs_folder = RunLayout(Path(job["tmp_folder"])), Path(job["outputs_folder"])
-        with self.acting(layout):
+        with self.acting(context, layout):
             own = outputs_folder == self.cwl_dag.folders(context["run_id"], {})[1]
             outputs, report = collect_run(self.run_in(context, layout), outputs_folder, own)
         text = json.dumps(outputs)

@@ -11,6 +11,7 @@ import psutil
 from airflow.sdk import conf
 from pydantic import BaseModel, Field, ValidationError, field_validator
 
+from ..containers import ContainerEngine
 from ..gate import Places
 from .queues import Queue, read_queues
 
@@ -37,6 +38,8 @@ class CWLSettings(BaseModel, frozen=True):
     keep_tmp_data: bool = False
     #: After how many days the data of a failed run is removed.
     keep_failed_days: float = Field(default=7, ge=0, allow_inf_nan=False)
+    #: How often a task is tried again that was lost with its process, its worker, the container engine or its host.
+    retries: int = Field(default=2, ge=0)
     #: A scattered step with more jobs than this gets tasks for them.
     scatter_jobs_in_task: int = Field(default=4, ge=1)
     #: How many tasks a scattered step gets at most; each runs its share of the jobs. Twice as many as the site's
@@ -69,6 +72,11 @@ class CWLSettings(BaseModel, frozen=True):
     def container_command(self) -> str:
         """The command that removes containers."""
         return "podman" if self.container_engine == "podman" else "docker"
+
+    @property
+    def engine(self) -> ContainerEngine:
+        """What has the containers of steps."""
+        return ContainerEngine(self.container_command)
 
     @property
     def queues(self) -> dict[str, Queue]:

@@ -22,6 +22,7 @@ from sqlalchemy.engine import Connection, Engine
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
+from ..watchdog import tell_alive
 from . import outbox
 from .deliver import ReportDelivery
 from .outbox import Sessions
@@ -190,6 +191,7 @@ class ReportService:
         return self.stop.is_set() or not self._is_our_turn()
 
     def _collect_once(self) -> None:
+        tell_alive()
         if not self._must_rest():
             configured, _ = self._settings.current_receiver()
             self._collect(configured)

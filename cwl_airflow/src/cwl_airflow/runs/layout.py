@@ -10,6 +10,7 @@
 ``fetched/``       inputs that came over HTTP
 ``scratch/``       what a task needs while it runs
 ``containers/``    identifiers of the containers that it runs, by host
+``tries/``         the last try of each task
 ``failed``         there is one if a task failed
 ``lock``           held while a task runs
 =================  =====================================================
@@ -78,6 +79,13 @@ class RunLayout:
     def containers(self, place: str) -> Path:
         """Return the folder with the identifiers of the containers that a part of the run has on this host."""
         return self.all_containers / socket.gethostname() / place
+
+    def last_try(self, task: str, index: int) -> Path:
+        """Return the file that notes the last try of a task.
+
+        :param index: of a task that is one of several; less than 0 if it is the only one.
+        """
+        return self.folder / "tries" / (f"{task}.json" if index < 0 else f"{task}/{index}.json")
 
     @property
     def lock(self) -> Path:

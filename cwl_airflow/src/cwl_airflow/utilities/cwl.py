@@ -41,7 +41,6 @@ def relocate_outputs(workflow: str, job_data: dict[str, Any], cwl_args: Any = No
     from airflow.sdk import get_current_context
 
     from ..callers import Caller
-    from ..containers import ContainerEngine
     from ..dags.dag import document_source
     from ..dags.settings import CWLSettings
     from ..runs.layout import RunLayout
@@ -53,6 +52,6 @@ def relocate_outputs(workflow: str, job_data: dict[str, Any], cwl_args: Any = No
     layout = RunLayout(Path(job_data["tmp_folder"]))
     context = get_current_context()
     gate = settings.places.gate(context["dag"].dag_id, layout.folder, Caller.of(context["dag_run"].conf).reads)
-    engine = ContainerEngine(settings.container_command)
+    engine = settings.engine
     run = CWLRun(source, layout, gate, settings.cwltool, engine, settings.pickle_folder)
     return collect_run(run, Path(job_data["outputs_folder"]), own=False)
