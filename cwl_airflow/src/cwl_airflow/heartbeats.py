@@ -22,7 +22,7 @@ from sqlalchemy import update
 log = logging.getLogger(__name__)
 
 #: Seconds between two questions to the API server, and for how long it may take to answer.
-PAUSE, TIMEOUT = 2.0, 5.0
+PAUSE, TIMEOUT = 5.0, 5.0
 #: Seconds between two looks of a scheduler, or by which the clock is set, that are as if it had been away.
 LONG = 15.0
 #: Seconds between two times that the heartbeats are renewed while something is away.

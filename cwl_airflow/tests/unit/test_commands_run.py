@@ -145,9 +145,10 @@ def test_what_is_not_supported_has_its_own_code(site: Site) -> None:
     assert site.run(str(site.document)) == 33
 
 
+@pytest.mark.full
 def test_a_run_that_takes_too_long_is_stopped(site: Site, capsys: pytest.CaptureFixture[str]) -> None:
     site.api.answer(f"GET {RUN}", (200, {"state": "running"}))
-    assert site.run("--timeout", "0.2", str(site.document)) == 1
+    assert site.run("--timeout", "3", str(site.document)) == 1
     assert capsys.readouterr().err == "The run took too long\n"
     assert (f"PATCH {RUN}", {"state": "failed"}) in site.api.requests
     assert site.api.questions()[-1] == f"DELETE /dags/{DAG_ID}"
