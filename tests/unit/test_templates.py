@@ -372,7 +372,7 @@ def test_a_unit_runs_its_service_as_airflow(service: str) -> None:
 
 @pytest.mark.parametrize("service", [*SERVICES, "cwl-api", "cwl-reports"])
 def test_a_service_that_hangs_is_killed_where_a_watchdog_asks(service: str) -> None:
-    settings = unit(render("airflow", "unit.service.j2", item=service, **site()))
+    settings = unit(render("airflow", "unit.service.j2", item=service, **site(airflow_watchdog_seconds=60)))
     assert settings.get("WatchdogSec") == (None if service == "flower" else ["600"])
     assert settings.get("WatchdogSignal") == (None if service == "flower" else ["SIGKILL"])
     # A task of a worker could say that its worker is alive.
