@@ -119,6 +119,27 @@ def test_what_was_reported_of_a_try_is_not_reported_otherwise() -> None:
     assert all(reported & {event.key, *event.equivalent_keys} for event in cleared)
 
 
+def test_a_task_that_may_be_tried_again_if_it_is_lost_failed_for_good() -> None:
+    """As a tool that fails does, which Airflow tries again only if the task was cleared."""
+    failed = task("a", "failed", 1, 2, max_tries=2)
+    assert said(found(RUN, [failed])) == ["status running a", "status failed a"]
+    for number in (1, 2):
+        cleared = task("a", "queued", try_number=number, max_tries=3)
+        assert said(found(RUN, [cleared], (failed,))) == ["status running a", "status failed a"]
+    # Lost first, failed then, cleared, and lost once more.
+    past = [
+        task("a", "failed", number, number + 0.5, try_number=number, max_tries=most)
+        for number, most in ((1, 2), (2, 2), (3, 4))
+    ]
+    states = said(found(RUN, [task("a", "success", 4, 5, try_number=4, max_tries=4)], tuple(past)))
+    assert [line for line in states if line.startswith("status") and "running" not in line] == [
+        "status up_for_retry a",
+        "status failed a",
+        "status up_for_retry a",
+        "status success a",
+    ]
+
+
 def test_a_task_that_fails_in_the_queue_did_not_start_again() -> None:
     """Its dates are those of the first try, until Airflow sets the one of the end."""
     past = task("a", "failed", 1, 2)

@@ -100,8 +100,9 @@ def derive_events(
         earlier_tries[past_try.task_key].append(past_try)
     ranked: list[RankedEvent] = []
     for task in tasks:
-        tries = earlier_tries[task.task_key]
-        for past_try in tries:
+        past_tries = earlier_tries[task.task_key]
+        tries = [*past_tries, task]
+        for past_try in past_tries:
             # A try may be in both, for instance while it waits to be tried again.
             if past_try.try_number != task.try_number or not describes_last_try(task):
                 ranked += derive_try_events(run, past_try, tries, is_past=True)
@@ -122,7 +123,7 @@ def describes_last_try(task: TaskTry) -> bool:
 def find_try_start(row: TaskTry, tries: Iterable[TaskTry]) -> datetime | None:
     """Return when a try started; none if it did not.
 
-    :param tries: the task's tries in the history.
+    :param tries: all tries of the task.
     """
     start = row.start_date
     # Airflow leaves the dates of the try before in the row until the next one starts.
@@ -134,11 +135,21 @@ def find_try_start(row: TaskTry, tries: Iterable[TaskTry]) -> datetime | None:
     return None
 
 
+def was_cleared_after(row: TaskTry, tries: Iterable[TaskTry]) -> bool:
+    """Tell whether there is another try only because the task was cleared: Airflow then allows it more of them.
+
+    :param tries: all tries of the task.
+    """
+    # The number changes only when the next one is queued.
+    later = [other for other in tries if other is not row and other.try_number >= row.try_number]
+    return bool(later) and min(later, key=lambda other: other.try_number).max_tries > row.max_tries
+
+
 def derive_try_events(run: ReportedRun, row: TaskTry, tries: Iterable[TaskTry], is_past: bool) -> list[RankedEvent]:
     """Return start and end of a try, with the time and rank by which they are ordered.
 
-    :param tries: the task's tries in the history.
-    :param is_past: whether this is one of them.
+    :param tries: all tries of the task.
+    :param is_past: whether this one is in the history.
     """
     start = find_try_start(row, tries)
     state = row.state if row.state in ENDED_STATES else None
@@ -153,7 +164,7 @@ def derive_try_events(run: ReportedRun, row: TaskTry, tries: Iterable[TaskTry], 
         if not start:
             return []
         # The history calls everything failed that did not succeed.
-        if state == "failed" and row.try_number <= row.max_tries:
+        if state == "failed" and row.try_number <= row.max_tries and not was_cleared_after(row, tries):
             state = "up_for_retry"
         equivalent_keys = frozenset(status_key(other) for other in ENDED_STATES)
     found: list[RankedEvent] = []
