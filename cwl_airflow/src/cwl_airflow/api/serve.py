@@ -73,9 +73,8 @@ class Connection(H11Protocol):
     def __init__(self, *arguments: Any, **more: Any) -> None:
         """Begin to wait for a request."""
         super().__init__(*arguments, **more)
-        self.access_log = (
-            False  # uvicorn's own, which has queries; whether it writes one hangs on how loggers are set up
-        )
+        # uvicorn's own has queries, and whether it writes one hangs on how loggers are set up.
+        self.access_log = False
         self.conn = Reader(h11.SERVER, LARGEST_HEAD)
         self._since = time.monotonic()
         self._asks, self._unsent = False, 0
