@@ -155,24 +155,28 @@ def test_reports_wait_for_a_receiver_that_is_down(dag, receiver):
     assert short(again)[-2:] == ["progress success 100", "results"]
 
 
-@pytest.fixture
-def impatient_scheduler(host):
-    """Let the scheduler miss a killed worker's tasks soon: by itself it waits five minutes."""
-    folder = "/run/systemd/system/airflow-scheduler.service.d"
-    restart = "systemctl daemon-reload && systemctl restart airflow-scheduler"
-    setting = "[Service]\nEnvironment=AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT=30\n"
-    host.check_output(f"mkdir {folder} && printf %s {shlex.quote(setting)} > {folder}/test.conf && {restart}")
-    yield
-    host.check_output(f"rm -r {folder} && {restart}")
-
-
-def test_a_run_whose_worker_is_killed_is_reported(dag, running, impatient_scheduler):
-    dag.write(tool("sleep 7655"))
-    dag.trigger({"job": {}})
-    step = "pgrep -f '^sleep 765[5]'"
+def kill_worker_at(dag, seconds):
+    """Kill the worker while the DAG's tool sleeps for so many seconds; the tool goes with it."""
+    step = f"pgrep -f '^sleep {str(seconds)[:-1]}[{str(seconds)[-1]}]'"
     wait_for("step", lambda: dag.host.run(step).rc == 0, 60)
     kill_worker(dag.host)
     assert dag.host.run(step).rc == 1
+
+
+def test_a_step_that_is_lost_is_reported_with_each_try(dag, running):
+    dag.write(tool("sleep 19"))
+    dag.trigger({"job": {}})
+    kill_worker_at(dag, 19)
+    reports = running.wait(dag.dag_id, "results", seconds=240)
+    assert [line for line in short(reports) if line.startswith(f"status {dag.dag_id} ")] == [
+        f"status {dag.dag_id} {state}" for state in ("running", "up_for_retry", "running", "success")
+    ]
+
+
+def test_a_run_whose_worker_is_killed_is_reported(dag, running):
+    dag.write(tool("sleep 7655"), retries=0)
+    dag.trigger({"job": {}})
+    kill_worker_at(dag, 7655)
     reports = running.wait(dag.dag_id, "progress", "failed", 180)
     assert short(reports)[-4:-1] == [
         f"status {dag.dag_id} running",
