@@ -74,6 +74,8 @@ def _prepare_worker(module: Any) -> None:
         from .runs.leftovers import supervise_tasks
 
         supervise_tasks()
+        # Not in a pool without processes, where others' tasks are in this one.
+        module.task_postrun.connect(tidy_process, weak=False)
 
     def tidy_process(**_: Any) -> None:
         from .dags.settings import CWLSettings
@@ -83,7 +85,6 @@ def _prepare_worker(module: Any) -> None:
 
     module.worker_init.connect(prepare_worker, weak=False)
     module.worker_process_init.connect(prepare_process, weak=False)
-    module.task_postrun.connect(tidy_process, weak=False)
 
 
 @when_imported("airflow.providers.celery.cli.celery_command")

@@ -100,25 +100,38 @@ class RestingCeleryExecutor(CeleryExecutor):
 
     def heartbeat(self) -> None:
         """Do what is to be done in each look of the scheduler, and rest until there is something new."""
-        if self._outages:
-            self._outages.look()
         super().heartbeat()
         if not self.event_buffer:
             self._known = wait_for_work(self._known, self._pace())
+        if self._outages:  # what follows is where a scheduler takes tasks for lost
+            self._outages.look()
 
     def _send_workloads_to_celery(self, workload_tuples_to_send: Sequence[Any]) -> list[Any]:
         """Hand tasks to the broker. What it does not take is handed over in a later look, as after a timeout.
 
         Celery's executor has it so for timeouts alone, and lets the task fail for good if the broker is away.
         """
-        sent = super()._send_workloads_to_celery(workload_tuples_to_send)
-        return [(key, workload, later_if_away(result)) for key, workload, result in sent]
+        sent: list[Any] = []
+        tasks = list(workload_tuples_to_send)
+        # The first one alone: each may take as long as `[celery] operation_timeout`, and the scheduler has to go on.
+        for part in (tasks[:1], tasks[1:]):
+            if any(is_timeout(result) for *_, result in sent):
+                sent += [(key, workload, sent[0][2]) for key, workload, *_ in part]
+            elif part:
+                results = super()._send_workloads_to_celery(part)
+                sent += [(key, workload, later_if_away(result)) for key, workload, result in results]
+        return sent
 
     def _pace(self) -> Pace:
         if self.slots_available <= 0:
             return FULL
         busy: tuple[Any, ...] = (self.running, self.queued_tasks, self.queued_callbacks, self.queued_connection_tests)
         return ACTIVE if any(busy) else IDLE
+
+
+def is_timeout(result: Any) -> bool:
+    """Tell whether a task was not handed over in time."""
+    return isinstance(result, ExceptionWithTraceback) and isinstance(result.exception, AirflowTaskTimeout)
 
 
 def later_if_away(result: Any) -> Any:

@@ -13,11 +13,13 @@ import time
 import urllib.error
 import urllib.request
 from datetime import datetime, timezone
+from http.client import HTTPException
 
 from airflow.models import TaskInstance
 from airflow.settings import get_engine
 from airflow.utils.state import TaskInstanceState
 from sqlalchemy import update
+from sqlalchemy.exc import OperationalError
 
 log = logging.getLogger(__name__)
 
@@ -73,22 +75,23 @@ class Outages:
                 return True
         except urllib.error.HTTPError as error:
             return error.code < 500
-        except (OSError, ValueError):
+        except (OSError, ValueError, HTTPException):
             return False
 
     def look(self) -> None:
-        """Renew the heartbeats of all running tasks if they could not arrive meanwhile; called again and again.
-
-        :raises sqlalchemy.exc.DBAPIError: the database does not do it.
-        """
+        """Renew the heartbeats of all running tasks if they could not arrive meanwhile; called again and again."""
         before, self._looked = self._looked, self._clock()
         # Both: one goes on while the machine sleeps, the other one is not set.
         if any(not 0 <= now - then <= LONG for now, then in zip(self._looked, before, strict=True)):
             self._away.set()
         if self._away.is_set() and time.monotonic() - self._renewed >= RENEWED:
-            renew_heartbeats()
             self._renewed = time.monotonic()
-            self._away.clear()
+            try:
+                renew_heartbeats()
+            except OperationalError as error:  # others change these rows as well: next time
+                log.warning("The heartbeats could not be renewed: %s", error.orig)
+            else:
+                self._away.clear()
 
     @staticmethod
     def _clock() -> tuple[float, float]:

@@ -8,11 +8,13 @@ import socket
 import subprocess
 import sys
 import time
+from contextlib import chdir
 from pathlib import Path
 
 import psutil
 import pytest
 from cwl_airflow.containers import ContainerEngine
+from cwl_airflow.runs.layout import RunLayout
 from cwl_airflow.runs.leftovers import end_leftovers, remove_left_containers
 
 #: Supervises, starts a task that forks a tool, says the ids of both, and waits.
@@ -77,8 +79,10 @@ def test_the_supervisor_gets_what_a_killed_task_left() -> None:
 
 
 def test_what_is_left_is_ended_with_its_containers(tmp_path: Path, engine: ContainerEngine) -> None:
-    notes = tmp_path / "notes"
-    notes.mkdir()
+    layout = RunLayout(tmp_path / "dag/run")
+    notes = layout.containers("step-map")
+    notes.mkdir(parents=True)
+    layout.lock.touch()
     (notes / "1.cid").write_text("container", encoding="utf-8")
     left = subprocess.Popen(["sh", "-c", "sleep 600; :", f"--cidfile={notes}/1.cid"])
     other = subprocess.Popen(["sleep", "600"])
@@ -90,6 +94,26 @@ def test_what_is_left_is_ended_with_its_containers(tmp_path: Path, engine: Conta
     assert not psutil.Process().children()
     left.poll()
     other.poll()
+
+
+@pytest.mark.parametrize("place", ["", "containers/elsewhere/step-map", "containers"])
+def test_what_a_tool_was_given_as_a_note_is_none(tmp_path: Path, engine: ContainerEngine, place: str) -> None:
+    """A folder that is no run's own for this host stays, whatever is in it."""
+    layout = RunLayout(tmp_path / "dag/run")
+    folder = layout.folder / place
+    folder.mkdir(parents=True)
+    layout.lock.touch()
+    (folder / "1.cid").write_text("another", encoding="utf-8")
+    with chdir(folder):
+        left = [
+            subprocess.Popen(["sh", "-c", "sleep 600; :", f"--cidfile={name}"])
+            for name in ("1.cid", f"{folder}/1.cid", f"{layout.containers('')}/../../1.cid")
+        ]
+        end_leftovers(engine)
+    assert (folder / "1.cid").exists()
+    assert not (tmp_path / "removed").exists()
+    for process in left:
+        process.poll()
 
 
 def test_where_nothing_is_left_nothing_is_asked(tmp_path: Path, engine: ContainerEngine) -> None:

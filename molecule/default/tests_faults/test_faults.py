@@ -185,9 +185,11 @@ def test_a_run_survives(host, dag, most_at_once, fault):
     assert said.split() == [*STEPS]
     assert most["two"] == 1 or fault.outside  # what was seen went with the power
     assert set(most.values()) <= {1}, "a step ran twice at the same time"
-    assert tries.pop("two") <= fault.tries
+    # A worker that hangs loses no step that ends before it is killed.
+    assert tries["two"] == fault.tries or (fault.restarted and tries["two"] == 1)
+    del tries["two"]
     assert set(tries.values()) == {1}
-    if fault.tries > 1 and "attempt=2.log" in host.check_output(f"ls {dag.logs('two')}"):
-        assert re.search(r"Try 1 of this task (was lost|failed)", dag.log("two", 2))
+    if fault.tries > 1 and not fault.restarted:
+        assert "Try 1 of this task was lost" in dag.log("two", 2)
     assert not containers(host)
     assert not running_tasks(host)

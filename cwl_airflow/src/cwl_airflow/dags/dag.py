@@ -110,6 +110,9 @@ class CWLDAG(DAG):
         self.gatherer = gatherer if gatherer is not None else CWLJobGatherer(dag=self)
         for task in (self.dispatcher, self.gatherer):
             if not task.has_dag():
+                if task.retry_policy is None:  # it was made before it could know the DAG's arguments
+                    for name, value in retry_arguments({"retries": task.retries}, settings.retries).items():
+                        setattr(task, name, value)
                 self.add_task(task)
         self._assemble(queues_of_tasks(self.plan.tasks, settings.queues, queues or {}, self.default_args.get("queue")))
 

@@ -206,11 +206,12 @@ class CWLOperator(BaseOperator):
     def on_kill(self) -> None:
         """End what this task started (called by Airflow when the task is to end).
 
-        :raises StepFailed: the task is at work, and would go on with what comes next: Airflow only calls this.
+        :raises StepLost: the task is at work, and would go on with what comes next: Airflow only calls this. It is not
+            tried again if its run, or itself, was ended: then it no longer counts as running.
         """
         self.stop()
         if self._at_work:
-            raise StepFailed(f"{self.task_id}: it was told to end")
+            raise StepLost(f"{self.task_id}: it was told to end")
 
 
 class CWLJobDispatcher(CWLOperator):
@@ -287,11 +288,21 @@ class CWLStepOperator(CWLOperator):
         except Exception as error:
             for failure in executor.failures:
                 self.log.error("%s", failure_text(failure))
-            if self.settings.engine.was_lost_since(began):
-                raise StepLost(f"{self.step or self.task_id}: the container engine went away") from error
+            name = self.step or self.task_id
+            said = failure_line(executor.failures[0]) if executor.failures else last_line(error)
+            if self._needed_engine(executor, said) and self.settings.engine.was_lost_since(began):
+                raise StepLost(f"{name}: the container engine went away: {said}") from error
             if not executor.failures:
                 raise
-            raise StepFailed(f"{self.step or self.task_id}: {failure_line(executor.failures[0])}") from error
+            raise StepFailed(f"{name}: {said}") from error
+
+    def _needed_engine(self, executor: StepExecutor, said: str) -> bool:
+        """Tell whether a step may have failed as its container engine went away; before its jobs, cwltool names it."""
+        if self.settings.container_engine != "docker":
+            return False
+        return any(failure.contained for failure in executor.failures) or (
+            not executor.failures and "docker" in said.lower()
+        )
 
 
 class CWLScatterOperator(CWLStepOperator):

@@ -12,6 +12,8 @@ from .failures import StepFailed
 
 #: Seconds before a lost task is tried again: the first time, and how many times longer each time.
 PAUSE, GROWTH = 10, 3
+#: Seconds that a pause of Airflow's own is at most, which grows with the number of the try, cleared ones among them.
+LONGEST_PAUSE = 60
 
 
 class StepLost(StepFailed):
@@ -84,9 +86,13 @@ def retry_arguments(default_args: dict[str, Any], lost: int) -> dict[str, Any]:
     own = default_args.get("retries")
     own = int(conf.getint("core", "default_task_retries", fallback=0) if own is None else own)
     # The scheduler, which knows no policy, takes these for a task whose process says nothing more.
-    pauses: dict[str, Any] = {"retry_delay": timedelta(seconds=PAUSE), "retry_exponential_backoff": float(GROWTH)}
+    pauses: dict[str, Any] = {
+        "retry_delay": timedelta(seconds=PAUSE),
+        "retry_exponential_backoff": float(GROWTH),
+        "max_retry_delay": timedelta(seconds=LONGEST_PAUSE),
+    }
     return {
-        **({} if {"retry_delay", "retry_exponential_backoff"} & default_args.keys() else pauses),
+        **({} if pauses.keys() & default_args.keys() else pauses),
         "retries": own + lost,
         "retry_policy": LostTaskRetryPolicy(own, lost),
     }

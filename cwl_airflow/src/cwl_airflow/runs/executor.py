@@ -47,6 +47,8 @@ class JobFailure:
     command: str
     lines: list[str]
     reason: str
+    #: Whether it ran in a container.
+    contained: bool = False
 
 
 class _FailureReasons(logging.Handler):
@@ -281,4 +283,5 @@ class StepExecutor(JobExecutor):
             with contextlib.suppress(OSError, Refused), self._caught_stderr(job.outdir, job.stderr) as stream:
                 lines += [line.decode(errors="replace").rstrip() for line in collections.deque(stream, LAST_LINES)]
         command = shlex.join(str(word) for word in job.command_line)
-        return JobFailure(job.name, command, lines, self._reasons.by_job.get(job.name, "failed"))
+        reason = self._reasons.by_job.get(job.name, "failed")
+        return JobFailure(job.name, command, lines, reason, isinstance(job, ContainerCommandLineJob))

@@ -44,12 +44,19 @@ def end_leftovers(engine: ContainerEngine) -> None:
 
 
 def _notes_of(process: psutil.Process) -> Path | None:
-    """Return the folder in which the container of a process is noted."""
+    """Return the folder in which the container of a process is noted, if it is one of a run."""
     with contextlib.suppress(psutil.Error):
         for word in process.cmdline():
-            if word.startswith("--cidfile="):
-                return Path(word.removeprefix("--cidfile=")).parent
+            folder = Path(word.removeprefix("--cidfile=")).parent
+            if word.startswith("--cidfile=/") and is_noting_folder(folder):
+                return folder
     return None
+
+
+def is_noting_folder(folder: Path) -> bool:
+    """Tell whether containers of this host are noted in a folder by a run. A tool may have been given any other one."""
+    runs = [RunLayout(above) for above in folder.parents]
+    return any(run.lock.is_file() and run.containers("") in folder.parents for run in runs)
 
 
 def remove_left_containers(tmp: Path, engine: ContainerEngine) -> None:
