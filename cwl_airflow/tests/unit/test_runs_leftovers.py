@@ -101,7 +101,8 @@ def test_what_a_tool_was_given_as_a_note_is_none(tmp_path: Path, engine: Contain
     """A folder that is no run's own for this host stays, whatever is in it."""
     layout = RunLayout(tmp_path / "dag/run")
     folder = layout.folder / place
-    folder.mkdir(parents=True)
+    for each in (folder, layout.containers("")):
+        each.mkdir(parents=True, exist_ok=True)
     layout.lock.touch()
     (folder / "1.cid").write_text("another", encoding="utf-8")
     with chdir(folder):

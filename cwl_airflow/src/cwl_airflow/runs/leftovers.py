@@ -47,7 +47,7 @@ def _notes_of(process: psutil.Process) -> Path | None:
     """Return the folder in which the container of a process is noted, if it is one of a run."""
     with contextlib.suppress(psutil.Error):
         for word in process.cmdline():
-            folder = Path(word.removeprefix("--cidfile=")).parent
+            folder = Path(os.path.realpath(word.removeprefix("--cidfile="))).parent
             if word.startswith("--cidfile=/") and is_noting_folder(folder):
                 return folder
     return None
