@@ -108,7 +108,7 @@ MORE = [
 ]
 
 #: Says twice a second which containers run.
-WATCH = "while :; do echo; echo look; docker ps --no-trunc --format '{{.Command}}'; sleep 0.5; done"
+WATCH = "while :; do echo look; docker ps --no-trunc --format '{{.Command}}'; sleep 0.5; done"
 WATCHER = "watch-containers"
 
 
@@ -123,7 +123,7 @@ def most_at_once(host):
         said = host.check_output(f"journalctl --quiet --output=cat --since=@{since} --unit={WATCHER}")
         most = Counter()
         for look in said.split("look\n"):
-            most |= Counter(re.findall(r"; echo (\w+)", look))
+            most |= Counter(re.findall(rf"echo ({'|'.join(STEPS)})\b", look))
         return most
 
     yield count
