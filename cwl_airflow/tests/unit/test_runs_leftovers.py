@@ -53,6 +53,7 @@ def wait_until_gone(process: int) -> None:
         time.sleep(0.02)
 
 
+@pytest.mark.full
 def test_a_task_ends_with_its_supervisor_and_a_program_that_it_started_does_not() -> None:
     with subprocess.Popen([sys.executable, "-c", SUPERVISOR], stdout=subprocess.PIPE) as supervisor:
         assert supervisor.stdout
@@ -96,6 +97,7 @@ def test_what_is_left_is_ended_with_its_containers(tmp_path: Path, engine: Conta
     other.poll()
 
 
+@pytest.mark.full
 @pytest.mark.parametrize("place", ["", "containers/elsewhere/step-map", "containers"])
 def test_what_a_tool_was_given_as_a_note_is_none(tmp_path: Path, engine: ContainerEngine, place: str) -> None:
     """A folder that is no run's own for this host stays, whatever is in it."""
