@@ -52,6 +52,5 @@ def relocate_outputs(workflow: str, job_data: dict[str, Any], cwl_args: Any = No
     layout = RunLayout(Path(job_data["tmp_folder"]))
     context = get_current_context()
     gate = settings.places.gate(context["dag"].dag_id, layout.folder, Caller.of(context["dag_run"].conf).reads)
-    engine = settings.engine
-    run = CWLRun(source, layout, gate, settings.cwltool, engine, settings.pickle_folder)
+    run = CWLRun(source, layout, gate, settings.cwltool, settings.engine, settings.pickle_folder)
     return collect_run(run, Path(job_data["outputs_folder"]), own=False)
