@@ -20,9 +20,10 @@ for line in subprocess.Popen(command, stdout=subprocess.PIPE, text=True).stdout:
         continue
     if text.startswith("Traceback "):
         raised[process] = True
-    elif process in raised and text[:1].strip():
-        del raised[process]
-        found.append([unit, text])
+    elif process in raised:
+        if text[:1].strip():
+            del raised[process]
+            found.append([unit, text])
     elif wrong.search(text) or int(entry.get("PRIORITY", 6)) <= 3:
         found.append([unit, text])
 json.dump(found, sys.stdout)
@@ -36,6 +37,7 @@ KNOWN = {
     "a worker, or the supervisor of a task, is killed": (
         r"task instance without a heartbeat|reported that the task instance .* finished with state"
         r"|signal 9 \(SIGKILL\)|billiard.einfo.ExceptionWithTraceback|BrokenPipeError"
+        r"|StepLost: .* it was told to end"
     ),
     "a program asks with a token that is none of Airflow's": r"JWT token is not valid",
     "a step and who ends its run remove one container": r"error removing container",
