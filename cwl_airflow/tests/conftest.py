@@ -14,7 +14,7 @@ from hypothesis import settings
 
 # A busy machine is no reason to fail: the first example may have to load Airflow.
 settings.register_profile("full", deadline=None)
-settings.register_profile("quick", deadline=None, max_examples=20)
+settings.register_profile("quick", deadline=None, max_examples=10)
 settings.load_profile("full")
 
 
@@ -22,7 +22,7 @@ settings.load_profile("full")
 gc.set_threshold(200_000, 50, 100)
 
 #: How many of the examples of one test are enough at first.
-FEW_EXAMPLES = 4
+FEW_EXAMPLES = 3
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

@@ -55,6 +55,7 @@ def test_a_login_is_tried_without_a_run(api: Api) -> None:
     assert api.ask("GET", "/wes/runs", "admin").json() == {"runs": []}
 
 
+@pytest.mark.full
 @pytest.mark.parametrize(
     "name",
     ["tool-echo", "file-name-hash", "file-name-colon", "file-name-percent", "directory-input", "graph-main-by-name"],

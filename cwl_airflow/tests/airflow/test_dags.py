@@ -357,6 +357,7 @@ def test_outputs_that_are_too_many_are_not_pushed(ran: Any, monkeypatch: pytest.
     assert pushed(run, "CWLJobGatherer", RESULTS) is None
 
 
+@pytest.mark.full
 @pytest.mark.parametrize(
     ("digits", "result"),
     [

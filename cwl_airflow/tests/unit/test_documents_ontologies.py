@@ -261,6 +261,7 @@ def test_a_full_disk_holds_no_document_up(
     assert "could not be kept" in caplog.text
 
 
+@pytest.mark.full
 def test_one_that_another_process_fetches_is_said_to_be_missing(
     tmp_path: Path, server: Server, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -304,6 +305,7 @@ def test_a_task_of_one_step_knows_the_ontologies_of_all(tmp_path: Path) -> None:
     assert _is_binary(other.embedded_tool)
 
 
+@pytest.mark.full
 @pytest.mark.parametrize("folder", [None, "kept"])
 def test_a_site_may_do_without_ontologies(tmp_path: Path, server: Server, folder: str | None) -> None:
     path, kept = _write(tmp_path, server.uri), tmp_path / folder if folder else None
@@ -330,6 +332,7 @@ def test_names_in_a_document_are_looked_up_nowhere(tmp_path: Path, monkeypatch: 
     assert _load(path, tmp_path / "kept", validate=True).ontologies == ()
 
 
+@pytest.mark.full
 @pytest.mark.parametrize("spoilt", ["", "{", "[]\n", '{"asked": 1, "odd": 2}\n[]', '{"asked": 1}\n{'])
 def test_a_spoilt_entry_counts_as_missing(tmp_path: Path, server: Server, spoilt: str) -> None:
     gate = _gate(tmp_path)
