@@ -6,7 +6,6 @@ With a public key it takes only what was signed with the private one. It is not 
 from __future__ import annotations
 
 import argparse
-import contextlib
 import signal
 import sys
 from pathlib import Path
@@ -31,10 +30,11 @@ def main(argv: list[str] | None = None) -> int:
     except Exception as error:  # PyJWT and cryptography have many
         parser.error(f"{options.public_key} with {options.algorithm}: {error}")
     with PrintingServer((options.host, options.port), key, options.algorithm) as server:
-        signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+        # Of SIGINT too, which a shell that runs it in the background has it ignore.
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, lambda *_: sys.exit(0))
         print(f"http://{options.host}:{server.server_port}/ takes reports", file=sys.stderr, flush=True)
-        with contextlib.suppress(KeyboardInterrupt):
-            server.serve_forever()
+        server.serve_forever()
     return 0
 
 
