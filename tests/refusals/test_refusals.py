@@ -103,6 +103,7 @@ REPOSITORY = {
         ({"base_minimum_disk": 999999999}, ["base_minimum_disk asks for 999999999", HOST]),
         ({"base_ca_certificates": ["/nowhere.pem"]}, ["base_ca_certificates names '/nowhere.pem'"]),
         ({"cwl_airflow_javascript_memory": 64}, ["cwl_airflow_javascript_memory is 64", "at least 128"]),
+        ({"cwl_airflow_min_free": -1}, ["cwl_airflow_min_free is -1", "at least 0"]),
         ({"cwl_airflow_javascript_processes": 0}, ["cwl_airflow_javascript_processes is 0", "at least 1"]),
         (
             {"cwl_airflow_config": {"javascript_socket": ""}},

@@ -6,6 +6,7 @@ import contextlib
 import re
 import subprocess
 from collections.abc import Collection
+from pathlib import Path
 
 import psutil
 
@@ -13,6 +14,8 @@ import psutil
 TIMEOUT = 60
 #: The services of engines that have some: with them their containers end.
 PROGRAMS = {"docker": ("dockerd", "containerd")}
+#: Where engines have images and what containers write, unless they are told otherwise.
+FOLDERS = {"docker": (Path("/var/lib/docker"), Path("/var/lib/containerd"))}
 #: What engines say of a container that is gone.
 _GONE = re.compile("no (such )?(container|object)", re.IGNORECASE)
 

@@ -20,6 +20,8 @@ from airflow.models.xcom import XComModel
 from airflow.sdk import conf
 from airflow.utils.session import create_session
 from cwl_airflow.callers import Caller, acting_as, unrestricted_caller
+from cwl_airflow.containers import FOLDERS as ENGINE_FOLDERS
+from cwl_airflow.dags import operators
 from cwl_airflow.dags.dag import CWLDAG, document_source, unused_task_id
 from cwl_airflow.dags.failures import StepFailed
 from cwl_airflow.dags.operators import ERROR, LONGEST_RESULTS, RESULTS, CWLJobDispatcher, CWLJobGatherer
@@ -492,6 +494,7 @@ def test_queues_of_steps(written: Any, option: Any, tmp_path: Path, site: Site) 
         ({"container_engine": "rkt"}, "[cwl] container_engine is rkt; it must be 'docker', 'podman', 'singularity' or"),
         ({"keep_failed_days": "-1"}, "[cwl] keep_failed_days is -1; it must be greater than or equal to 0"),
         ({"keep_failed_days": "inf"}, "[cwl] keep_failed_days is inf; it must be a finite number"),
+        ({"min_free": "-1"}, "[cwl] min_free is -1; it must be greater than or equal to 0"),
         ({"keep_failed_days": "soon"}, "[cwl] keep_failed_days is soon; it must be a valid number"),
         ({"scatter_jobs_in_task": "0"}, "[cwl] scatter_jobs_in_task is 0; it must be greater than or equal to 1"),
         ({"scatter_tasks": "5000"}, "[cwl] scatter_tasks is 5000; it must be at most 1024, which is [core] max_map"),
@@ -503,6 +506,24 @@ def test_settings_that_cannot_be(settings: dict[str, str], message: str) -> None
         CWLSettings.read(settings)
     assert str(refused.value).startswith(message)
     assert "\n" not in str(refused.value)
+
+
+def test_tasks_begin_when_there_is_room(ran: Any, site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    waited = []
+    monkeypatch.setattr(operators, "wait_for_room", lambda folders, least, say: waited.append((folders, least)))
+    assert ran(CHAIN, {"word": "hello"}, min_free=7, engine_folder="/data").state == "success"
+    assert [least for _, least in waited] == [7, 7, 7]  # and not the task that collects, which makes room
+    for folder, *others in (folders for folders, _ in waited):
+        assert others == [site.tmp, site.outputs, Path("/data")]
+        assert site.tmp in folder.parents
+
+
+@pytest.mark.parametrize(
+    ("settings", "folders"),
+    [({}, ENGINE_FOLDERS["docker"]), ({"engine_folder": "/data"}, [Path("/data")]), ({"podman": True}, ())],
+)
+def test_a_container_engine_needs_room_too(settings: dict[str, Any], folders: Any) -> None:
+    assert CWLSettings.read(settings).engine_folders == folders
 
 
 def test_settings_of_the_host_go_before_those_of_a_dag(option: Any) -> None:

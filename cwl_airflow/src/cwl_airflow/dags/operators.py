@@ -23,6 +23,7 @@ from ..files import write_atomically
 from ..runs.folder import held_folder, remove_old_failures
 from ..runs.job_input import check_folder_writable, folders_named_by_job, job_in_configuration
 from ..runs.layout import RunLayout
+from ..runs.room import wait_for_room
 from ..runs.tries import Try, begin_try, describe_try, fail_try, write_try
 from .failures import StepFailed, error_line, failure_line, failure_text, is_expected, last_line
 from .retries import StepLost, first_try, is_lost
@@ -117,6 +118,15 @@ class CWLOperator(BaseOperator):
 
         documents = Caller.of(context["dag_run"].conf).documents
         return begin_run(self.run_in(context, layout), job, str(self.settings.inputs_folder), documents)
+
+    def wait_for_room(self, folder: Path) -> None:
+        """Wait while there is less room than the site wants where a task writes.
+
+        :param folder: the run's own.
+        """
+        settings = self.settings
+        folders = [folder, settings.tmp_folder, settings.outputs_folder, *settings.engine_folders]
+        wait_for_room(folders, settings.min_free, self.log.warning)
 
     def layout(self, context: Context) -> RunLayout:
         """Return the run's folder, as the dispatcher reported it."""
@@ -233,6 +243,7 @@ class CWLJobDispatcher(CWLOperator):
         job = job_in_configuration(context["dag_run"].conf, self.cwl_dag.inputs)
         given = folders_named_by_job(job, str(settings.inputs_folder), self.gate(context))
         folder, outputs_folder = self.cwl_dag.folders(context["run_id"], given)
+        self.wait_for_room(folder)
         check_folder_writable("tmp_folder", str(folder))
         check_folder_writable("outputs_folder", str(outputs_folder))
         remove_old_failures(settings.tmp_folder, settings.keep_failed_days)
@@ -268,6 +279,7 @@ class CWLStepOperator(CWLOperator):
         from ..runs.steps import run_step
 
         layout = self.layout(context)
+        self.wait_for_room(layout.folder)
         with self.acting(context, layout), self.step_executor() as executor:
             status = run_step(self.run_in(context, layout), self.step, self.task_id, executor)
         report = str(layout.step(self.task_id))
@@ -349,6 +361,7 @@ class CWLScatterJobsOperator(CWLScatterOperator):
         from ..runs.steps import run_scatter_share
 
         layout = self.layout(context)
+        self.wait_for_room(layout.folder)
         with self.acting(context, layout), self.step_executor() as executor:
             run_scatter_share(
                 self.run_in(context, layout), str(self.step), self.step_task_id, list(self.share), executor

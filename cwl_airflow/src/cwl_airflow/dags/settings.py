@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -11,6 +11,7 @@ import psutil
 from airflow.sdk import conf
 from pydantic import BaseModel, Field, ValidationError, field_validator
 
+from ..containers import FOLDERS as ENGINE_FOLDERS
 from ..containers import ContainerEngine
 from ..gate import Places
 from .queues import Queue, read_queues
@@ -40,6 +41,10 @@ class CWLSettings(BaseModel, frozen=True):
     keep_failed_days: float = Field(default=7, ge=0, allow_inf_nan=False)
     #: How often a task is tried again that was lost with its process, its worker, the container engine or its host.
     retries: int = Field(default=2, ge=0)
+    #: How much must be free on the disks of runs and of the container engine before a task begins; 0 for anything.
+    min_free: float = Field(default=0, ge=0, allow_inf_nan=False)
+    #: Where the container engine has its data, if not where it usually is.
+    engine_folder: Path | None = None
     #: A scattered step with more jobs than this gets tasks for them.
     scatter_jobs_in_task: int = Field(default=4, ge=1)
     #: How many tasks a scattered step gets at most; each runs its share of the jobs. Twice as many as the site's
@@ -77,6 +82,11 @@ class CWLSettings(BaseModel, frozen=True):
     def engine(self) -> ContainerEngine:
         """What has the containers of steps."""
         return ContainerEngine(self.container_command)
+
+    @property
+    def engine_folders(self) -> Sequence[Path]:
+        """Where the container engine has its data."""
+        return [self.engine_folder] if self.engine_folder else ENGINE_FOLDERS.get(self.container_engine, ())
 
     @property
     def queues(self) -> dict[str, Queue]:
