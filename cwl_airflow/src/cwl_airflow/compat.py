@@ -53,11 +53,12 @@ def _watch_jobs(module: Any) -> None:
 def _prepare_worker(module: Any) -> None:
     """Get a worker ready for tasks, and end what they leave.
 
-    Its first process loads the engine once, which all tasks inherit, serves the logs, and removes the containers of a
-    worker that was killed.
+    Its first process loads the engine once, which all tasks inherit, serves the logs, removes the containers of one
+    that was killed, and looks whether the broker has tasks for it.
     """
 
-    def prepare_worker(**_: Any) -> None:
+    def prepare_worker(sender: Any, **_: Any) -> None:
+        from .consumers import ConsumerWatch
         from .dags.preload import preload_engine
         from .dags.settings import CWLSettings
         from .runs.leftovers import remove_left_containers
@@ -69,6 +70,9 @@ def _prepare_worker(module: Any) -> None:
         preload_engine()
         settings = CWLSettings.read({})
         remove_left_containers(settings.tmp_folder, settings.engine)
+        watch = ConsumerWatch(sender)
+        module.worker_ready.connect(lambda sender, **_: watch.begin(sender), weak=False)
+        module.worker_shutting_down.connect(lambda **_: watch.end(), weak=False)
 
     def prepare_process(**_: Any) -> None:
         from .runs.leftovers import supervise_tasks

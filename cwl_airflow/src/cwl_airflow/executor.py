@@ -4,7 +4,8 @@ Airflow's scheduler looks again and again, with a dozen statements each time, an
 keeps it busy all night, a long one is lost between any two steps. This one asks with one statement whether there is
 anything new: often while a run is active, seldom while none is.
 
-It also keeps what the broker does not take for later, and takes no task for lost whose heartbeats cannot arrive.
+It also keeps what the broker does not take for later, hands over what another scheduler may have kept, and takes no
+task for lost whose heartbeats cannot arrive.
 
 It is named in ``[core] executor``.
 """
@@ -20,14 +21,17 @@ from dataclasses import dataclass
 from typing import Any
 
 from airflow.exceptions import AirflowTaskTimeout
+from airflow.executors.workloads import ExecuteTask
 from airflow.models import DagModel, DagRun, TaskInstance
 from airflow.providers.celery.executors.celery_executor import CeleryExecutor
 from airflow.providers.celery.executors.celery_executor_utils import ExceptionWithTraceback
 from airflow.settings import get_engine
-from airflow.utils.state import DagRunState, State
+from airflow.utils.state import DagRunState, State, TaskInstanceState
+from celery.states import PENDING
 from kombu.exceptions import OperationalError
 from sqlalchemy import and_, func, select, true
 from sqlalchemy.exc import DBAPIError
+from sqlalchemy.orm import object_session
 
 from .heartbeats import Outages, renew_heartbeats
 
@@ -105,6 +109,28 @@ class RestingCeleryExecutor(CeleryExecutor):
             self._known = wait_for_work(self._known, self._pace())
         if self._outages:  # what follows is where a scheduler takes tasks for lost
             self._outages.look()
+
+    def try_adopt_task_instances(self, tis: Sequence[TaskInstance]) -> Sequence[TaskInstance]:
+        """Take on the tasks of a scheduler that has ended, and return those that cannot be.
+
+        Of one that waits at the broker Celery knows no more than of one that the other scheduler still had, as the
+        broker was away. It is handed over once more under its own id: whoever begins it second is told that it runs, as
+        when the broker hands it over again itself.
+        """
+        others = super().try_adopt_task_instances(tis)
+        adopted = {result.task_id: (key, result) for key, result in self.workloads.items()}
+        queued = {str(ti.external_executor_id): ti for ti in tis if ti.state == TaskInstanceState.QUEUED}
+        waiting = {name: ti for name, ti in queued.items() if name in adopted}
+        states = self.bulk_state_fetcher.get_many([adopted[name][1] for name in waiting]) if waiting else {}
+        for name, ti in waiting.items():
+            key, session = adopted[name][0], object_session(ti)
+            if states[name][0] != PENDING or session is None or not ti.dag_version_id:  # as the scheduler has it
+                continue
+            self.running.discard(key)
+            del self.workloads[key]
+            workload = ExecuteTask.make(ti, generator=self.jwt_generator, sentry_integration=self.sentry_integration)
+            self.queue_workload(workload, session=session)
+        return others
 
     def _send_workloads_to_celery(self, workload_tuples_to_send: Sequence[Any]) -> list[Any]:
         """Hand tasks to the broker. What it does not take is handed over in a later look, as after a timeout.

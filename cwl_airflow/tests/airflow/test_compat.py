@@ -19,6 +19,12 @@ NAMES = (
     "cwl_airflow.utilities.cwl:relocate_outputs",
 )
 
+#: As Celery tells that a worker begins.
+WORKER_BEGINS = (
+    "import celery, celery.signals\n"
+    "celery.signals.worker_init.send(type('Worker', (), {'app': celery.Celery(), 'hostname': 'worker@host'}))\n"
+)
+
 
 def printed(program: str, **environment: str) -> list[str]:
     """Return the lines that a Python program of its own prints."""
@@ -51,7 +57,7 @@ def test_a_process_that_has_not_loaded_airflow_has_our_engine(airflow_home: Path
 @pytest.mark.full
 @pytest.mark.parametrize(("host", "found"), [("127.0.0.1", "127.0.0.1"), ("", "none")])
 def test_the_logs_of_a_worker_are_served_where_it_is_said(airflow_home: Path, host: str, found: str) -> None:
-    program = "import airflow, celery.signals, multiprocessing, psutil, time\ncelery.signals.worker_init.send(None)\n"
+    program = f"import airflow, celery.signals, multiprocessing, psutil, time\n{WORKER_BEGINS}"
     program += "servers = multiprocessing.active_children()\nlisten = [] if servers else ['none']\n"
     program += "while not listen:\n    time.sleep(0.1)\n    opened = psutil.Process(servers[0].pid).net_connections()\n"
     program += "    listen = [each.laddr.ip for each in opened if each.status == 'LISTEN']\nprint(*listen)"
@@ -66,7 +72,7 @@ def test_the_logs_of_a_worker_are_served_where_it_is_said(airflow_home: Path, ho
 def test_a_worker_loads_the_engine_once_and_can_be_asked_to_stop_runs(airflow_home: Path) -> None:
     program = "import airflow, celery.signals, celery.worker.control, sys\n"
     program += "print('cwl_stop' in celery.worker.control.Panel.data)\n"
-    program += "print('cwltool.main' in sys.modules)\ncelery.signals.worker_init.send(None)\n"
+    program += f"print('cwltool.main' in sys.modules)\n{WORKER_BEGINS}"
     program += "print('cwl_airflow.runs.executor' in sys.modules)"
     assert printed(program) == ["True", "False", "True"]
 

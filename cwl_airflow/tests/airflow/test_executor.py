@@ -14,11 +14,14 @@ import rows
 import sqlalchemy as sa
 from airflow.exceptions import AirflowTaskTimeout
 from airflow.models import DagModel, DagRun, TaskInstance
+from airflow.models.dag_version import DagVersion
 from airflow.providers.celery.executors.celery_executor import CeleryExecutor
 from airflow.providers.celery.executors.celery_executor_utils import ExceptionWithTraceback
 from airflow.providers.standard.operators.empty import EmptyOperator
 from airflow.sdk import DAG
 from airflow.utils.session import create_session
+from celery.result import AsyncResult
+from celery.states import PENDING, STARTED, SUCCESS
 from cwl_airflow.executor import ACTIVE, FULL, IDLE, Pace, RestingCeleryExecutor, later_if_away, wait_for_work
 from kombu.exceptions import OperationalError
 
@@ -180,3 +183,48 @@ def test_a_task_waits_for_a_broker_that_is_away(monkeypatch: pytest.MonkeyPatch)
         assert not [state for state, _ in tested.event_buffer.values() if state == "failed"]
     assert len(tried) == 10
     assert "key" in tested.running
+
+
+@pytest.mark.parametrize(
+    ("state", "known", "again"),
+    [
+        ("queued", PENDING, True),
+        ("queued", STARTED, False),
+        ("queued", SUCCESS, False),
+        ("running", PENDING, False),  # from before the result was written
+    ],
+)
+def test_what_a_scheduler_that_ended_still_had_is_handed_over(
+    dag: None, monkeypatch: pytest.MonkeyPatch, state: str, known: str, again: bool
+) -> None:
+    rows.add_run()
+    rows.add_task("start", state=state)
+    tested = RestingCeleryExecutor()
+
+    def get_many(results: Any) -> Any:
+        return {result.task_id: (known, None) for result in results}
+
+    monkeypatch.setattr(tested.bulk_state_fetcher, "get_many", get_many)
+    monkeypatch.setattr(AsyncResult, "result", None)
+    with create_session() as session:
+        (ti,) = session.scalars(sa.select(TaskInstance).where(TaskInstance.task_id == "start"))
+        ti.external_executor_id = "its own"
+        ti.dag_version_id = session.scalar(sa.select(DagVersion.id))
+        assert not tested.try_adopt_task_instances([ti])
+        workloads = [*getattr(tested, "executor_queues", {"ExecuteTask": tested.queued_tasks})["ExecuteTask"].values()]
+        assert [workload.ti.external_executor_id for workload in workloads] == (["its own"] if again else [])
+        assert [str(workload.ti.id) for workload in workloads] == ([str(ti.id)] if again else [])
+        if again:
+            assert workloads[0].token
+        assert bool(tested.running) == (not again and known != SUCCESS)
+
+
+def test_a_task_without_celerys_id_is_begun_anew(dag: None) -> None:
+    rows.add_run()
+    rows.add_task("start", state="queued")
+    tested = RestingCeleryExecutor()
+    with create_session() as session:
+        (ti,) = session.scalars(sa.select(TaskInstance).where(TaskInstance.task_id == "start"))
+        ti.external_executor_id = None
+        assert [*tested.try_adopt_task_instances([ti])] == [ti]
+    assert not tested.queued_tasks

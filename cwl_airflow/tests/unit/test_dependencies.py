@@ -28,6 +28,7 @@ OF_EXTRAS = {
         "stopping/site.py",
         "stopping/celery_command.py",
         "connectivity.py",
+        "consumers.py",
         "executor.py",
     ),
     "mysql": ("connectivity.py",),

@@ -131,7 +131,7 @@ def _read_login(options: argparse.Namespace) -> tuple[str, str]:
                 f"{administrator_file()} has no login ({error}): run sudo cwl-airflow test, or name a user with --user"
             ) from error
     try:
-        if options.password_file == "-":
+        if options.password_file == "-":  # nosec B105  # standard input
             password = sys.stdin.read()
         elif options.password_file:
             password = Path(options.password_file).read_text(encoding="utf-8")

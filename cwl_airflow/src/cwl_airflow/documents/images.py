@@ -28,7 +28,7 @@ def is_document(path: Path) -> bool:
     :raises DocumentError: the file cannot be read, or is no YAML.
     """
     try:
-        content = yaml.load(path.read_text(encoding="utf-8"), Loader=_LOADER)
+        content = yaml.load(path.read_text(encoding="utf-8"), Loader=_LOADER)  # nosec B506  # a safe one
     except OSError as error:
         raise DocumentError(f"{path}: {error.strerror}") from error
     except yaml.YAMLError as error:

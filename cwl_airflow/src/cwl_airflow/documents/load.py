@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-import pickle
+import pickle  # nosec B403  # see unpickling
 import re
 from collections.abc import Callable, Container, Iterable, Mapping
 from dataclasses import dataclass
@@ -227,8 +227,8 @@ class ResolvedDocument:
 
         The cache belongs to the services' user, as the DAG files do, so what is unpickled is trusted.
         """
-        ontologies, known = pickle.loads(entry)
-        uri, index, metadata, fast_parser, defaults, overrides = pickle.loads(known)
+        ontologies, known = pickle.loads(entry)  # nosec B301
+        uri, index, metadata, fast_parser, defaults, overrides = pickle.loads(known)  # nosec B301
         context = context.copy()
         schema, names = get_schema(metadata.get(ORIGINAL_CWLVERSION, metadata["cwlVersion"]))[:2]
         context.loader = DocumentLoader(

@@ -83,7 +83,7 @@ class CWLRun:
         self._containers.mkdir(parents=True, exist_ok=True)
         context = Context(self.options, self.gate)
         context.basedir = str(self.layout.folder)
-        context.tmpdir_prefix = f"{scratch}/tmp-"
+        context.tmpdir_prefix = f"{scratch}/tmp-"  # nosec B108  # in the run's own folder
         context.tmp_outdir_prefix = f"{scratch}/out-"
         context.cidfile_dir = str(self._containers)
         try:

@@ -63,5 +63,6 @@ def get_part_of_page(
 def _page_files() -> Path:
     # Without importing it: it is an extension of Flask, and only its files are of use.
     found = find_spec("flask_swagger_ui")
-    assert found is not None and found.origin is not None
+    if found is None or found.origin is None:
+        raise ModuleNotFoundError("flask_swagger_ui, which the provider of Airflow's users brings, is not installed")
     return Path(found.origin).with_name("dist")
