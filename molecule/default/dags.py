@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shlex
 import time
 
@@ -49,6 +50,12 @@ def kill_worker(host):
 def running_tasks(host):
     """Return the ids of the processes that are tasks of Airflow's."""
     return host.run("pgrep -f '^airflow worker [-]-'").stdout.split()
+
+
+def containers(host, pattern="."):
+    """Return the containers that run, by their commands."""
+    listed = host.run("docker ps --no-trunc --format '{{.Command}}'").stdout
+    return [line for line in listed.splitlines() if re.search(pattern, line)]
 
 
 class Dag:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import pytest
 from api import AIRFLOW, ask
-from dags import IMAGE, running_tasks, wait_for
+from dags import IMAGE, containers, running_tasks, wait_for
 
 #: Seconds that the second step takes.
 LENGTH = 15
@@ -42,6 +42,9 @@ CHAIN = {
     "outputs": {"said": {"type": "File", "outputSource": "three/said"}},
     "steps": {"one": step("one", None), "two": step("two", "one/said"), "three": step("three", "two/said")},
 }
+
+#: A step of five minutes.
+LONG = step("two", None)["run"] | {"arguments": ["sh", "-c", "sleep 300; echo two"]}
 
 
 @dataclass(frozen=True)
@@ -77,6 +80,15 @@ def stopped(unit, seconds):
     return Fault(f"{unit} stopped for {seconds} s", f"systemctl stop {unit}", 1, f"systemctl start {unit}", seconds)
 
 
+#: Lets the worker consume no queue, as it may after its broker was away; it answers who asks.
+CANCEL = """airflow-exec /opt/airflow/bin/python -W ignore -c '
+from airflow.providers.celery.executors.celery_executor_utils import app
+for worker, queues in app.control.inspect().active_queues().items():
+    for queue in queues:
+        app.control.cancel_consumer(queue["name"], destination=[worker], reply=True)
+'"""
+DISK_LIMIT = "rabbitmqctl set_disk_free_limit"
+
 FAULTS = [
     killed("airflow-worker", 2),
     Fault("process of the task killed", "pkill -KILL -f '^airflow worker -- '", 2),
@@ -91,6 +103,14 @@ MORE = [
     Fault("rabbitmq-server killed", "pkill -KILL beam.smp", 1),
     stopped("rabbitmq-server", 90),
     stopped("rabbitmq-server", 600),
+    Fault(
+        "disk of rabbitmq-server full for 60 s",
+        f"{DISK_LIMIT} 1000GB",
+        1,
+        DISK_LIMIT + ' "$(sed -n "s/^disk_free_limit.absolute = //p" /etc/rabbitmq/rabbitmq.conf)"',
+        60,
+    ),
+    Fault("worker that consumes nothing", CANCEL, 1),
     stopped("mysql", 90),
     killed("airflow-webserver", 1),
     stopped("airflow-webserver", 90),
@@ -133,12 +153,6 @@ def most_at_once(host):
 def count_restarts(host, unit):
     """Return how often systemd has started a unit again."""
     return int(host.check_output(f"systemctl show --property=NRestarts --value {unit or 'mysql'}"))
-
-
-def containers(host, pattern="."):
-    """Return the containers that run, by their commands."""
-    listed = host.run("docker ps --no-trunc --format '{{.Command}}'").stdout
-    return [line for line in listed.splitlines() if re.search(pattern, line)]
 
 
 def name_fault(fault):
@@ -193,3 +207,44 @@ def test_a_run_survives(host, dag, most_at_once, fault):
         assert "Try 1 of this task was lost" in dag.log("two", 2)
     assert not containers(host)
     assert not running_tasks(host)
+
+
+@pytest.mark.full
+def test_a_scheduler_that_starts_again_has_what_waits_for_the_broker(host, dag):
+    dag.write(CHAIN)
+    dag.known()
+    host.check_output("systemctl stop rabbitmq-server")
+    try:
+        dag.trigger({"job": {}})
+        wait_for("first task", lambda: "queued" in dag.tasks().values(), 60)
+        host.check_output("systemctl restart airflow-scheduler")
+        time.sleep(30)
+    finally:
+        host.check_output("systemctl start rabbitmq-server")
+    assert dag.ended(300) == "success"
+    tasks = ask(host, "GET", f"{AIRFLOW}/dags/{dag.dag_id}/dagRuns/run/taskInstances")["task_instances"]
+    assert {task["try_number"] for task in tasks} == {1}
+
+
+@pytest.mark.full
+def test_a_step_that_the_broker_waits_for_too_long_runs_once(host, dag, most_at_once):
+    """It closes the channel of a message that nobody has acknowledged for so long, and hands the message over again."""
+    dag.write(LONG)
+    dag.known()
+    timeout = int(
+        host.check_output("rabbitmqctl --quiet eval '{ok, T} = application:get_env(rabbit, consumer_timeout), T.'")
+    )
+    set_timeout = "rabbitmqctl --quiet eval 'application:set_env(rabbit, consumer_timeout, {}).'"
+    host.check_output(set_timeout.format(60_000))
+    host.check_output("systemctl restart airflow-worker")  # each channel has what was set when it was opened
+    try:
+        dag.trigger({"job": {}})
+        assert dag.ended(600) == "success"
+    finally:
+        host.check_output(set_timeout.format(timeout))
+        host.check_output("systemctl restart airflow-worker")
+    assert "PRECONDITION_FAILED" in host.check_output("journalctl --unit=airflow-worker --since=-10min --output=cat")
+    assert most_at_once() == {"two": 1}
+    tasks = ask(host, "GET", f"{AIRFLOW}/dags/{dag.dag_id}/dagRuns/run/taskInstances")["task_instances"]
+    assert {task["try_number"] for task in tasks} == {1}
+    assert not containers(host)
