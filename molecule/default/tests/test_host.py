@@ -29,6 +29,13 @@ def test_service_is_sandboxed(host, unit):
     assert level and float(level[1]) <= 2.0, answer
 
 
+@pytest.mark.parametrize("unit", ["mysql", "rabbitmq-server", "epmd"])
+def test_what_others_made_is_confined(host, unit):
+    answer = host.check_output(f"systemd-analyze security --no-pager {unit}.service | tail -n 1")
+    level = re.search(r"exposure level for .*: ([0-9.]+)", answer)
+    assert level and float(level[1]) <= 4.0, answer
+
+
 @pytest.mark.parametrize("unit", SERVICES)
 def test_service_runs_without_privileges(host, unit):
     pid = host.check_output(f"systemctl show --property=MainPID --value {unit}")
