@@ -6,7 +6,7 @@ import shlex
 
 import yaml
 from api import AIRFLOW, ask
-from dags import DAGS, queued_messages, tool, wait_for
+from dags import DAGS, IMAGE, queued_messages, tool, wait_for
 
 MORE = {"ResourceRequirement": {"ramMin": 2000}}  # than `default` has; every host has as much
 TOO_MUCH = {"ResourceRequirement": {"ramMin": 10**9}}
@@ -124,3 +124,18 @@ def test_what_the_dag_file_says_wins(dag):
         "one": "advanced",
         "two": "default",
     }
+
+
+def test_a_container_takes_no_more_than_its_queue_grants(dag):
+    shows = "cat /sys/fs/cgroup/memory.max /sys/fs/cgroup/memory/memory.limit_in_bytes 2>/dev/null"
+    taken = "head --bytes=1500M /dev/zero | tail --bytes=1500M > /dev/null"
+    steps = {
+        "shows": {"run": tool(f"{shows}; true", requirements=IMAGE)},
+        "takes": {"run": tool(taken, requirements=IMAGE), "in": {}, "out": []},
+    }
+    dag.write(workflow(steps))
+    dag.trigger({"job": {}})
+    assert dag.ended() == "failed"
+    assert dag.tasks()["shows", ""] == "success"
+    assert str(1024 * 2**20) in dag.log("shows")
+    assert "perhaps it took more than 1024 MiB" in dag.log("takes")

@@ -293,7 +293,7 @@ class CWLStepOperator(CWLOperator):
         """Make what runs the jobs of the step, and say how they failed."""
         from ..runs.executor import StepExecutor
 
-        executor = StepExecutor(*self.settings.granted_resources(self.queue))
+        executor = StepExecutor(*self.settings.granted_resources(self.queue), self.settings.limit_containers)
         began = time.time()
         try:
             yield executor

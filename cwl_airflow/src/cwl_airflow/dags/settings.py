@@ -43,6 +43,8 @@ class CWLSettings(BaseModel, frozen=True):
     retries: int = Field(default=2, ge=0)
     #: How much must be free on the disks of runs and of the container engine before a task begins; 0 for anything.
     min_free: float = Field(default=0, ge=0, allow_inf_nan=False)
+    #: Whether Docker lets the containers of a task take no more memory and cores than its queue grants.
+    limit_containers: bool = True
     #: Where the container engine has its data, if not where it usually is.
     engine_folder: Path | None = None
     #: A scattered step with more jobs than this gets tasks for them.

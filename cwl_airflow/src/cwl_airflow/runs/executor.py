@@ -26,6 +26,7 @@ from cwltool.process import Process
 from ..gate import Refused
 from ..gate.hooks import Context, OutputAccess, check_streams, checked_callback
 from ..gate.places import open_regular
+from .limits import KILLED, Resources, limit_container, runs_one_job
 from .processes import adopt_orphans
 from .step_workflow import OutputCallback
 
@@ -135,30 +136,32 @@ def _changed_condition(context: RuntimeContext) -> threading.Condition:
     return context.workflow_eval_lock
 
 
-def _needed_resources(job: Any) -> tuple[float, float]:
-    """Return the cores and the memory in MiB that a job takes; an expression is evaluated on a core."""
+def _needed_resources(job: Any) -> Resources:
+    """Return what a job takes; an expression is evaluated on a core."""
     if isinstance(job, JobBase):
-        return job.builder.resources["cores"], job.builder.resources["ram"]
-    return (1.0 if isinstance(job, ExpressionJob) else 0.0), 0.0
+        return Resources(job.builder.resources["cores"], job.builder.resources["ram"])
+    return Resources(1.0 if isinstance(job, ExpressionJob) else 0.0, 0.0)
 
 
 class StepExecutor(JobExecutor):
     """Runs as many jobs at a time as fit into what is granted; one that alone needs more runs alone."""
 
-    def __init__(self, cores: float, ram: float) -> None:
+    def __init__(self, cores: float, ram: float, limited: bool = True) -> None:
         """Say what is granted.
 
         :param cores: number of cores.
         :param ram: memory in MiB.
+        :param limited: whether containers get no more than that.
         """
         super().__init__()
         self.output_dirs = _KeptFolders()
-        self.cores = cores
-        self.ram = ram
+        self.granted = Resources(cores, ram)
+        self._limited = limited
+        self._alone = True
         self.failures: list[JobFailure] = []
         self._reasons = _FailureReasons()
         self._pending: list[Any] = []
-        self._running: dict[threading.Thread, tuple[float, float]] = {}
+        self._running: dict[threading.Thread, Resources] = {}
         self._exception: BaseException | None = None
         self._directory_lock = threading.Lock()
 
@@ -167,6 +170,7 @@ class StepExecutor(JobExecutor):
     ) -> None:
         """Run the jobs of a process (called by cwltool)."""
         adopt_orphans()
+        self._alone = runs_one_job(process)
         context = cast(Context, runtime_context)  # as `runs.run.CWLRun` makes it
         changed = _changed_condition(context)
         _logger.addHandler(self._reasons)
@@ -212,8 +216,10 @@ class StepExecutor(JobExecutor):
     def _start(self, context: Context) -> None:
         for job in list(self._pending):
             need = _needed_resources(job)
-            used = [sum(each) for each in zip(*self._running.values(), strict=True)] or [0, 0]
-            if any(need) and any(used) and (used[0] + need[0] > self.cores or used[1] + need[1] > self.ram):
+            cores = sum(each.cores for each in self._running.values())
+            ram = sum(each.ram for each in self._running.values())
+            fits = cores + need.cores <= self.granted.cores and ram + need.ram <= self.granted.ram
+            if not fits and any((need.cores, need.ram)) and any((cores, ram)):
                 continue
             self._pending.remove(job)
             thread = threading.Thread(target=self._run, args=(job, context), daemon=True)
@@ -261,13 +267,15 @@ class StepExecutor(JobExecutor):
         def note(outputs: Any, status: str) -> None:
             if status != "success":
                 output.close()
-                self.failures.append(self._describe_failure(job, output))
+                self.failures.append(self._describe_failure(job, output, limits if limited else None))
             callback(outputs, status)
 
         job.output_callback = checked_callback(job, context.gate, note)
         if isinstance(job, ContainerCommandLineJob):
             monitor = functools.partial(_wait_then_monitor, job.docker_monitor)
             job.docker_monitor = monitor  # type: ignore[method-assign]
+        limits = self.granted.share(_needed_resources(job), self._alone)
+        limited = self._limited and limit_container(job, limits)
         try:
             job.run(context, self._directory_lock)
         finally:
@@ -276,7 +284,7 @@ class StepExecutor(JobExecutor):
     def _caught_stderr(self, outdir: str, stderr: str) -> IO[bytes]:
         return open_regular(os.path.join(os.path.realpath(outdir), stderr), f"stderr '{stderr}'")
 
-    def _describe_failure(self, job: JobBase, output: _ToolOutput) -> JobFailure:
+    def _describe_failure(self, job: JobBase, output: _ToolOutput, limits: Resources | None) -> JobFailure:
         lines = list(output.lines)
         if job.stderr and job.outdir:
             # A stream that the document catches; the tool may have put something else in its place.
@@ -284,4 +292,6 @@ class StepExecutor(JobExecutor):
                 lines += [line.decode(errors="replace").rstrip() for line in collections.deque(stream, LAST_LINES)]
         command = shlex.join(str(word) for word in job.command_line)
         reason = self._reasons.by_job.get(job.name, "failed")
+        if limits and KILLED in reason:
+            reason += f" (killed; perhaps it took more than {limits.ram:.0f} MiB: ask for them with ramMin)"
         return JobFailure(job.name, command, lines, reason, isinstance(job, ContainerCommandLineJob))
