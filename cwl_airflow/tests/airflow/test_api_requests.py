@@ -275,6 +275,7 @@ def test_an_upload_stays_the_same_when_airflow_reads_its_file(api: Api, site: Si
         assert session.query(DagVersion).filter_by(dag_id="new").count() == 1
 
 
+@pytest.mark.full
 @leaves
 def test_an_upload_runs_in_place_of_a_run_of_its_name(api: Api, site: Site) -> None:
     path = "/dags/dag_runs?dag_id=new&run_id=run"

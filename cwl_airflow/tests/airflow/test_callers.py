@@ -110,6 +110,7 @@ def test_it_is_asked_only_for_what_may_make_a_run() -> None:
     assert asked == ["lifespan", "http"]
 
 
+@pytest.mark.full
 def test_if_it_is_not_known_who_asks_nothing_is_allowed(
     api_server: Any, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -109,6 +109,7 @@ def test_the_end_of_a_task_is_seen_at_once(airflow_home: Path) -> None:
     assert printed(program)[-1] == "True"
 
 
+@pytest.mark.full
 def test_a_run_is_due_in_the_second_in_which_it_is_made(airflow_home: Path) -> None:
     program = "import airflow, datetime\nfrom airflow.models import DagRun\n"
     program += "due = datetime.datetime(2026, 11, 28, 8, 0, 7, 654321, tzinfo=datetime.timezone.utc)\n"

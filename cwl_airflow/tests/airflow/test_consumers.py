@@ -66,6 +66,7 @@ def test_a_worker_consumes_one_queue_more(watch: ConsumerWatch) -> None:
     assert {*watch._app.amqp.queues.consume_from} == {"default", "worker@host.alive"}
 
 
+@pytest.mark.full
 def test_a_broker_that_is_away_says_nothing(watch: ConsumerWatch) -> None:
     assert watch.is_consumed() is None
 

@@ -86,6 +86,7 @@ def wait_for(found: Callable[[], Any], program: subprocess.Popen[bytes]) -> None
         time.sleep(0.05)
 
 
+@pytest.mark.full
 def test_a_task_is_ended_and_its_supervisor_goes_on(
     api_server: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

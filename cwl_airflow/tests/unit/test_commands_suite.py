@@ -270,6 +270,7 @@ def test_a_spinner_where_it_is_wanted(site: Site, capsys: pytest.CaptureFixture[
     assert "\x1b[" in shown
 
 
+@pytest.mark.full
 def test_whoever_ends_it_ends_the_runs(site: Site) -> None:
     site.api.answer("GET /dags/r1/dagRuns/r1", (200, {"state": "running"}))
     code = "import sys; from cwl_airflow.commands.main import main; sys.exit(main(sys.argv[1:]))"

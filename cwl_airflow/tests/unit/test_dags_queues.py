@@ -130,6 +130,7 @@ def test_precedence(
     assert need_of(made) == expected
 
 
+@pytest.mark.full
 @settings(max_examples=30)
 @given(
     entries=st.dictionaries(

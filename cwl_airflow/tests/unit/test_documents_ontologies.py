@@ -280,6 +280,7 @@ def _key(uri: str, folder: Path) -> list[Any]:
     return ["ontology", ontologies.ONTOLOGY_FORMAT, uri, _gate(folder).places]
 
 
+@pytest.mark.full
 def test_a_task_of_one_step_knows_the_ontologies_of_all(tmp_path: Path) -> None:
     (tmp_path / "terms.ttl").write_text(TURTLE, encoding="utf-8")
     tool = _write(tmp_path, "terms.ttl").read_text()

@@ -61,6 +61,7 @@ def _check_alike(text: str, lines: bool) -> None:
     assert [_described(each, lines) for each in parsed] == [_described(each, lines) for each in expected]
 
 
+@pytest.mark.full
 @pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: path.name)
 def test_what_is_parsed_is_what_ruamel_makes(path: Path) -> None:
     _check_alike(path.read_text(encoding="utf-8"), lines=True)
@@ -74,6 +75,7 @@ def test_text_of_several_words_is_text(text: str) -> None:
     assert _described(parsed, True) == _described(yaml_no_ts().load(text), True)
 
 
+@pytest.mark.full
 def test_most_documents_are_not_unusual() -> None:
     unusual = 0
     for path in DOCUMENTS:
@@ -130,6 +132,7 @@ def test_several_documents_in_a_file_are_attachments(tmp_path: Path) -> None:
     assert len(indexes[0]) == 4
 
 
+@pytest.mark.full
 def test_copying_a_sequence_takes_time_by_its_length(monkeypatch: pytest.MonkeyPatch) -> None:
     copied: list[Any] = []
     real = CommentedSeq.copy_attributes

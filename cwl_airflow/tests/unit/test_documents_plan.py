@@ -152,6 +152,7 @@ def test_a_changed_file_that_the_document_refers_to_makes_it_again(workflow: Pat
         _plan(workflow)
 
 
+@pytest.mark.full
 @pytest.mark.parametrize(
     "content", ["", "{", "[]", "null", '{"texts": {}}', '{"texts": {}, "time": 0}\n{"tasks": 1, "last": []}', "\0"]
 )
@@ -212,6 +213,7 @@ def test_a_document_from_the_network_holds_while_the_network_is_away(
 HOUR = cache.REMOTE_LIFETIME
 
 
+@pytest.mark.full
 @pytest.mark.parametrize(
     ("uris", "age", "holds"),
     [
@@ -253,6 +255,7 @@ def test_a_file_is_known_again_however_it_is_named_and_written(workflow: Path) -
     assert made == [1]
 
 
+@pytest.mark.full
 def test_what_is_missing_is_made_by_one_process(workflow: Path) -> None:
     (workflow.parent / "made").mkdir()
     with multiprocessing.get_context("fork").Pool(4) as pool:

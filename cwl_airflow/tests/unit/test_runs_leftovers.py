@@ -79,6 +79,7 @@ def test_the_supervisor_gets_what_a_killed_task_left() -> None:
             supervisor.kill()
 
 
+@pytest.mark.full
 def test_what_is_left_is_ended_with_its_containers(tmp_path: Path, engine: ContainerEngine) -> None:
     layout = RunLayout(tmp_path / "dag/run")
     notes = layout.containers("step-map")
