@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import os
+import secrets
 import signal
 import subprocess
 import sys
@@ -216,7 +218,9 @@ def test_a_site_that_was_interrupted_converges(host, moment):
 
     before = (folder / "airflow_admin").read_text(encoding="utf-8").strip()
     for name in MADE:
-        (folder / name).unlink(missing_ok=True)
+        word = secrets.token_hex(16)
+        made = base64.b64encode(word.encode()).decode() if name == "fernet_key" else word
+        (folder / name).write_text(f"{made * 2 if name == 'jwt_secret' else made}\n", encoding="utf-8")
     interrupt(moment)
     converge()
     assert log_in((folder / "airflow_admin").read_text(encoding="utf-8").strip()) == 201
