@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import getpass
 import os
 import socket
@@ -24,7 +25,7 @@ START = 19
 
 
 def start_of(process: int) -> str:
-    """Return when a process of this machine started, in ticks since the boot; nothing if there is none."""
+    """Return when a process of this machine started, in ticks since the boot; nothing if that cannot be read."""
     try:
         return Path(f"/proc/{process}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()[START]
     except OSError:
@@ -32,9 +33,13 @@ def start_of(process: int) -> str:
 
 
 def controller() -> Holder:
-    """Return what tells this machine, since its boot and with these processes, from all others."""
-    boot = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="utf-8").strip()
-    return {"host": socket.gethostname(), "boot": boot, "processes": os.readlink("/proc/self/ns/pid")}
+    """Return what tells this machine from others, and its processes since its boot from others of it."""
+    machine = Path("/etc/machine-id")
+    return {
+        "machine": machine.read_text(encoding="utf-8").strip() if machine.exists() else socket.gethostname(),
+        "boot": Path("/proc/sys/kernel/random/boot_id").read_text(encoding="utf-8").strip(),
+        "processes": os.readlink("/proc/self/ns/pid"),
+    }
 
 
 def identify(process: int) -> Holder:
@@ -44,6 +49,7 @@ def identify(process: int) -> Holder:
     """
     return {
         **controller(),
+        "host": socket.gethostname(),
         "user": getpass.getuser(),
         "process": process,
         "start": start_of(process),
@@ -51,9 +57,21 @@ def identify(process: int) -> Holder:
 
 
 def has_ended(holder: Holder) -> bool:
-    """Tell whether a holder's process has ended; of another machine's that is not known."""
+    """Tell whether a holder's process is known to have ended; of another machine's nothing is known."""
     here = controller()
-    return all(holder.get(name) == here[name] for name in here) and start_of(holder["process"]) != holder["start"]
+    if holder.get("machine") != here["machine"]:
+        return False
+    if holder.get("boot") != here["boot"]:
+        return True
+    if holder.get("processes") != here["processes"]:
+        return False
+    with contextlib.suppress(PermissionError):  # it is there, and another user's
+        try:
+            os.kill(holder["process"], 0)
+        except ProcessLookupError:
+            return True
+    start = start_of(holder["process"])
+    return bool(start) and start != holder["start"]
 
 
 class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible is not typed

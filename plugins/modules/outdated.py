@@ -22,7 +22,7 @@ options:
     description:
       - A unit of systemd. It is outdated if it runs since before its own files or one of the sources changed, or if
         systemd has not read its files again. One that does not run is not, as it reads them when it starts; but a
-        oneshot that has never run is.
+        oneshot that has never run, or failed, is.
     type: str
   path:
     description:
@@ -36,6 +36,10 @@ options:
     default: []
   reload:
     description: A reload of the unit is enough.
+    type: bool
+    default: false
+  running:
+    description: The unit is to run. If it does not, that is outdated too, so that the handler starts it.
     type: bool
     default: false
 author: [cwl-airflow-production contributors]
@@ -98,6 +102,8 @@ def running_since(shown: dict[str, str], reload: bool) -> float | None:
     if shown["LoadState"] != "loaded":
         return None
     if shown.get("Type") == "oneshot":
+        if shown["ActiveState"] == "failed":
+            return 0
         return read_time(shown["ExecMainStartTimestamp"])
     if shown["ActiveState"] in ("inactive", "failed"):
         return None
@@ -120,6 +126,7 @@ def main() -> None:
             "path": {"type": "path"},
             "sources": {"type": "list", "elements": "str", "default": []},
             "reload": {"type": "bool", "default": False},
+            "running": {"type": "bool", "default": False},
         },
         required_one_of=[("unit", "path")],
         mutually_exclusive=[("unit", "path")],
@@ -136,7 +143,8 @@ def main() -> None:
         module.fail_json(msg=f"systemd does not answer about {unit}: {error.stderr.strip()}")
     running = running_since(shown, module.params["reload"])
     if running is None:
-        module.exit_json(changed=False, newer=[])
+        stopped = shown["LoadState"] == "loaded" and module.params["running"]
+        module.exit_json(changed=stopped, newer=[])
         return
     # What generators write is written again at each reload.
     own = [shown["FragmentPath"], *shown["DropInPaths"].split()]

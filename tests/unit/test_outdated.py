@@ -49,6 +49,7 @@ def test_systemds_times_are_read(text: str, seconds: float) -> None:
         (SERVICE | {"LoadState": "not-found"}, False, None),
         (SERVICE | {"Type": "oneshot", "ActiveState": "inactive"}, False, NOON + 0.25),
         (SERVICE | {"Type": "oneshot", "ActiveState": "inactive", "ExecMainStartTimestamp": ""}, False, 0),
+        (SERVICE | {"Type": "oneshot", "ActiveState": "failed"}, False, 0),
     ],
 )
 def test_a_unit_runs_with_what_it_read_when_it_started(
@@ -124,6 +125,17 @@ def test_a_unit_is_older_than_its_own_files(
     answer = run(monkeypatch, capsys, unit="a")
     assert answer["changed"] == changed
     assert set(answer["newer"]) <= {str(drop_in)}
+
+
+@pytest.mark.parametrize(
+    ("shown", "changed"), [(SERVICE | {"ActiveState": "failed"}, True), (SERVICE | {"LoadState": "not-found"}, False)]
+)
+def test_a_unit_that_is_to_run_is_started(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], shown: dict[str, str], changed: bool
+) -> None:
+    monkeypatch.setattr(outdated, "show_unit", lambda unit: shown)
+    assert run(monkeypatch, capsys, unit="a", running=True)["changed"] == changed
+    assert not run(monkeypatch, capsys, unit="a")["changed"]
 
 
 def test_a_systemd_that_does_not_answer_is_an_error(

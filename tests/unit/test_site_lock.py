@@ -10,6 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+import site_lock
 from lock_file import change_lock, read_holder
 from site_lock import PATH, REFUSAL, has_ended, identify, start_of
 
@@ -75,10 +76,27 @@ def test_another_process_of_its_number_is_another() -> None:
     assert has_ended(identify(os.getpid()) | {"start": "1"})
 
 
-@pytest.mark.parametrize("name", ["host", "boot", "processes"])
+@pytest.mark.parametrize("name", ["machine", "processes"])
 def test_of_another_machine_nothing_is_known(name: str) -> None:
-    assert not has_ended(identify(2**30) | {name: "other"})
-    assert start_of(2**30) == ""
+    assert not has_ended(identify(2**22 + 1) | {name: "other"})
+    assert start_of(2**22 + 1) == ""
+
+
+def test_what_a_machine_did_before_its_boot_has_ended(process: subprocess.Popen[bytes]) -> None:
+    assert has_ended(identify(process.pid) | {"boot": "other"})
+
+
+def test_a_process_that_is_not_shown_goes_on(process: subprocess.Popen[bytes], monkeypatch: pytest.MonkeyPatch) -> None:
+    """As those of other users are with `hidepid`."""
+    holder = identify(process.pid)
+    monkeypatch.setattr(site_lock, "start_of", lambda _: "")
+    assert not has_ended(holder)
+
+    def forbid(*_: object) -> None:
+        raise PermissionError
+
+    monkeypatch.setattr(os, "kill", forbid)
+    assert not has_ended(holder)
 
 
 def test_the_refusal_names_who_where_and_what_to_do() -> None:

@@ -11,6 +11,7 @@ import logging
 import os
 import signal
 import threading
+import time
 from typing import Any
 
 from kombu import Queue
@@ -55,7 +56,9 @@ class ConsumerWatch:
     def is_consumed(self) -> bool | None:
         """Tell whether the broker has a consumer of this worker; none if it does not say."""
         try:
-            with self._app.connection_for_read(connect_timeout=TIMEOUT) as connection:
+            timeouts = {"read_timeout": TIMEOUT, "write_timeout": TIMEOUT}
+            options = {**self._app.conf.broker_transport_options, **timeouts}
+            with self._app.connection_for_read(connect_timeout=TIMEOUT, transport_options=options) as connection:
                 connection.ensure_connection(max_retries=1, timeout=TIMEOUT)
                 try:
                     declared = connection.default_channel.queue_declare(self._name, passive=True)
@@ -80,15 +83,16 @@ class ConsumerWatch:
                 os.kill(os.getpid(), signal.SIGTERM)
                 return
             log.warning("The broker has no consumer of this worker, which connects again; its steps go on.")
-            consumer.call_soon(self._lose_connection)
+            consumer.call_soon(self._lose_connection, time.monotonic())
 
-    def _lose_connection(self) -> None:
+    def _lose_connection(self, seen: float) -> None:
         """Let Celery connect again, in its event loop.
 
+        :param seen: when there was no consumer; if it comes to this later, Celery has connected again meanwhile.
         :raises ConnectionResetError: as the end of a connection does.
         """
-        if self.is_consumed() is not False:
-            return  # it has, meanwhile
+        if time.monotonic() - seen > PAUSE:
+            return
         for queue in self._selected.values():
             self._app.amqp.queues.select_add(queue)
         raise ConnectionResetError("the broker has no consumer of this worker")

@@ -47,7 +47,7 @@ def asked(watch: ConsumerWatch, monkeypatch: pytest.MonkeyPatch) -> Callable[...
         calls: list[Any] = []
         each = Looks(*found)
         monkeypatch.setattr(watch, "is_consumed", each)
-        watch.begin(SimpleNamespace(call_soon=calls.append))
+        watch.begin(SimpleNamespace(call_soon=lambda do, seen: calls.append(do)))
         until = time.monotonic() + 30
         while each.number < looks and time.monotonic() < until and not watch._ended.is_set():
             time.sleep(0.001)
@@ -97,18 +97,15 @@ def test_if_that_does_not_help_it_ends(asked: Callable[..., int], monkeypatch: p
 
 def test_it_connects_again_with_all_its_queues(watch: ConsumerWatch, monkeypatch: pytest.MonkeyPatch) -> None:
     watch._app.amqp.queues.deselect(["default"])
-    monkeypatch.setattr(watch, "is_consumed", lambda: False)
+    monkeypatch.setattr(consumers, "PAUSE", 12)
     with pytest.raises(ConnectionResetError):
-        watch._lose_connection()
+        watch._lose_connection(time.monotonic())
     assert {*watch._app.amqp.queues.consume_from} == {"default", "worker@host.alive"}
 
 
-@pytest.mark.parametrize("found", [True, None])
-def test_it_does_not_if_it_has_meanwhile(
-    watch: ConsumerWatch, monkeypatch: pytest.MonkeyPatch, found: bool | None
-) -> None:
-    monkeypatch.setattr(watch, "is_consumed", lambda: found)
-    watch._lose_connection()
+def test_it_does_not_if_celery_has_meanwhile(watch: ConsumerWatch) -> None:
+    """Its event loop stands still until then."""
+    watch._lose_connection(time.monotonic() - 60)
 
 
 def test_a_worker_that_ends_is_left_alone(watch: ConsumerWatch, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,8 +7,9 @@ import os
 import re
 import shutil
 from collections.abc import Callable, Iterator
-from datetime import timedelta
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -18,6 +19,7 @@ import yaml
 from airflow.models import DagRun, TaskInstance
 from airflow.models.xcom import XComModel
 from airflow.sdk import conf
+from airflow.sdk.exceptions import AirflowRescheduleException
 from airflow.utils.session import create_session
 from cwl_airflow.callers import Caller, acting_as, unrestricted_caller
 from cwl_airflow.containers import FOLDERS as ENGINE_FOLDERS
@@ -509,13 +511,33 @@ def test_settings_that_cannot_be(settings: dict[str, str], message: str) -> None
 
 
 def test_tasks_begin_when_there_is_room(ran: Any, site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
-    waited = []
-    monkeypatch.setattr(operators, "wait_for_room", lambda folders, least, say: waited.append((folders, least)))
+    waited: list[Any] = []
+
+    def wait(folders: Any, least: float, say: Any) -> bool:
+        waited.append((folders, least))
+        return True
+
+    monkeypatch.setattr(operators, "wait_for_room", wait)
     assert ran(CHAIN, {"word": "hello"}, min_free=7, engine_folder="/data").state == "success"
     assert [least for _, least in waited] == [7, 7, 7]  # and not the task that collects, which makes room
-    for folder, *others in (folders for folders, _ in waited):
-        assert others == [site.tmp, site.outputs, Path("/data")]
+    for folders, _ in waited:
+        folder, outputs_folder, engine = folders
         assert site.tmp in folder.parents
+        assert outputs_folder.parent == site.outputs / "document"
+        assert engine == Path("/data")
+
+
+def test_a_task_without_room_comes_again_and_is_not_tried_again(
+    clean_database: Path, written: Any, site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    dag = CWLDAG(dag_id="document", workflow=written(CHAIN))
+    monkeypatch.setattr(operators, "wait_for_room", lambda *_: False)
+    task = dag.get_task("CWLJobDispatcher")
+    run = SimpleNamespace(conf={"job": {"word": "a"}}, run_id="run")
+    with acting_as(unrestricted_caller("test")), pytest.raises(AirflowRescheduleException) as raised:
+        task.execute({"dag_run": run, "run_id": "run", "ti": None})
+    assert timedelta() < raised.value.reschedule_date - datetime.now(timezone.utc) <= operators.PAUSE_FOR_ROOM
+    assert not [*site.tmp.rglob("*")]
 
 
 @pytest.mark.parametrize(

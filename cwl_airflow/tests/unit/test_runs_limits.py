@@ -10,8 +10,9 @@ import pytest
 from begun import begin, scattered, shell
 from cwl_airflow.runs import executor
 from cwl_airflow.runs.executor import StepExecutor
-from cwl_airflow.runs.limits import Resources, limit_container, runs_one_job
+from cwl_airflow.runs.limits import Resources, limit_container
 from cwl_airflow.runs.steps import run_step
+from cwltool.context import RuntimeContext
 from cwltool.docker import DockerCommandLineJob, PodmanCommandLineJob
 
 GRANTED = Resources(8, 32000)
@@ -38,23 +39,41 @@ def test_what_scattered_jobs_get_together_is_what_is_granted() -> None:
 
 
 def job(kind: Any) -> Any:
-    """Return a job of cwltool's as far as its limits go."""
+    """Return a job of cwltool's as far as its limits go: with what a document asks for if that is strict."""
     made = object.__new__(kind)
     made.docker_exec = "podman" if kind is PodmanCommandLineJob else "docker"
-    made.create_runtime = lambda env, context: (["docker", "run", env], "cidfile")
+
+    def create(env: Any, context: RuntimeContext) -> tuple[list[str], str]:
+        strict = [("--memory=300m", context.strict_memory_limit), ("--cpus=1", context.strict_cpu_limit)]
+        return ["docker", "run", *(option for option, asked in strict if asked)], "cidfile"
+
+    made.create_runtime = create
     return made
 
 
-def test_docker_starts_a_container_with_its_limits() -> None:
-    made = job(DockerCommandLineJob)
+LIMITS = ["--memory=1024m", "--memory-swap=1024m", "--cpus=0.5"]
+
+
+@pytest.mark.parametrize(
+    ("options", "given"),
+    [
+        ({}, LIMITS),
+        ({"strict_memory_limit": True}, ["--memory=300m", "--cpus=0.5"]),
+        ({"strict_cpu_limit": True}, ["--cpus=1", *LIMITS[:2]]),
+        ({"user_space_docker_cmd": "udocker"}, []),
+    ],
+)
+def test_docker_starts_a_container_with_its_limits(options: dict[str, Any], given: list[str]) -> None:
+    made, context = job(DockerCommandLineJob), RuntimeContext(options)
     assert limit_container(made, Resources(0.5, 1023.2))
-    assert made.create_runtime("-i", None) == (["docker", "run", "-i", "--memory=1024m", "--cpus=0.5"], "cidfile")
+    assert made.create_runtime({}, context) == (["docker", "run", *given], "cidfile")
+    assert context.strict_memory_limit == bool(options.get("strict_memory_limit"))
 
 
 def test_it_asks_for_no_more_cores_than_there_are() -> None:
     made = job(DockerCommandLineJob)
     limit_container(made, Resources(10_000, 1))
-    assert made.create_runtime("-i", None)[0][-1] == f"--cpus={os.cpu_count()}"
+    assert made.create_runtime({}, RuntimeContext())[0][-1] == f"--cpus={len(os.sched_getaffinity(0))}"
 
 
 @pytest.mark.parametrize("made", [job(PodmanCommandLineJob), object()])
@@ -78,22 +97,31 @@ def test_scattered_jobs_share_what_there_is(tmp_path: Path, monkeypatch: pytest.
     assert limits == [Resources(1, 1024)] * 3  # four of them fit
 
 
-def test_a_workflow_in_a_step_may_run_several() -> None:
-    class Step:
-        """A step, as far as that goes."""
+def test_a_step_after_another_gets_all_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    limits: list[Resources] = []
+    monkeypatch.setattr(executor, "limit_container", lambda job, each: limits.append(each))
+    said = {"said": "stdout"}
+    first = {"run": shell("echo a", outputs=said), "in": {}, "out": ["said"]}
+    second = {"run": shell("true", inputs={"a": "File"}), "in": {"a": "first/said"}, "out": []}
+    run = begin(
+        tmp_path, {"class": "Workflow", "inputs": {}, "outputs": {}, "steps": {"first": first, "second": second}}
+    )
+    for step in ("first", "second"):
+        run_step(run, step, step, StepExecutor(4, 4096))
+    assert limits == [Resources(4, 4096)] * 2
 
-        def __init__(self, process: Any, **tool: Any) -> None:
-            self.embedded_tool, self.tool = process, tool
 
-    class Workflow:
-        """A workflow, likewise."""
+def test_a_workflow_in_a_step_may_run_several(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    limits: list[Resources] = []
+    monkeypatch.setattr(executor, "limit_container", lambda job, each: limits.append(each))
 
-        def __init__(self, *steps: Step) -> None:
-            self.steps = steps
+    def workflow(number: int) -> dict[str, Any]:
+        steps = {f"s{each}": {"run": shell("true"), "in": {}, "out": []} for each in range(number)}
+        return {"class": "Workflow", "inputs": {}, "outputs": {}, "steps": steps}
 
-    tool = object()
-    assert runs_one_job(tool)
-    assert runs_one_job(Workflow(Step(Workflow(Step(tool)))))
-    assert not runs_one_job(Workflow(Step(tool, scatter="a")))
-    assert not runs_one_job(Workflow(Step(tool), Step(tool)))
-    assert not runs_one_job(Workflow(Step(Workflow(Step(tool, scatter="a")))))
+    for number, share in ((1, Resources(4, 4096)), (2, Resources(1, 1024))):
+        features: dict[str, Any] = {"requirements": {"SubworkflowFeatureRequirement": {}}, "inputs": {}, "outputs": {}}
+        document = {"class": "Workflow", **features, "steps": {"in": {"run": workflow(number), "in": {}, "out": []}}}
+        (tmp_path / str(number)).mkdir()
+        run_step(begin(tmp_path / str(number), document), "in", "in", StepExecutor(4, 4096))
+        assert limits[-1] == share

@@ -9,12 +9,18 @@ import math
 import shutil
 import time
 from collections.abc import Iterator
+from datetime import datetime, timedelta, timezone
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from airflow.sdk import BaseOperator
-from airflow.sdk.exceptions import AirflowException, AirflowSkipException, AirflowTaskTimeout
+from airflow.sdk.exceptions import (
+    AirflowException,
+    AirflowRescheduleException,
+    AirflowSkipException,
+    AirflowTaskTimeout,
+)
 
 from ..callers import Caller
 from ..documents.plan import DISPATCHER, GATHERER
@@ -40,6 +46,8 @@ if TYPE_CHECKING:
 
 #: Under which keys a failed task pushes its error in a line, and the last task the outputs of the run.
 ERROR, RESULTS = "error", "results"
+#: After how long a task comes again that found no room.
+PAUSE_FOR_ROOM = timedelta(seconds=30)
 #: Outputs that are longer as JSON are not pushed, in bytes: a database takes no more than some MiB at once.
 LONGEST_RESULTS = 4 * 2**20
 
@@ -66,7 +74,7 @@ class CWLOperator(BaseOperator):
         self._at_work = True
         try:
             return self.act(context)
-        except AirflowSkipException:
+        except (AirflowSkipException, AirflowRescheduleException):
             raise
         except (Exception, AirflowTaskTimeout) as error:
             self._at_work = False
@@ -119,14 +127,15 @@ class CWLOperator(BaseOperator):
         documents = Caller.of(context["dag_run"].conf).documents
         return begin_run(self.run_in(context, layout), job, str(self.settings.inputs_folder), documents)
 
-    def wait_for_room(self, folder: Path) -> None:
-        """Wait while there is less room than the site wants where a task writes.
+    def wait_for_room(self, *folders: Path) -> None:
+        """Wait while there is less room than the site wants where a task and the container engine write.
 
-        :param folder: the run's own.
+        :raises AirflowRescheduleException: there still is not: the task comes again later, and is not tried again.
         """
         settings = self.settings
-        folders = [folder, settings.tmp_folder, settings.outputs_folder, *settings.engine_folders]
-        wait_for_room(folders, settings.min_free, self.log.warning)
+        if not wait_for_room([*folders, *settings.engine_folders], settings.min_free, self.log.warning):
+            later = datetime.now(timezone.utc) + PAUSE_FOR_ROOM
+            raise AirflowRescheduleException(later)  # type: ignore[no-untyped-call]  # Airflow's
 
     def layout(self, context: Context) -> RunLayout:
         """Return the run's folder, as the dispatcher reported it."""
@@ -243,10 +252,10 @@ class CWLJobDispatcher(CWLOperator):
         job = job_in_configuration(context["dag_run"].conf, self.cwl_dag.inputs)
         given = folders_named_by_job(job, str(settings.inputs_folder), self.gate(context))
         folder, outputs_folder = self.cwl_dag.folders(context["run_id"], given)
-        self.wait_for_room(folder)
+        remove_old_failures(settings.tmp_folder, settings.keep_failed_days)
+        self.wait_for_room(folder, outputs_folder)
         check_folder_writable("tmp_folder", str(folder))
         check_folder_writable("outputs_folder", str(outputs_folder))
-        remove_old_failures(settings.tmp_folder, settings.keep_failed_days)
         layout = RunLayout(folder)
         begun = self.begin_try(context, layout)
         shutil.rmtree(folder, ignore_errors=True)
@@ -278,8 +287,10 @@ class CWLStepOperator(CWLOperator):
         """
         from ..runs.steps import run_step
 
-        layout = self.layout(context)
-        self.wait_for_room(layout.folder)
+        job = self.reported_job(context)
+        layout = RunLayout(Path(job["tmp_folder"]))
+        with held_folder(layout):
+            self.wait_for_room(layout.folder, Path(job["outputs_folder"]))
         with self.acting(context, layout), self.step_executor() as executor:
             status = run_step(self.run_in(context, layout), self.step, self.task_id, executor)
         report = str(layout.step(self.task_id))
@@ -360,8 +371,10 @@ class CWLScatterJobsOperator(CWLScatterOperator):
         """
         from ..runs.steps import run_scatter_share
 
-        layout = self.layout(context)
-        self.wait_for_room(layout.folder)
+        job = self.reported_job(context)
+        layout = RunLayout(Path(job["tmp_folder"]))
+        with held_folder(layout):
+            self.wait_for_room(layout.folder, Path(job["outputs_folder"]))
         with self.acting(context, layout), self.step_executor() as executor:
             run_scatter_share(
                 self.run_in(context, layout), str(self.step), self.step_task_id, list(self.share), executor

@@ -7,7 +7,11 @@ import os
 from dataclasses import dataclass
 from typing import Any
 
+from cwltool.context import RuntimeContext
 from cwltool.docker import DockerCommandLineJob
+from cwltool.workflow import Workflow
+
+from .step_workflow import StepWorkflow
 
 #: The exit status of what the kernel, or anybody else, has killed.
 KILLED = "exit status 137"
@@ -34,29 +38,38 @@ class Resources:
 
 def runs_one_job(process: Any) -> bool:
     """Tell whether a process (cwltool's) is a tool that runs once."""
-    steps = getattr(process, "steps", None)
-    if steps is None:
+    if not isinstance(process, Workflow):
         return True
+    steps = process.running_steps if isinstance(process, StepWorkflow) else process.steps
     return len(steps) == 1 and "scatter" not in steps[0].tool and runs_one_job(steps[0].embedded_tool)
 
 
 def limit_container(job: Any, limits: Resources) -> bool:
     """Have Docker start the container of a job with limits, and tell whether it is Docker that does.
 
-    cwltool knows only what a document asks for (``--strict-memory-limit``).
+    cwltool knows only what a document asks for (``--strict-memory-limit``); where a DAG wants that, it stays.
 
-    Source: ``--memory`` and ``--cpus`` of docker run.
+    Source: ``--memory``, ``--memory-swap`` (with memory) and ``--cpus`` of docker run.
     """
     if not isinstance(job, DockerCommandLineJob) or job.docker_exec != "docker":
         return False
     create = job.create_runtime
-    # The engine takes no more cores than there are.
-    cores = min(limits.cores, os.cpu_count() or 1)
-    options = [f"--memory={math.ceil(limits.ram)}m", f"--cpus={cores:g}"]
+    memory = f"{math.ceil(limits.ram)}m"
+    # The engine takes no more cores than it has.
+    cores = min(limits.cores, len(os.sched_getaffinity(0)))
 
-    def create_limited(*arguments: Any) -> tuple[list[str], str | None]:
-        runtime, cidfile = create(*arguments)
-        return [*runtime, *options], cidfile
+    def create_limited(env: Any, context: RuntimeContext) -> tuple[list[str], str | None]:
+        if context.user_space_docker_cmd:
+            return create(env, context)
+        strict = context.copy()
+        strict.strict_memory_limit = strict.strict_cpu_limit = True  # else it warns that there are no limits
+        runtime, cidfile = create(env, strict)
+        if not context.strict_memory_limit:
+            runtime = [word for word in runtime if not word.startswith("--memory=")]
+            runtime += [f"--memory={memory}", f"--memory-swap={memory}"]
+        if not context.strict_cpu_limit:
+            runtime = [*(word for word in runtime if not word.startswith("--cpus=")), f"--cpus={cores:g}"]
+        return runtime, cidfile
 
     job.create_runtime = create_limited  # type: ignore[assignment,method-assign]
     return True

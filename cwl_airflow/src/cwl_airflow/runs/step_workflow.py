@@ -110,6 +110,13 @@ class StepWorkflow(Workflow):
         super().__init__(toolpath_object, loading_context)
         self._request = request
 
+    @property
+    def running_steps(self) -> list[Any]:
+        """The steps that run: the one that is asked for, and not those before it, or all."""
+        if self._request is None:
+            return list(self.steps)
+        return [step for step in self.steps if shortname(step.tool["id"]) == self._request.step]
+
     def values(self, inputs: Mapping[str, Any], report: Callable[[str], Mapping[str, Any] | None]) -> Values:
         """Return what is known of the workflow, as cwltool keeps it.
 
