@@ -28,6 +28,7 @@ from cwl_airflow.dags.dag import CWLDAG, document_source, unused_task_id
 from cwl_airflow.dags.failures import StepFailed
 from cwl_airflow.dags.operators import ERROR, LONGEST_RESULTS, RESULTS, CWLJobDispatcher, CWLJobGatherer
 from cwl_airflow.dags.preload import preload_engine
+from cwl_airflow.dags.retries import StepLost
 from cwl_airflow.dags.settings import CWLSettings
 from cwl_airflow.documents.plan import OUTPUTS_REPORT, STATISTICS
 from cwl_airflow.rest import log_end
@@ -538,6 +539,12 @@ def test_a_task_without_room_comes_again_and_is_not_tried_again(
         task.execute({"dag_run": run, "run_id": "run", "ti": None})
     assert timedelta() < raised.value.reschedule_date - datetime.now(timezone.utc) <= operators.PAUSE_FOR_ROOM
     assert not [*site.tmp.rglob("*")]
+
+
+def test_a_task_that_nobody_listens_to_is_lost() -> None:
+    task = CWLJobDispatcher()
+    with pytest.raises(StepLost, match="CWLJobDispatcher: its supervisor went away"), task._told_in_one_line():
+        raise BrokenPipeError(32, "Broken pipe")
 
 
 @pytest.mark.parametrize(

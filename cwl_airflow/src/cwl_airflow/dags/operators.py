@@ -213,6 +213,8 @@ class CWLOperator(BaseOperator):
             yield
         except AirflowException:
             raise
+        except BrokenPipeError as error:  # it writes to nobody but its supervisor
+            raise StepLost(f"{self.task_id}: its supervisor went away: {error}") from None
         except Exception as error:
             self.log.error("%s", error, exc_info=not is_expected(error))
             raise StepFailed(f"{self.task_id}: {last_line(error)}") from None
