@@ -37,7 +37,7 @@ KNOWN = {
     "a worker, or the supervisor of a task, is killed": (
         r"task instance without a heartbeat|reported that the task instance .* finished with state"
         r"|signal 9 \(SIGKILL\)|billiard.einfo.ExceptionWithTraceback|BrokenPipeError"
-        r"|StepLost: .* it was told to end"
+        r"|StepLost: .* (it was told to end|its supervisor went away)"
     ),
     "a program asks with a token that is none of Airflow's": r"JWT token is not valid",
     "a step and who ends its run remove one container": r"error removing container",
