@@ -76,7 +76,7 @@ class Change:
         return next(iter(self.variables))
 
 
-#: The seconds between the change of a file and the start of a service, or its reload.
+#: Says 1 if a service started, or was loaded again, after a file changed.
 LATER = (
     'echo $(($(date -d "$(systemctl show --property={} --value {})" +%s) >= $(stat --format=%Z {})))'  # since the epoch
 )
@@ -131,7 +131,7 @@ CHANGES = [
         "70",
     ),
 ]
-#: `make test` has these two, the others take as long each.
+#: `make test` has these, the others take as long each.
 FEW = ("mysql_max_connections",)
 
 
