@@ -29,12 +29,13 @@ unit: package ## test our Python and templates, with a few examples where `make 
 # Their own bytecode is kept: without it each process that a test starts compiles the package again.
 QUICK = env --unset=PYTHONDONTWRITEBYTECODE pytest --hypothesis-profile=quick
 
-# One process each and not pytest's workers, of which each would load Airflow and make its database again.
 unit-project:
 	$(QUICK) tests/unit
 
+# Tests of Airflow stay in one process: each further one would load Airflow and make its database again.
+unit-package: WORKERS = --numprocesses=2 --dist=worksteal
 unit-package unit-airflow: unit-%:
-	cd cwl_airflow && PATH=$(CURDIR)/.venv-airflow/bin:$$PATH $(QUICK) tests/$(*:package=unit)
+	cd cwl_airflow && PATH=$(CURDIR)/.venv-airflow/bin:$$PATH $(QUICK) $(WORKERS) tests/$(*:package=unit)
 
 unit-fast: package ## only the tests of the package that what was changed since the last time reaches
 	cd cwl_airflow && ../.venv-airflow/bin/pytest -q --hypothesis-profile=quick -m "not installation" --testmon

@@ -19,7 +19,7 @@ settings.load_profile("full")
 
 
 # Airflow and cwltool stay loaded: looking for garbage among their objects took a fifth of the time.
-gc.set_threshold(200_000, 50, 100)
+gc.set_threshold(2_000_000, 50, 100)
 
 #: How many of the examples of one test are enough at first.
 FEW_EXAMPLES = 3

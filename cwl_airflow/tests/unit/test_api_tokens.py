@@ -301,7 +301,18 @@ def test_neither_kind_of_token_passes_for_the_other(key: VerificationKey) -> Non
         trigger(sign(SAID), key, SAID)
 
 
-@pytest.mark.parametrize("token", [None, "", "a", "a.b.c", "..", sign(BODY), sign({"method": "GET"})])
+@pytest.mark.parametrize(
+    "token",
+    [
+        None,
+        "",
+        "a",
+        "a.b.c",
+        "..",
+        pytest.param(sign(BODY), id="of a body"),
+        pytest.param(sign({"method": "GET"}), id="of a method alone"),
+    ],
+)
 def test_what_is_meant_as_no_request_token(token: str | None) -> None:
     assert not tokens.is_request_token(token)
 
