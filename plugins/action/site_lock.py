@@ -20,6 +20,9 @@ REFUSAL = (
     "If it was interrupted, run it again there, or remove {path} on {on}."
 )
 
+#: The process whose lock the plays of a playbook that it runs hold with it (run_playbook).
+OUTER = "CWL_AIRFLOW_SITE_LOCK"
+
 #: Which field of /proc/<process>/stat, after the name in brackets, is the start in ticks since the boot (proc(5)).
 START = 19
 
@@ -82,8 +85,10 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible is not typed
     def run(self, tmp: None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
         """Take the lock, or give it back (``state: free``); fail if another one holds it."""
         result: dict[str, Any] = super().run(tmp, task_vars)
+        if self._task.args.get("state") == "free" and OUTER in os.environ:
+            return result  # it is given back by who took it
         # Each task has a process of its own, below the one that runs the playbook.
-        me = identify(os.getppid())
+        me = identify(int(os.environ.get(OUTER, os.getppid())))
         asked = {"path": PATH, "state": "held", **self._task.args, "holder": me}
         answer = self._execute_module("lock_file", asked, task_vars=task_vars)
         there = answer.get("holder")

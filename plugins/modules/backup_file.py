@@ -67,6 +67,10 @@ EXAMPLES = """
 """
 
 RETURN = """
+path:
+  description: The encrypted file.
+  type: str
+  returned: always
 manifest:
   description: What is known of the backup, under C(files) size and SHA-256 of each file.
   type: dict
@@ -316,7 +320,7 @@ def main() -> None:
     except BackupError as error:
         module.fail_json(msg=str(error))
         return
-    module.exit_json(changed=p["state"] != "read", manifest=manifest)
+    module.exit_json(changed=p["state"] != "read", path=str(path), manifest=manifest)
 
 
 if __name__ == "__main__":

@@ -487,6 +487,22 @@ def test_missing_credentials_of_a_host_that_was_set_up(refused: Refused, shell: 
     assert "credentials/refusals/airflow_admin" in output
 
 
+def test_host_of_an_earlier_release_that_needs_a_hand(
+    refused: Refused, shell: Callable[[str], str], credentials: Path
+) -> None:
+    credentials.mkdir(parents=True)
+    for name in ("airflow_admin", "fernet_key", "jwt_secret", "webserver_secret_key"):
+        (credentials / name).write_text("MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE=\n", encoding="utf-8")
+    shell("mkdir -p /etc/airflow && touch /etc/airflow/airflow.cfg")
+    try:
+        output = refused({})
+    finally:
+        shell("rm -r /etc/airflow")
+    assert f"{HOST} was set up by an earlier release. Before this one:" in output
+    assert "Give tools that need more a ramMin" in output
+    assert "Then set site_version: 1 in the inventory." in output
+
+
 @pytest.fixture
 def held_port(inventory: Path) -> Iterator[int]:
     """Let a foreign program hold a port on the host."""

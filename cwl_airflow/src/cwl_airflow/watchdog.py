@@ -17,23 +17,27 @@ from typing import Any
 PAUSE = 10
 #: At its start a service may take so many times as long as later.
 AT_START = 10
+#: It is up when it has said so as often: what it loads with the first requests takes long on a busy machine, too.
+UNTIL_UP = 4
 
-_shortened = False
+_told = 0
 
 
 def tell_alive(*_: Any) -> None:
     """Say that this service is alive; nothing happens where no watchdog asks."""
-    global _shortened
+    global _told
     address, microseconds = os.environ.get("NOTIFY_SOCKET"), os.environ.get("WATCHDOG_USEC")
     if not address or not microseconds:
         return
-    message = "WATCHDOG=1" if _shortened else f"WATCHDOG=1\nWATCHDOG_USEC={int(microseconds) // AT_START}"
+    message = "WATCHDOG=1"
+    if _told + 1 == UNTIL_UP:
+        message += f"\nWATCHDOG_USEC={int(microseconds) // AT_START}"
     if address.startswith("@"):
         address = f"\0{address[1:]}"
     with contextlib.suppress(OSError), socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as stream:
         stream.setblocking(False)  # if nobody reads, the service goes on
         stream.sendto(message.encode(), address)
-        _shortened = True
+        _told += 1
 
 
 def keep_telling() -> None:

@@ -1,0 +1,115 @@
+"""A site gets a release with another lock while a run is at work: at first in vain, then for good."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+
+import pytest
+from api import AIRFLOW, ask
+from conftest import SERVICES
+from dags import containers, wait_for
+from test_faults import CHAIN
+from test_site import PROJECT, playbook
+
+#: In place of what the lock has of it.
+OTHER = """humanize==4.15.0 \\
+    --hash=sha256:1dd098483eb1c7ee8e32eb2e99ad1910baefa4b75c3aff3a82f4d78688993b10 \\
+    --hash=sha256:b1186eb9f5a9749cd9cb8565aee77919dd7c8d076161cf44d70e59e3301e1769
+"""
+KEPT = "/var/lib/cwl-airflow-release-before"
+
+
+@pytest.fixture(scope="module")
+def requirements(tmp_path_factory):
+    """Return a folder with a lock that is another one."""
+    folder = tmp_path_factory.mktemp("other") / "airflow"
+    shutil.copytree(PROJECT / "files/airflow", folder)
+    lock = (folder / "requirements.txt").read_text(encoding="utf-8")
+    other, count = re.subn(r"^humanize==(?:.*\\\n)+.*\n", OTHER, lock, flags=re.MULTILINE)
+    assert count == 1
+    (folder / "requirements.txt").write_text(other, encoding="utf-8")
+    return folder
+
+
+def upgrade(folder, *arguments, **variables):
+    """Upgrade the site, and return whether that went well and what was said."""
+    command = playbook(*arguments, name="playbooks/upgrade.yml", airflow_requirements=str(folder), **variables)
+    done = subprocess.run(command, cwd=PROJECT, capture_output=True, text=True, check=False, timeout=2400)
+    print(done.stdout, done.stderr)  # pytest shows it where something is wrong
+    return done.returncode == 0, " ".join(done.stdout.split())
+
+
+def release(host):
+    """Return the release of the host, and which humanize is in it."""
+    version = "from importlib.metadata import version; print(version('humanize'))"
+    link = host.check_output("readlink /opt/airflow")
+    return link, host.check_output(f'/opt/airflow/bin/python -c "{version}"')
+
+
+def state(host):
+    """Return the modes of folders, and the sums of the files that make the release."""
+    folders = "/ /etc /opt /usr /usr/local/bin /etc/systemd/system /etc/airflow"
+    modes = host.check_output(f"stat --format='%n %U %G %a' {folders}")
+    files = "/etc/airflow /etc/default/airflow /etc/systemd/system/airflow-*"
+    return modes + host.check_output(f"find {files} -type f -exec sha256sum {{}} + | sort")
+
+
+def rows(host):
+    """Return what the database knows of the runs that have ended."""
+    query = "SELECT dag_id, run_id, state, start_date, end_date FROM airflow.dag_run WHERE end_date IS NOT NULL ORDER BY id"
+    return host.check_output(f'mysql --skip-column-names --execute="{query}"').splitlines()
+
+
+def running(host):
+    """Return the services that run."""
+    return {name for name in SERVICES if host.run(f"systemctl is-active {name}").stdout.strip() == "active"}
+
+
+def test_an_upgrade_is_of_the_whole_site(host, requirements):
+    before = release(host)
+    well, said = upgrade(requirements, "--tags=airflow")
+    assert not well
+    assert "--tags would leave out a part of it: run it without." in said
+    assert release(host) == before
+    assert running(host) == {*SERVICES}
+
+
+def test_after_an_upgrade_that_failed_all_is_as_before(host, dag, requirements):
+    before, files = release(host), state(host)
+    dag.write(CHAIN)
+    dag.known()
+    dag.trigger({"job": {}})
+    wait_for("second step", lambda: containers(host, "echo two"), 90)
+    known = rows(host)
+    # What the new release changes is seen by its proof alone, which gets no time.
+    changed = {"airflow_config": {"core": {"parallelism": 33}}, "verify_timeout": 1}
+    well, said = upgrade(requirements, **changed)
+    assert not well
+    assert 'The upgrade has failed at "Prove it"' in said
+    assert "The site runs the release and the database of before again" in said
+    assert release(host) == before
+    assert state(host) == files
+    assert not host.file(KEPT).exists
+    assert running(host) == {*SERVICES}
+    assert rows(host)[: len(known)] == known
+    # The step that ran was waited for, and the run goes on.
+    assert dag.ended() == "success"
+    assert not host.run(f"ls {dag.logs('two')}/attempt=2.log").succeeded
+    assert not containers(host)
+
+
+def test_an_upgrade(host, requirements):
+    before, known = release(host), rows(host)
+    well, said = upgrade(requirements)
+    assert well, said[-2000:]
+    after = release(host)
+    assert after[0] != before[0]
+    assert after[1] == "4.15.0" != before[1]
+    assert running(host) == {*SERVICES}
+    assert rows(host)[: len(known)] == known
+    assert not host.file(KEPT).exists
+    assert host.check_output("ls -d /opt/airflow-releases/????????????").split() == sorted([before[0], after[0]])
+    assert ask(host, "GET", f"{AIRFLOW}/version")["version"]
+    assert not host.check_output("cat /run/cwl-airflow-site.lock")
