@@ -58,7 +58,8 @@ def state(host):
 
 def rows(host):
     """Return what the database knows of the runs that have ended."""
-    query = "SELECT dag_id, run_id, state, start_date, end_date FROM airflow.dag_run WHERE end_date IS NOT NULL ORDER BY id"
+    what = "dag_id, run_id, state, start_date, end_date"
+    query = f"SELECT {what} FROM airflow.dag_run WHERE end_date IS NOT NULL ORDER BY id"
     return host.check_output(f'mysql --skip-column-names --execute="{query}"').splitlines()
 
 
