@@ -16,8 +16,10 @@ TIMEOUT = 60
 PROGRAMS = {"docker": ("dockerd", "containerd")}
 #: Where engines have images and what containers write, unless they are told otherwise.
 FOLDERS = {"docker": (Path("/var/lib/docker"), Path("/var/lib/containerd"))}
-#: What engines say of a container that is gone.
-_GONE = re.compile("no (such )?(container|object)", re.IGNORECASE)
+#: What engines say of a container or an image that is gone.
+_GONE = re.compile("no (such )?(container|image|object)", re.IGNORECASE)
+#: What they say of an image that a container was made of.
+_USED = re.compile("conflict|in use|is using|used by", re.IGNORECASE)
 
 
 class ContainerEngineError(Exception):
@@ -59,6 +61,27 @@ class ContainerEngine:
         :raises ContainerEngineError: it is still there, or the engine does not say.
         """
         self._run("rm", "--force", container)
+
+    def image_size(self, image: str) -> int | None:
+        """Return the size of an image in bytes; none if it is not there.
+
+        :raises ContainerEngineError: the engine does not say.
+        """
+        size = self._run("image", "inspect", "--format", "{{.Size}}", image).strip()
+        return int(size) if size.isdigit() else None
+
+    def remove_image(self, image: str) -> bool:
+        """Remove an image by its name, and tell whether it is gone: one that a container was made of stays.
+
+        :raises ContainerEngineError: it is still there for another reason, or the engine does not say.
+        """
+        try:
+            self._run("image", "rm", image)
+        except ContainerEngineError as error:
+            if not _USED.search(str(error)):
+                raise
+            return False
+        return True
 
     def was_lost_since(self, moment: float) -> bool:
         """Tell whether the engine of this host is away, or was since a moment: its containers are gone.

@@ -123,7 +123,9 @@ def test_another_database_is_asked_as_sqlalchemy_does(configure: Any, tmp_path: 
     assert connectivity.check_database(1).startswith(f"sqlite:///{file} answers, version 3.")
 
 
-@pytest.mark.parametrize("name", ["main", "check", "images", "receiver", "run", "stop", "trigger", "reports", "verify"])
+@pytest.mark.parametrize(
+    "name", ["main", "check", "images", "receiver", "run", "stop", "tidy", "trigger", "reports", "verify"]
+)
 def test_no_command_loads_airflow_before_it_has_read_its_arguments(name: str) -> None:
     code = f"""
 import sys

@@ -1,4 +1,4 @@
-"""Try whether this host reaches the database and the broker as Airflow does."""
+"""Try whether this host reaches the database and the broker as Airflow does, and whether its last tidying went well."""
 
 from __future__ import annotations
 
@@ -6,8 +6,9 @@ import argparse
 import sys
 
 from ..connectivity import check_broker, check_database
+from ..tidying.outcome import check_tidying
 
-CHECKS = {"sql": check_database, "amqp": check_broker}
+CHECKS = {"sql": check_database, "amqp": check_broker, "tidy": check_tidying}
 
 
 def main(argv: list[str] | None = None) -> int:
