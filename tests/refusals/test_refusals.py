@@ -104,6 +104,9 @@ REPOSITORY = {
         ({"base_ca_certificates": ["/nowhere.pem"]}, ["base_ca_certificates names '/nowhere.pem'"]),
         ({"cwl_airflow_javascript_memory": 64}, ["cwl_airflow_javascript_memory is 64", "at least 128"]),
         ({"cwl_airflow_min_free": -1}, ["cwl_airflow_min_free is -1", "at least 0"]),
+        ({"cwl_airflow_tidy_rows_days": -1}, ["cwl_airflow_tidy_rows_days is -1", "at least 0"]),
+        ({"cwl_airflow_tidy_calendar": "at night"}, ["cwl_airflow_tidy_calendar is 'at night'", "systemd.time(7)"]),
+        ({"base_journal_days": -1}, ["base_journal_days is -1", "at least 0"]),
         ({"cwl_airflow_javascript_processes": 0}, ["cwl_airflow_javascript_processes is 0", "at least 1"]),
         (
             {"cwl_airflow_config": {"javascript_socket": ""}},

@@ -382,7 +382,38 @@ def test_a_service_that_hangs_is_killed_where_a_watchdog_asks(service: str) -> N
     )
 
 
-@pytest.mark.parametrize("service", [*SERVICES, "cwl-api", "cwl-reports"])
+@pytest.mark.parametrize(("days", "groups"), [(0, None), (30, ["docker"])])
+def test_what_a_timer_starts_ends_and_is_in_no_group_that_it_does_not_need(days: int, groups: list[str] | None) -> None:
+    settings = unit(render("airflow", "unit.service.j2", item="cwl-tidy", **site(cwl_airflow_tidy_images_days=days)))
+    assert settings["Type"] == ["oneshot"]
+    assert settings.get("SupplementaryGroups") == groups
+    assert int(settings["TimeoutStartSec"][0]) > 0
+    assert {"Restart", "WatchdogSec", "WantedBy", "Alias"} & set(settings) == set()
+    without_engine = site(cwl_airflow_tidy_images_days=days, cwl_airflow_engine_group="")
+    assert "SupplementaryGroups" not in unit(render("airflow", "unit.service.j2", item="cwl-tidy", **without_engine))
+    config = configparser.ConfigParser()
+    config.read_string(
+        render("airflow", "airflow.cfg.j2", item={"options": evaluate("__airflow_config", without_engine)})
+    )
+    assert config.getint("cwl", "tidy_images_days") == 0
+
+
+def test_a_timer_comes_at_the_sites_time() -> None:
+    settings = unit(render("airflow", "unit.timer.j2", item="cwl-tidy", **site(cwl_airflow_tidy_calendar="Sun 04:00")))
+    assert settings["OnCalendar"] == ["Sun 04:00"]
+    assert settings["WantedBy"] == ["timers.target"]
+
+
+def test_systemd_accepts_the_timer(tmp_path: Path) -> None:
+    (tmp_path / "airflow-cwl-tidy.service").write_text(
+        "[Service]\nType=oneshot\nExecStart=/bin/true\n", encoding="utf-8"
+    )
+    path = tmp_path / "airflow-cwl-tidy.timer"
+    path.write_text(render("airflow", "unit.timer.j2", item="cwl-tidy", **site()), encoding="utf-8")
+    assert complaints(path) == []
+
+
+@pytest.mark.parametrize("service", [*SERVICES, "cwl-api", "cwl-reports", "cwl-tidy"])
 def test_systemd_accepts_the_unit(tmp_path: Path, service: str) -> None:
     path = tmp_path / f"airflow-{service}.service"
     report = {f"cwl_airflow_report_{name}": name for name in ("url", "algorithm", "private_key")}
@@ -868,6 +899,7 @@ NEEDS: dict[str, Callable[[], Values]] = {
     "environment.j2": lambda: {"item": {"variables": {"LANG": "C.UTF-8"}}},
     "command.j2": lambda: {"item": "airflow"},
     "unit.service.j2": lambda: {"item": "worker"},
+    "unit.timer.j2": lambda: {"item": "cwl-tidy", **site()},
     "definitions.json.j2": lambda: RABBITMQ_SECRETS,
     "repository.sources.j2": lambda: {"item": REPOSITORY_OF_APT, "__key": "/usr/share/keyrings/archive.gpg"},
     "repository.pref.j2": lambda: {"item": REPOSITORY_OF_APT},
