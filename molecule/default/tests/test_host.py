@@ -22,7 +22,7 @@ def test_no_unit_has_failed(host):
     assert host.check_output("systemctl list-units --failed --no-legend --plain") == ""
 
 
-@pytest.mark.parametrize("unit", [*SERVICES, "airflow-cwl-javascript@x"])
+@pytest.mark.parametrize("unit", [*SERVICES, "airflow-cwl-javascript@x", "airflow-cwl-tidy"])
 def test_service_is_sandboxed(host, unit):
     answer = host.check_output(f"systemd-analyze security --no-pager {unit} | tail -n 1")
     level = re.search(r"exposure level for .*: ([0-9.]+)", answer)

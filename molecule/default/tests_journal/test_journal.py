@@ -48,6 +48,9 @@ KNOWN = {
     "passwords and keys change, and services start again with the new ones": (
         r"Access denied for user 'airflow'|connection process_report cannot be read|ACCESS_REFUSED"
     ),
+    "a tidying finds what it may not remove": (
+        r"dag_id=foreign/attempt=1.log: Permission denied|Failed to start airflow-cwl-tidy.service"
+    ),
     "an entry comes twice": r"Duplicate entry|INSERT INTO connection",
     "Airflow removes a DAG while its DAG processor notes that it has read it, and starts the latter again": (
         r"StaleDataError: UPDATE statement on table 'dag'|Original exception was: UPDATE statement on table 'dag'"
