@@ -47,7 +47,7 @@ def old(host):
         made.remove()
 
 
-def test_what_is_old_goes_and_what_is_needed_stays(dag, old):
+def test_what_is_old_goes_and_what_is_needed_stays(old, dag):
     host = old.host
     dag.write(tool("exec sleep 7671"))
     dag.trigger({"job": {}})
