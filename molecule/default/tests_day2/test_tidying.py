@@ -53,7 +53,7 @@ def test_what_is_old_goes_and_what_is_needed_stays(old, dag):
     dag.trigger({"job": {}})
     wait_for("step", lambda: host.run("pgrep -f '^sleep 767[1]'").stdout.split(), 60)
     # All of it looks old, that of the run at work as well.
-    host.check_output(f"ln -s /etc/ssh {TMP}/{OLD}/link && ln -s /etc/ssh {LOGS}/dag_id={OLD}/link")
+    host.check_output(f"ln -sfn /etc/ssh {TMP}/{OLD}/link && ln -sfn /etc/ssh {LOGS}/dag_id={OLD}/link")
     host.check_output(f"touch {PICKLE}/broken.kept && chown airflow: {PICKLE}/broken.kept")
     for each in (OLD, dag.dag_id):
         host.check_output(f"find {TMP}/{each} {LOGS}/dag_id={each} {PICKLE}/broken.kept {AGE}")
