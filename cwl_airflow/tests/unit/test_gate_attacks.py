@@ -11,6 +11,7 @@ import json
 import os
 import re
 import socket
+import stat
 import sys
 import threading
 import zipfile
@@ -28,6 +29,7 @@ from cwl_airflow.gate.fetching import check_public
 from cwl_airflow.gate.job import check_folder, check_job
 from cwl_airflow.gate.names import check_name
 from cwl_airflow.gate.objects import LISTS, TEXT, check_names
+from cwl_airflow.gate.outputs import NAMED
 from cwl_airflow.gate.places import RUNS
 from cwl_airflow.runs.executor import JobFailure, StepExecutor
 from cwl_airflow.runs.inputs import begin_run
@@ -84,7 +86,11 @@ class Site:
         (self.inputs / "folder").mkdir()
         (self.inputs / "folder/link").symlink_to(self.secret)
         (folder / "results/dags").symlink_to(self.dags)
-        os.mkfifo(self.inputs / "fifo")
+        (self.inputs / "pipes/deep").mkdir(parents=True)
+        (self.inputs / "pipes/linked").mkdir()
+        (self.inputs / "pipes/linked/a").symlink_to("../../fifo")
+        for fifo in ("fifo", "pipes/deep/fifo", "good.txt.fai"):
+            os.mkfifo(self.inputs / fifo)
         with socket.socket(socket.AF_UNIX) as server:
             # The name of a socket may have 107 bytes only.
             here = os.getcwd()
@@ -228,6 +234,20 @@ READS: dict[str, Callable[[Site], Any]] = {
     "standard input": lambda _: file("/dev/stdin"),
     "FIFO": lambda _: file("fifo"),
     "socket": lambda _: file("socket"),
+    "FIFO as a folder": lambda _: {"class": "Directory", "path": "fifo"},
+    "FIFO deep in a folder": lambda _: {"class": "Directory", "path": "pipes"},
+    "link in a folder to a FIFO": lambda _: {"class": "Directory", "path": "pipes/linked"},
+    "FIFO in a listing": lambda _: {"class": "Directory", "basename": "x", "listing": [file("fifo")]},
+    "folder with a FIFO in a listing": lambda _: {
+        "class": "Directory", "basename": "x", "listing": [{"class": "Directory", "path": "pipes"}]
+    },
+    "socket in a listing": lambda _: {"class": "Directory", "basename": "x", "listing": [file("socket")]},
+    "secondary file that is a FIFO": lambda _: file("good.txt", secondaryFiles=[file("fifo")]),
+    "secondary folder with a FIFO": lambda _: file(
+        "good.txt", secondaryFiles=[{"class": "Directory", "path": "pipes"}]
+    ),
+    "$include of a FIFO": lambda _: {"$include": "fifo"},
+    "$import of a FIFO": lambda _: {"$import": "fifo"},
     "Airflow's configuration": lambda site: file(str(site.places.home / "airflow.cfg")),
     "DAG file": lambda site: file(str(site.dags / "mine/dag.py")),
     "outputs of another DAG": lambda site: file(str(site.others_output)),
@@ -337,7 +357,7 @@ SHAPES: dict[str, Callable[[Site, Any], tuple[Job, Any]]] = {
 def absolute(site: Site, value: Any) -> Any:
     """Return a value whose relative paths lead from the document where they led from the inputs."""
     text = json.dumps(value)
-    for name in ("good.txt", "link", "chain", "etc/airflow.conf", "folder", "fifo", "socket", "imported.yml"):
+    for name in ("good.txt", "link", "chain", "etc/airflow.conf", "folder", "fifo", "socket", "pipes", "pipes/linked", "imported.yml"):
         text = text.replace(f'"{name}"', json.dumps(str(site.inputs / name)))
     return json.loads(text)
 
@@ -460,14 +480,35 @@ def says(out: Any, script: str = "touch out") -> Job:
     return tool(f"{script}; cat > cwl.output.json <<'END'\n{json.dumps({'out': out})}\nEND", outputs={"out": "Any"})
 
 
-def finds(script: str, kind: str = "File", glob: str = "out", **binding: Any) -> Job:
+def finds(script: str, kind: str = "File", glob: str = "out", secondaryFiles: Any = (), **binding: Any) -> Job:
     """Return a tool whose output is found by a pattern."""
-    return tool(script, outputs={"out": {"type": kind, "outputBinding": {"glob": glob, **binding}}})
+    out = {"type": kind, "secondaryFiles": secondaryFiles, "outputBinding": {"glob": glob, **binding}}
+    return tool(script, outputs={"out": {key: value for key, value in out.items() if value != ()}})
 
 
 def puts(entry: Any, script: str = "true", **more: Any) -> Job:
     """Return a tool with something in its output folder from the beginning."""
     return tool(script, requirements={"InitialWorkDirRequirement": {"listing": [entry]}}, **more)
+
+
+def in_place(script: str, gives: bool = False) -> Job:
+    """Return a workflow whose second step changes the folder that the first one made.
+
+    :param gives: whether the folder is its output too.
+    """
+    requirements = {"InplaceUpdateRequirement": {"inplaceUpdate": True}, "InitialWorkDirRequirement": {
+        "listing": [{"entry": "$(inputs.x)", "entryname": "out", "writable": True}]}}  # fmt: skip
+    outputs = FOLDER_OUT if gives else {}
+    update = tool(script, inputs={"x": "Directory"}, requirements=requirements, outputs=outputs)
+    return {
+        "class": "Workflow",
+        "inputs": {},
+        "outputs": {"out": {"type": "Directory", "outputSource": "update/out" if gives else "make/out"}},
+        "steps": {
+            "make": {"run": tool("mkdir out", outputs=FOLDER_OUT), "in": {}, "out": ["out"]},
+            "update": {"run": update, "in": {"x": "make/out"}, "out": list(outputs)},
+        },
+    }
 
 
 AT_SECRET = "{class: 'File', location: 'file://@SECRET'}"
@@ -504,7 +545,24 @@ OUTPUTS: dict[str, Job] = {
     "says a literal in a folder": says({"class": "Directory", "basename": "x", "listing": [literal("../../x")]}),
     "FIFO": finds("mkfifo out"),
     "FIFO in a folder": finds("mkdir out; mkfifo out/a", "Directory"),
+    "FIFO deep in a folder": finds("mkdir -p out/a/b; mkfifo out/a/b/c", "Directory"),
+    "FIFO as a folder": finds("mkfifo out", "Directory"),
+    "FIFO among others": finds("touch a; mkfifo out", "File[]", glob="*"),
+    "FIFO that is read": finds("mkfifo out", "string", loadContents=True, outputEval="$(self[0].contents)"),
+    "FIFO that is listed": finds("mkdir out; mkfifo out/a", "Directory", loadListing="deep_listing"),
+    "FIFO as a secondary file": finds("touch out; mkfifo out.fai", secondaryFiles=".fai"),
+    "link to a FIFO": finds("mkfifo a; ln -s a out"),
+    "link in a folder to a FIFO": finds("mkfifo a; mkdir out; ln -s ../a out/b", "Directory"),
+    "stdout that becomes a FIFO": tool("rm o; mkfifo o", stdout="o", outputs={"out": "stdout"}),
+    "cwl.output.json is a FIFO": tool("mkfifo cwl.output.json", outputs={"out": "Any"}),
+    "says a FIFO": says(file("out"), "mkfifo out"),
+    "says a folder with a FIFO": says({"class": "Directory", "path": "out"}, "mkdir out; mkfifo out/a"),
+    "says a secondary FIFO": says(file("out", secondaryFiles=[file("a")]), "touch out; mkfifo a"),
     "socket": finds("python3 -c 'import socket; socket.socket(socket.AF_UNIX).bind(\"out\")'"),
+    "socket in a folder": finds(
+        "mkdir out; cd out; python3 -c 'import socket; socket.socket(socket.AF_UNIX).bind(\"a\")'", "Directory"
+    ),
+    "link in a folder to a device": finds("mkdir out; ln -s /dev/zero out/a", "Directory"),
     "link to a device": finds("ln -s /dev/zero out"),
     "stderr that becomes a link": tool("rm e; ln -s @SECRET e; exit 1", stderr="e", outputs={"out": "stderr"}),
     "stderr that becomes a FIFO": tool("rm e; mkfifo e; exit 1", stderr="e", outputs={"out": "stderr"}),
@@ -548,13 +606,70 @@ def test_no_output_is_what_is_not_the_tools_to_give(site: Site, name: str) -> No
 
 
 @pytest.mark.parametrize("folder", [False, True])
-def test_outputs_lose_setuid_and_setgid(site: Site, folder: bool) -> None:
+def test_outputs_lose_setuid_and_setgid(site: Site, folder: bool, caplog: pytest.LogCaptureFixture) -> None:
     script = (
-        "mkdir -p out && cp /bin/true out/x && chmod 6755 out/x" if folder else "cp /bin/true out && chmod 6755 out"
+        "mkdir -p out/a && cp /bin/true out/a/x && chmod 6755 out/a/x out/a out"
+        if folder
+        else "cp /bin/true out && chmod 6755 out"
     )
     outputs = site.run(tool(script, outputs=FOLDER_OUT if folder else FILE_OUT), {})
     path = Path(outputs["out"]["path"])
-    assert (path / "x" if folder else path).stat().st_mode & 0o7777 == 0o755
+    for each in (path, *path.rglob("*")):
+        assert each.stat().st_mode & 0o7777 == 0o755
+    (said,) = [line for line in caplog.messages if "setuid" in line and "$ bash" not in line]
+    name = "out/a/x" if folder else "out"
+    assert re.fullmatch(f"Output 'out': setuid and setgid are taken from /.*/{name}", said)
+
+
+def test_each_file_that_loses_setuid_is_told_of_in_a_line(site: Site, caplog: pytest.LogCaptureFixture) -> None:
+    script = f"mkdir out; for i in {{1..{NAMED + 5}}}; do touch \"out/$i\n\"; done; chmod 4755 out/*"
+    site.run(tool(script, outputs=FOLDER_OUT), {})
+    said = [line for line in caplog.messages if line.startswith("Output 'out': setuid and setgid are taken from ")]
+    assert len(said) == NAMED + 1
+    assert said[-1].endswith(" from 5 files more")
+    assert all("\n" not in line for line in said)
+
+
+@pytest.mark.parametrize("gives", [False, True])
+@pytest.mark.parametrize(
+    "script", ["mkfifo out/a", "cd out; python3 -c 'import socket; socket.socket(socket.AF_UNIX).bind(\"a\")'"]
+)
+def test_what_is_no_file_is_not_put_into_a_folder_in_place(site: Site, script: str, gives: bool) -> None:
+    why = refused(site, lambda: site.run(in_place(script, gives), {}))
+    assert "is neither a file nor a folder" in why
+
+
+def test_a_secondary_file_that_a_tool_asks_for_is_a_file(site: Site) -> None:
+    document = tool("true", inputs={"x": {"type": "File", "secondaryFiles": [".fai"]}})
+    why = refused(site, lambda: site.run(document, {"x": file("good.txt")}))
+    assert "good.txt.fai is neither a file nor a folder" in why
+
+
+def test_a_document_includes_no_fifo(site: Site) -> None:
+    os.mkfifo(site.dags / "mine/pipe")
+    library = {"InlineJavascriptRequirement": {"expressionLib": [{"$include": "pipe"}]}}
+    why = refused(site, lambda: site.run(tool("true", requirements=library), {}))
+    assert "pipe is neither a file nor a folder" in why
+
+
+def test_a_job_that_is_a_fifo_is_refused(site: Site) -> None:
+    assert "fifo is neither a file nor a folder" in refused(site, lambda: site.run(TAKE, "fifo"))
+
+
+def test_what_a_tool_leaves_beside_its_outputs_is_left(site: Site) -> None:
+    outputs = site.run(tool("echo a > out; mkfifo other", outputs=FILE_OUT), {})
+    assert [path.name for path in Path(outputs["out"]["path"]).parent.iterdir()] == ["out"]
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root makes devices; a host tries them (tests_day2/test_files.py)")
+@pytest.mark.parametrize("path", ["device", "devices"])
+def test_a_device_is_no_input(site: Site, path: str) -> None:
+    (site.inputs / "devices/deep").mkdir(parents=True)
+    for name in ("device", "devices/deep/device"):
+        os.mknod(site.inputs / name, 0o600 | stat.S_IFCHR, os.makedev(1, 3))
+    kind = "File" if path == "device" else "Directory"
+    why = refused(site, lambda: site.run(TAKE, {"x": {"class": kind, "path": path}}))
+    assert "neither a file nor a folder" in why
 
 
 def test_what_is_updated_in_place_loses_setuid(site: Site) -> None:
@@ -1119,19 +1234,7 @@ def test_git_runs_nothing_that_a_run_wrote(site: Site) -> None:
 
 
 def test_a_link_that_is_put_into_a_folder_in_place_is_not_followed(site: Site) -> None:
-    in_place = {"InplaceUpdateRequirement": {"inplaceUpdate": True}, "InitialWorkDirRequirement": {
-        "listing": [{"entry": "$(inputs.x)", "entryname": "out", "writable": True}]}}  # fmt: skip
-    plant = tool(f"ln -s {site.secret} out/link", inputs={"x": "Directory"}, requirements=in_place)
-    document = {
-        "class": "Workflow",
-        "inputs": {},
-        "outputs": {"out": {"type": "Directory", "outputSource": "make/out"}},
-        "steps": {
-            "make": {"run": tool("mkdir out", outputs=FOLDER_OUT), "in": {}, "out": ["out"]},
-            "plant": {"run": plant, "in": {"x": "make/out"}, "out": []},
-        },
-    }
-    refused(site, lambda: site.run(document, {}))
+    refused(site, lambda: site.run(in_place(f"ln -s {site.secret} out/link"), {}))
 
 
 @pytest.mark.parametrize("name", [".ssh", ".bashrc", "dags", "linked"])

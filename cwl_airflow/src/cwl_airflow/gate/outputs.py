@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+import itertools
+import logging
 import os
 import stat
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from .objects import check_names, find_files, is_remote, local_path
 from .places import Gate, check_kind, entries_below, is_within
-from .refused import Refused
+from .refused import Refused, in_one_line
+
+#: Goes into the log of the task.
+_logger = logging.getLogger("cwltool")
+#: So many files of an output are named that lose setuid and setgid.
+NAMED = 20
 
 
 def check_outputs(outputs: Any, gate: Gate, outdir: str, inputs: Iterable[str]) -> None:
@@ -59,33 +66,35 @@ def check_path(path: str, roots: Iterable[str], of: str) -> str:
 
 
 def strip_tree(real: str, of: str) -> None:
-    """Take setuid and setgid from a file, or from the files of a folder.
+    """Take setuid and setgid from a file, or from the files of a folder; the log names them.
 
     :raises Refused: one belongs to somebody else.
     """
-    for path in (real, *(entry.path for entry in entries_below(real))):
-        if os.path.isfile(path) and not os.path.islink(path):
-            _strip_special_bits(path, of)
+    paths = itertools.chain([real], (entry.path for entry in entries_below(real)))
+    _strip_files(of, (path for path in paths if os.path.isfile(path) and not os.path.islink(path)))
 
 
 def check_tree(real: str, roots: Iterable[str], of: str) -> None:
     """Refuse an output with a link in it that leads out of some folders, or with what is no file.
 
-    Files lose setuid and setgid.
+    Files lose setuid and setgid; the log names them.
 
     :param real: the output's real path.
     :param roots: real paths.
     :raises Refused: names what leads out.
     """
-    roots = list(roots)
+    _strip_files(of, _checked_files(real, list(roots), of))
+
+
+def _checked_files(real: str, roots: list[str], of: str) -> Iterator[str]:
     if not os.path.isdir(real):
-        _strip_special_bits(real, of)
+        yield real
     for entry in entries_below(real):
         if entry.is_symlink():
             if is_within(os.path.dirname(entry.path), [check_path(entry.path, roots, of)]):
                 raise Refused(f"{of}: the link {entry.path} leads back into its own folder.")
         elif entry.is_file(follow_symlinks=False):
-            _strip_special_bits(entry.path, of)
+            yield entry.path
         elif not entry.is_dir(follow_symlinks=False):
             raise Refused(f"{of}: {entry.path} is neither a file nor a folder.")
 
@@ -107,11 +116,21 @@ def _local_files(outputs: Any) -> Iterable[tuple[str, str]]:
     return found
 
 
-def _strip_special_bits(path: str, of: str) -> None:
+def _strip_files(of: str, paths: Iterable[str]) -> None:
+    stripped = [path for path in paths if _strip_special_bits(path, of)]
+    for path in stripped[:NAMED]:
+        _logger.warning("%s", in_one_line(f"{of}: setuid and setgid are taken from {path}"))
+    if more := stripped[NAMED:]:
+        _logger.warning("%s: setuid and setgid are taken from %d files more", of, len(more))
+
+
+def _strip_special_bits(path: str, of: str) -> bool:
+    """Tell whether a file had some."""
     mode = os.lstat(path).st_mode
     if not mode & (stat.S_ISUID | stat.S_ISGID):
-        return
+        return False
     try:
         os.chmod(path, stat.S_IMODE(mode) & ~(stat.S_ISUID | stat.S_ISGID))
     except OSError as error:
         raise Refused(f"{of}: {path} is setuid or setgid, and belongs to somebody else.") from error
+    return True
