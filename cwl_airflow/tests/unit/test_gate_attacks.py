@@ -357,7 +357,18 @@ SHAPES: dict[str, Callable[[Site, Any], tuple[Job, Any]]] = {
 def absolute(site: Site, value: Any) -> Any:
     """Return a value whose relative paths lead from the document where they led from the inputs."""
     text = json.dumps(value)
-    for name in ("good.txt", "link", "chain", "etc/airflow.conf", "folder", "fifo", "socket", "pipes", "pipes/linked", "imported.yml"):
+    for name in (
+        "good.txt",
+        "link",
+        "chain",
+        "etc/airflow.conf",
+        "folder",
+        "fifo",
+        "socket",
+        "pipes",
+        "pipes/linked",
+        "imported.yml",
+    ):
         text = text.replace(f'"{name}"', json.dumps(str(site.inputs / name)))
     return json.loads(text)
 
@@ -622,7 +633,7 @@ def test_outputs_lose_setuid_and_setgid(site: Site, folder: bool, caplog: pytest
 
 
 def test_each_file_that_loses_setuid_is_told_of_in_a_line(site: Site, caplog: pytest.LogCaptureFixture) -> None:
-    script = f"mkdir out; for i in {{1..{NAMED + 5}}}; do touch \"out/$i\n\"; done; chmod 4755 out/*"
+    script = f'mkdir out; for i in {{1..{NAMED + 5}}}; do touch "out/$i\n"; done; chmod 4755 out/*'
     site.run(tool(script, outputs=FOLDER_OUT), {})
     said = [line for line in caplog.messages if line.startswith("Output 'out': setuid and setgid are taken from ")]
     assert len(said) == NAMED + 1
@@ -661,7 +672,9 @@ def test_what_a_tool_leaves_beside_its_outputs_is_left(site: Site) -> None:
     assert [path.name for path in Path(outputs["out"]["path"]).parent.iterdir()] == ["out"]
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root makes devices; a host tries them (tests_day2/test_files.py)")
+@pytest.mark.skipif(
+    os.geteuid() != 0, reason="only root makes devices; tests_day2/test_special_files.py tries them on a host"
+)
 @pytest.mark.parametrize("path", ["device", "devices"])
 def test_a_device_is_no_input(site: Site, path: str) -> None:
     (site.inputs / "devices/deep").mkdir(parents=True)

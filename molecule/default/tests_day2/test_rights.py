@@ -166,9 +166,10 @@ def who(host, report, step, member):
         wait_for(f"code of {name}", lambda: host.file(file).exists, 120)
         assert (host.file(file).user, host.file(file).mode) == ("root", 0o600)
         found = json.loads(host.file(file).content_string)
-        return Caller(host, f"{found['user']}:{found['password']}", shell=None), Caller(host, shell=host.run)
+        return Caller(host, f"{found['user']}:{found['password']}"), Caller(host, shell=host.run)
 
     with ExitStack() as stack:
+        stack.callback(host.run, "rm -f /root/rights-*")
         roles = {role: Caller(host, stack.enter_context(made_user(host, name, role))) for role, name in users.items()}
         direct = {
             "nobody": Caller(host),
@@ -180,7 +181,6 @@ def who(host, report, step, member):
             "receiver": Caller(host, sign=lambda _: report),
         }
         yield direct, {"Admin": by_code("Admin"), "`cwl-data`": by_code("cwl-data")}
-        host.run("rm -f /root/rights-*")
 
 
 def may(answer, *fine):
