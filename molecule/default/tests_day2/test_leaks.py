@@ -32,6 +32,8 @@ HOLDERS = {
     ("environ", "airflow-worker.service", name)
     for name in ("mysql_airflow", "rabbitmq_airflow", "webserver_secret_key")
 }
+#: Folders with what packages brought, which are large.
+NOT_OURS = "--exclude-dir=site-packages --exclude-dir=lists"
 #: All but the files of Debian's packages, of the kernel and of devices.
 WHERE = "/boot /etc /home /media /mnt /opt /root /run /srv /tmp /var"
 
@@ -59,7 +61,7 @@ def patterns(host, forms):
 
 def found_in_files(host, patterns, folders, user="root"):
     """Return the files in which a user of the host sees a secret."""
-    search = f"runuser -u {user} -- grep --devices=skip -rlsF --file=- {folders} < {patterns}"
+    search = f"runuser -u {user} -- grep --devices=skip {NOT_OURS} -rlsF --file=- {folders} < {patterns}"
     return set(host.run(search).stdout.splitlines())
 
 
