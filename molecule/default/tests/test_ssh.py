@@ -64,6 +64,19 @@ def test_what_vagrant_offers_on_debian_12_is_enough(host):
     assert "Permission denied (publickey)." in asked.stderr
 
 
-@pytest.mark.parametrize("option", ["x11forwarding no", "passwordauthentication no", "kbdinteractiveauthentication no"])
+@pytest.mark.parametrize(
+    "option",
+    [
+        "x11forwarding no",
+        "passwordauthentication no",
+        "kbdinteractiveauthentication no",
+        "allowagentforwarding no",
+        "allowtcpforwarding local",
+        "loglevel VERBOSE",
+        "maxauthtries 3",
+        "maxsessions 2",
+        "tcpkeepalive no",
+    ],
+)
 def test_option_holds(host, option):
     assert option in host.check_output("/usr/sbin/sshd -T").splitlines()
