@@ -23,6 +23,7 @@ UNITS = {
     "nodejs": "dbus",
     "airflow": "airflow-scheduler",
     "cwl_airflow": "airflow-cwl-javascript.socket",
+    "hardening": "integrity-check.timer",
     "vagrant_guest": "dbus",
 }
 

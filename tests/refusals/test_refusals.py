@@ -185,6 +185,10 @@ def test_wrong_value_or_type(refused: Refused, variables: dict[str, object], fra
             ['cwl_airflow_config.keep_failed_days has "7\\nx', "cwl_airflow_api_host has"],
         ),
         ({"nodejs_package": "nodejs\n"}, ["nodejs_package has"]),
+        (
+            {"hardening_sysctl": {"kernel.sysrq": "0\nnet.ipv4.ip_forward = 0"}, "hardening_blocked_modules": ["a\nb"]},
+            ['hardening_sysctl.kernel.sysrq has "0\\n', 'hardening_blocked_modules[] has "a\\nb"'],
+        ),
     ],
     ids=lambda value: next(iter(value)) if isinstance(value, dict) else "",
 )
@@ -241,6 +245,30 @@ def test_value_of_several_lines(refused: Refused, variables: dict[str, object], 
             ],
         ),
         ({"docker_http_proxy": "http://192.0.2.1/ b"}, ["docker_http_proxy has 'http://192.0.2.1/ b'"]),
+        (
+            {
+                "hardening_sysctl": {"kernel.sysrq": False, "a = b": 1},
+            },
+            ["hardening_sysctl has 'kernel.sysrq' with false", "hardening_sysctl has 'a = b'"],
+        ),
+        (
+            {
+                "hardening_blocked_modules": ["usb storage"],
+                "hardening_security_upgrades_except": ['"; }'],
+                "hardening_integrity_paths": ["/a b"],
+            },
+            [
+                'hardening_blocked_modules has ["usb storage"]',
+                "hardening_security_upgrades_except has",
+                'hardening_integrity_paths has ["/a b"]',
+            ],
+        ),
+        (
+            {"hardening_file_modes": {"/etc/crontab": 384}},
+            ["hardening_file_modes has '/etc/crontab' with 384", "a mode in quotes"],
+        ),
+        ({"hardening_login_settings": {"umask": "027"}}, ["hardening_login_settings has 'umask'", "PASS_MIN_DAYS"]),
+        ({"hardening_idle_shell": -1}, ["hardening_idle_shell is -1", "0 for never"]),
         (
             {
                 "mysql_airflow_user": "a:b@c",

@@ -785,6 +785,27 @@ def test_whether_sshd_takes_passwords(options: Values, takes: bool) -> None:
     assert evaluate("__base_sshd_passwords", {**known, "base_sshd_options": options}) is takes
 
 
+def kernel(settings: Values) -> dict[str, str]:
+    """Return the kernel settings of a host, none of which may fail."""
+    lines = settings_lines(render("hardening", "sysctl.conf.j2", hardening_sysctl=settings))
+    assert all(line.startswith("-") for line in lines)
+    return dict(line.removeprefix("-").split(" = ") for line in lines)
+
+
+def test_kernel_settings_of_the_site_replace_those_of_the_role_one_by_one() -> None:
+    ours = kernel({})
+    assert not [name for name in ours if "forward" in name]  # containers need it
+    without = {name: value for name, value in ours.items() if name != "kernel.sysrq"}
+    assert kernel({"kernel.sysrq": None, "vm.swappiness": 10}) == {**without, "vm.swappiness": "10"}
+    assert kernel({"kernel.sysrq": 176}) == {**without, "kernel.sysrq": "176"}
+
+
+def test_only_what_interrupts_no_run_is_upgraded_by_itself() -> None:
+    text = render("hardening", "upgrades.conf.j2", hardening_security_upgrades_except=["^docker", "^python3[.]"])
+    assert '  "^docker";\n  "^python3[.]";\n' in text
+    assert 'Automatic-Reboot "false"' in text
+
+
 def firewall(**values: Any) -> str:
     """Render the rules of containers, one blank between words."""
     return " ".join(render("docker", "container-firewall.nft.j2", **values).split())
