@@ -111,7 +111,7 @@ CHANGES = [
     ),
     Change(
         "base",
-        {"base_sshd_options": {"MaxAuthTries": 3}},
+        {"base_sshd_options": {"LoginGraceTime": 90}},
         "base : See whether sshd has read them",
         LATER.format("StateChangeTimestamp", "ssh", "/etc/ssh/sshd_config.d/10-cwl-airflow.conf"),
         "1",

@@ -101,6 +101,7 @@ def test_after_an_upgrade_that_failed_all_is_as_before(host, dag, requirements):
     assert not containers(host)
 
 
+@pytest.mark.full
 def test_an_upgrade(host, requirements):
     before, known = release(host), rows(host)
     well, said = upgrade(requirements)
