@@ -17,11 +17,11 @@ OUTER = "CWL_AIRFLOW_SITE_LOCK"
 #: Options with which a playbook would do a part only, and what they are without it.
 PARTS = {"subset": None, "tags": ("all",), "skip_tags": (), "check": False, "step": False, "start_at_task": None}
 #: Nobody can answer a playbook that a task runs.
-QUESTIONS = {
-    "ask_pass": "--connection-password-file",
-    "become_ask_pass": "--become-password-file",
-    "ask_vault_pass": "--vault-password-file",
-}
+QUESTIONS = (
+    ("ask_pass", "--connection-password-file"),
+    ("become_ask_pass", "--become-password-file"),
+    ("ask_vault_pass", "--vault-password-file"),
+)
 
 
 def refused(options: Mapping[str, Any]) -> Iterator[str]:
@@ -33,7 +33,7 @@ def refused(options: Mapping[str, Any]) -> Iterator[str]:
         if options.get(name, nothing) != nothing:
             shown = "limit" if name == "subset" else name.replace("_", "-")
             yield f"--{shown} would leave out a part of it: run it without."
-    for name, instead in QUESTIONS.items():
+    for name, instead in QUESTIONS:
         if options.get(name):
             yield f"--{name.replace('_', '-')} asks in between: use {instead}."
 
