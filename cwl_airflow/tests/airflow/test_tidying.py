@@ -176,9 +176,10 @@ def test_rules_are_read_and_wrong_ones_refused(monkeypatch: pytest.MonkeyPatch) 
 
 
 @pytest.fixture
-def old_site(site: Site, clean_database: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def old_site(site: Site, clean_database: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Return the folder of logs of a site with something old of each kind, and of a run that runs."""
-    logs = site.dags.parent / "logs"
+    logs = tmp_path / "logs"
+    monkeypatch.setenv("AIRFLOW__LOGGING__BASE_LOG_FOLDER", str(logs))
     old_run("runs", "running", 50, None)
     with create_session() as session:
         session.query(DagRun).update({"conf": {"job": {}}})
