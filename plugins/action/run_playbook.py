@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import ctypes
 import json
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping, Sequence
@@ -14,6 +16,8 @@ from ansible.plugins.action import ActionBase
 
 #: The process whose lock of the site the playbook holds with it (OUTER of site_lock.py).
 OUTER = "CWL_AIRFLOW_SITE_LOCK"
+#: Of prctl(2).
+PR_SET_PDEATHSIG = 1
 #: Options with which a playbook would do a part only, and what they are without it.
 PARTS = {"subset": None, "tags": ("all",), "skip_tags": (), "check": False, "step": False, "start_at_task": None}
 #: Nobody can answer a playbook that a task runs.
@@ -71,6 +75,8 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible is not typed
         if not playbook:
             return result
         argv = command(sys.argv, context.CLIARGS["args"], playbook, self._task.args.get("variables", {}))
+        # Whoever runs the playbook may be killed: then this process gets SIGTERM, and with it all that it has started.
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
         with subprocess.Popen(
             argv,
             # Each task has a process of its own, below the one that runs the playbook.

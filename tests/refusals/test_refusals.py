@@ -531,7 +531,7 @@ def test_host_of_an_earlier_release_that_needs_a_hand(
         shell("rm -r /etc/airflow")
     assert f"{HOST} was set up by an earlier release. Before this one:" in output
     assert "Give tools that need more a ramMin" in output
-    assert "Then set site_version: 2 in the inventory." in output
+    assert "Then set site_version: 3 in the inventory." in output
 
 
 @pytest.fixture

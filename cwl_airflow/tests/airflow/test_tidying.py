@@ -140,7 +140,13 @@ def test_what_the_database_knows_of_folders(clean_database: Path, tmp_path: Path
     # Its job is not known, so that it may write anywhere.
     assert runs.needs_outputs(DAG, "done")
     assert not runs.needs_outputs("other", "done")
-    for given, names in (({}, {"runs_1"}), ({"outputs_folder": f"{tmp_path}/outputs/{DAG}/done/more"}, {"done"})):
+    outputs = f"{tmp_path}/outputs/{DAG}"
+    for given, names in (
+        ({}, {"runs_1"}),
+        ({"outputs_folder": f"{outputs}/done/more"}, {"done"}),
+        ({"reads": {"class": "File", "location": f"file://{outputs}/failed/a.txt"}}, {"failed", "runs_1"}),
+        ("/a/job.yaml", {"done", "failed", "runs_1"}),
+    ):
         with create_session() as session:
             session.query(DagRun).filter(DagRun.run_id == "runs:1").update({"conf": {"job": given}})
         assert {name for name in ("done", "failed", "runs_1") if runs.needs_outputs(DAG, name)} == names

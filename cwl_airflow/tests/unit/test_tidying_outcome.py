@@ -62,7 +62,7 @@ def test_one_that_was_long_ago_is_missed(home: Path, capsys: pytest.CaptureFixtu
     with noted_tidying():
         pass
     noted = json.loads((home / "tidying.json").read_text(encoding="utf-8"))
-    noted["began"] = (datetime.now(timezone.utc) - timedelta(days=8)).isoformat()
+    noted["began"] = (datetime.now(timezone.utc) - timedelta(days=34)).isoformat()
     (home / "tidying.json").write_text(json.dumps(noted), encoding="utf-8")
     code, text = told(capsys)
     assert code == 1

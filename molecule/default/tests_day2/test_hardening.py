@@ -62,4 +62,5 @@ def test_a_changed_file_is_in_the_journal(host):
 
 def test_a_login_shell_ends_and_dumps_nothing(host):
     shell = "runuser --login nobody --shell=/bin/bash --command"
-    assert host.check_output(f"{shell} 'echo $TMOUT; ulimit -Hc'").split() == ["3600", "0"]
+    assert host.check_output(f"{shell} 'bash --login -i -c \"echo \\$TMOUT; ulimit -Hc\"'").split() == ["3600", "0"]
+    assert not host.check_output(f"{shell} 'echo $TMOUT'")

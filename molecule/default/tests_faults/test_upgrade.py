@@ -11,7 +11,7 @@ from api import AIRFLOW, ask
 from conftest import SERVICES
 from dags import containers, wait_for
 from test_faults import CHAIN
-from test_site import PROJECT, playbook
+from test_site import PROJECT, converge, interrupt, playbook
 
 #: In place of what the lock has of it.
 OTHER = """humanize==4.15.0 \\
@@ -99,6 +99,24 @@ def test_after_an_upgrade_that_failed_all_is_as_before(host, dag, requirements):
     assert dag.ended() == "success"
     assert not host.run(f"ls {dag.logs('two')}/attempt=2.log").succeeded
     assert not containers(host)
+
+
+@pytest.mark.full
+def test_an_upgrade_that_is_killed_can_be_undone(host, requirements):
+    before, files = release(host), state(host)
+    interrupt("airflow : Write the units", name="playbooks/upgrade.yml", airflow_requirements=str(requirements))
+    at_work = ["pgrep", "--full", str(requirements)]
+    wait_for("end of site.yml", lambda: subprocess.run(at_work, check=False, capture_output=True).returncode == 1, 60)
+    refused = subprocess.run(playbook(), cwd=PROJECT, capture_output=True, text=True, check=False)
+    assert "An upgrade of this site was interrupted." in refused.stdout
+    assert "changed=0 " in refused.stdout
+    undone = playbook(name="playbooks/upgrade/undo.yml")
+    done = subprocess.run(undone, cwd=PROJECT, capture_output=True, text=True, check=False, timeout=900)
+    assert done.returncode == 0, done.stdout[-4000:]
+    assert release(host) == before
+    assert state(host) == files
+    assert running(host) == {*SERVICES}
+    converge()
 
 
 @pytest.mark.full

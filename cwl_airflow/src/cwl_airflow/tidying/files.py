@@ -29,7 +29,7 @@ class Runs(Protocol):
         """Tell whether a folder has the intermediate data of a run that has not ended, or that succeeded."""
 
     def needs_outputs(self, dag_id: str, name: str) -> bool:
-        """Tell whether a run that has not ended may write into a folder of its DAG's outputs."""
+        """Tell whether a run that has not ended may read a folder of outputs, or write into it."""
 
     def has_dag(self, dag_id: str) -> bool:
         """Tell whether there is a DAG, or a run of it."""

@@ -12,8 +12,8 @@ from pathlib import Path
 from ..configuration import airflow_home
 from ..files import write_atomically
 
-#: After how long a host that is tidied up each day has missed it.
-LATE = timedelta(days=7)
+#: After how long a host has missed it, which may be tidied up once a month.
+LATE = timedelta(days=33)
 #: The unit, of which the journal says more.
 UNIT = "airflow-cwl-tidy"
 

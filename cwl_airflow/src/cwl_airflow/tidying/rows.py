@@ -8,6 +8,7 @@ a run or a task began, and takes those that still run.)
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import subprocess
@@ -69,14 +70,14 @@ class SiteRuns:
             return any(self._folders(dag_id, run_id, {})[0].name == name for run_id in session.scalars(query))
 
     def needs_outputs(self, dag_id: str, name: str) -> bool:
-        """Tell whether a run that has not ended may write into a folder of its DAG's outputs."""
+        """Tell whether a run that has not ended may read a folder of outputs, or write into it."""
         for row in self._unended():
             job = (row.conf or {}).get("job")
-            if not isinstance(job, Mapping):
-                if row.dag_id == dag_id:  # a file that may name any
-                    return True
-                continue
-            given = {key: str(job[key]) for key in FOLDERS if job.get(key)}
+            if isinstance(job, str) or (job is None and row.dag_id == dag_id):  # a file, or a job, that may name any
+                return True
+            if f"/{dag_id}/{name}" in json.dumps(row.conf, ensure_ascii=False):
+                return True
+            given = {key: str(job[key]) for key in FOLDERS if job.get(key)} if isinstance(job, Mapping) else {}
             real = Path(os.path.realpath(self._folders(row.dag_id, row.run_id, given)[1]))
             folder = Path(os.path.realpath(self.outputs), dag_id, name)
             if folder == real or folder in real.parents or real in folder.parents:
