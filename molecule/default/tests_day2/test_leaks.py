@@ -107,6 +107,7 @@ def printed(host, forms):
     return done.stdout + done.stderr, seen()
 
 
+@pytest.mark.full
 def test_ansible_prints_no_secret(printed, forms):
     text, _ = printed
     assert "airflow.cfg" in text
@@ -115,12 +116,14 @@ def test_ansible_prints_no_secret(printed, forms):
     assert {(task.partition("]")[0], name) for task in tasks for name in names_in(task, forms)} == set()
 
 
+@pytest.mark.full
 def test_ansible_wrote_the_files_again(host, printed):
     """As the test above shows little without that."""
     for file in WRITTEN:
         assert not host.file(file).content_string.endswith("\n\n")
 
 
+@pytest.mark.full
 def test_no_process_shows_a_secret(printed):
     _, seen = printed
     assert {kind for kind, _, _, name in seen if name == "canary"} == {"cmdline", "environ"}
@@ -129,7 +132,7 @@ def test_no_process_shows_a_secret(printed):
     assert {user for kind, unit, user, name in seen if unit == "airflow-worker.service"} != {0}
 
 
-def test_no_journal_has_a_secret(host, printed, forms, patterns):
+def test_no_journal_has_a_secret(host, forms, patterns):
     host.check_output(f"logger {shlex.quote(CANARY)}")
     host.check_output("journalctl --sync")
     command = (
@@ -138,7 +141,7 @@ def test_no_journal_has_a_secret(host, printed, forms, patterns):
     assert names_in(host.check_output(command), forms) == {"canary"}
 
 
-def test_no_log_has_a_secret(host, printed, patterns):
+def test_no_log_has_a_secret(host, patterns):
     canaries = {"/var/log/leaks", "/var/lib/airflow/logs/leaks"}
     for file in canaries:
         host.check_output(f"echo {shlex.quote(CANARY)} > {file}")
@@ -150,7 +153,7 @@ def test_no_log_has_a_secret(host, printed, patterns):
 
 
 @pytest.mark.parametrize("groups", ["", "--groups cwl-data"])
-def test_no_file_with_a_secret_is_open(host, printed, patterns, groups):
+def test_no_file_with_a_secret_is_open(host, patterns, groups):
     """For others, and for members of `cwl-data`."""
     host.check_output(f"useradd {groups} leaks-reader")
     host.check_output(f"echo {shlex.quote(CANARY)} > /tmp/leaks")

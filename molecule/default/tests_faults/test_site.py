@@ -165,6 +165,7 @@ def test_a_broker_that_does_not_let_the_password_in_gets_it(host):
     assert host.run("cwl-airflow-check amqp").succeeded
 
 
+@pytest.mark.full
 def test_the_second_of_two_is_told_who_is_at_work(host):
     with subprocess.Popen(
         playbook(), cwd=PROJECT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True

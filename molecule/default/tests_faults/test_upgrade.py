@@ -77,6 +77,7 @@ def test_an_upgrade_is_of_the_whole_site(host, requirements):
     assert running(host) == {*SERVICES}
 
 
+@pytest.mark.full
 def test_after_an_upgrade_that_failed_all_is_as_before(host, dag, requirements):
     before, files = release(host), state(host)
     dag.write(CHAIN)
