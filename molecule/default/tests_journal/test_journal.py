@@ -37,9 +37,13 @@ KNOWN = {
     "a worker, or the supervisor of a task, is killed": (
         r"task instance without a heartbeat|reported that the task instance .* finished with state"
         r"|signal 9 \(SIGKILL\)|billiard.einfo.ExceptionWithTraceback|BrokenPipeError"
-        r"|StepLost: .* (it was told to end|its supervisor went away)"
+        r"|StepLost: .* (it was told to end|its supervisor went away)|EOFError: Request socket closed before length"
     ),
     "a program asks with a token that is none of Airflow's": r"JWT token is not valid",
+    "the server of logs is asked with a token that is none": (
+        r"jwt.exceptions.DecodeError|ValueError: not enough values to unpack \(expected 2, got 1\)"
+    ),
+    "a container has no audit system to which AIDE could send what it found": r"Failed sending audit message",
     "a step and who ends its run remove one container": r"error removing container",
     "a DAG file goes while it is read": (
         r"Failed to write serialized DAG|No such file or directory: '/var/lib/airflow/dags/"
