@@ -59,6 +59,7 @@ def remove(dry_run: bool = False) -> tuple[Removal, Removal]:
     return removals
 
 
+@pytest.mark.full
 def test_runs_that_ended_long_ago_go_with_their_rows_and_no_others(clean_database: Path) -> None:
     old_run("old", "success", 50, 40)
     old_run("failed", "failed", 50, 31)
@@ -104,6 +105,7 @@ def test_many_runs_go_in_several_transactions(clean_database: Path, monkeypatch:
     assert left(DagRun.run_id) == set()
 
 
+@pytest.mark.full
 def test_a_table_that_is_not_cleaned_is_a_failure(clean_database: Path) -> None:
     add_log("old", 60)
     with create_session() as session:
