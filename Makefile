@@ -29,11 +29,13 @@ unit: package ## test our Python and templates, with a few examples where `make 
 # Their own bytecode is kept: without it each process that a test starts compiles the package again.
 QUICK = env --unset=PYTHONDONTWRITEBYTECODE pytest --hypothesis-profile=quick
 
+# Tests of Airflow stay in one process: each further one would load Airflow and make its database again. They take the
+# longest, so that the others yield to them.
 unit-project:
-	$(QUICK) tests/unit
+	nice $(QUICK) tests/unit
 
-# Tests of Airflow stay in one process: each further one would load Airflow and make its database again.
 unit-package: WORKERS = --numprocesses=2 --dist=worksteal
+unit-package: QUICK := nice $(QUICK)
 unit-package unit-airflow: unit-%:
 	cd cwl_airflow && PATH=$(CURDIR)/.venv-airflow/bin:$$PATH $(QUICK) $(WORKERS) tests/$(*:package=unit)
 

@@ -14,7 +14,7 @@ from hypothesis import settings
 
 # A busy machine is no reason to fail: the first example may have to load Airflow.
 settings.register_profile("full", deadline=None)
-settings.register_profile("quick", deadline=None, max_examples=10)
+settings.register_profile("quick", deadline=None, max_examples=5)
 settings.load_profile("full")
 
 
@@ -22,7 +22,7 @@ settings.load_profile("full")
 gc.set_threshold(2_000_000, 50, 100)
 
 #: How many of the examples of one test are enough at first.
-FEW_EXAMPLES = 3
+FEW_EXAMPLES = 2
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
@@ -57,6 +57,12 @@ HANDLERS = {
     number: signal.getsignal(number)
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2, signal.SIGALRM)
 }
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_unconfigure() -> None:
+    """Let nobody look for garbage at the end: pytest does five times, in 3 s where Airflow is loaded."""
+    gc.freeze()
 
 
 @pytest.fixture(autouse=True)
