@@ -40,6 +40,9 @@ def refused(options: Mapping[str, Any]) -> Iterator[str]:
     for name, instead in QUESTIONS:
         if options.get(name):
             yield f"--{name.replace('_', '-')} asks in between: use {instead}."
+    for secret in options.get("vault_ids") or ():
+        if secret.rpartition("@")[2] in ("prompt", "prompt_ask_vault_pass"):
+            yield f"--vault-id {secret} asks in between: name a file after the @."
 
 
 def command(

@@ -77,6 +77,14 @@ def shell(inventory: Path) -> Callable[[str], str]:
 
 
 @pytest.fixture
+def set_up_before(shell: Callable[[str], str]) -> Iterator[None]:
+    """Let the host look as if it had been set up."""
+    shell("mkdir -p /etc/airflow && touch /etc/airflow/airflow.cfg")
+    yield
+    shell("rm -r /etc/airflow")
+
+
+@pytest.fixture
 def refused(inventory: Path, credentials: Path, shell: Callable[[str], str]) -> Callable[..., str]:
     """Return a function that runs site.yml or another playbook, which must fail and leave host and controller alone."""
 

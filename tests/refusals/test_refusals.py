@@ -508,27 +508,19 @@ def test_limit_to_a_host_still_makes_the_secrets(inventory: Path, credentials: P
     assert {file.stat().st_mode & 0o777 for file in credentials.iterdir()} == {0o600}
 
 
-def test_missing_credentials_of_a_host_that_was_set_up(refused: Refused, shell: Callable[[str], str]) -> None:
-    shell("mkdir -p /etc/airflow && touch /etc/airflow/airflow.cfg")
-    try:
-        output = refused({})
-    finally:
-        shell("rm -r /etc/airflow")
+@pytest.mark.usefixtures("set_up_before")
+def test_missing_credentials_of_a_host_that_was_set_up(refused: Refused) -> None:
+    output = refused({})
     assert f"{HOST} was set up before" in output
     assert "credentials/refusals/airflow_admin" in output
 
 
-def test_host_of_an_earlier_release_that_needs_a_hand(
-    refused: Refused, shell: Callable[[str], str], credentials: Path
-) -> None:
+@pytest.mark.usefixtures("set_up_before")
+def test_host_of_an_earlier_release_that_needs_a_hand(refused: Refused, credentials: Path) -> None:
     credentials.mkdir(parents=True)
     for name in ("airflow_admin", "fernet_key", "jwt_secret", "webserver_secret_key"):
         (credentials / name).write_text("MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE=\n", encoding="utf-8")
-    shell("mkdir -p /etc/airflow && touch /etc/airflow/airflow.cfg")
-    try:
-        output = refused({})
-    finally:
-        shell("rm -r /etc/airflow")
+    output = refused({})
     assert f"{HOST} was set up by an earlier release. Before this one:" in output
     assert "Give tools that need more a ramMin" in output
     assert "Then set site_version: 3 in the inventory." in output

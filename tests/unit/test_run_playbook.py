@@ -29,6 +29,7 @@ def test_it_gets_the_same_options_and_more_variables() -> None:
         ({"check": True}, "--check would leave"),
         ({"start_at_task": "Airflow"}, "--start-at-task would leave"),
         ({"ask_vault_pass": True}, "--ask-vault-pass asks in between: use --vault-password-file."),
+        ({"vault_ids": ("a@secret.txt", "b@prompt")}, "--vault-id b@prompt asks in between"),
         ({"become_ask_pass": True}, "--become-ask-pass asks in between: use --become-password-file."),
     ],
 )
