@@ -1,5 +1,5 @@
 # A thin list of verbs: each calls the real tool.
-.PHONY: help up down role verify test lint unit unit-project unit-package unit-airflow unit-fast mutants try molecule base-box box test-box faults conformance vagrant-docker bench lock docs tools package standin
+.PHONY: help up down role verify test lint unit unit-project unit-package unit-airflow unit-fast mutants try molecule base-box box test-box faults conformance vagrant-docker bench lock audit docs tools package standin
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
 help: ## list the verbs
@@ -79,6 +79,12 @@ bench: standin ## measure, and write docs/benchmarks.md
 lock: ## resolve the Python requirements again
 	@bin/controller uv
 	bin/lock
+
+# Of what cannot be looked up it says so, and fails.
+PIP_AUDIT = uv tool run pip-audit==2.10.1 --strict --disable-pip --require-hashes --progress-spinner=off
+
+audit: tools ## look for known faults in the locked Python packages, which needs PyPI itself and no mirror
+	$(PIP_AUDIT) --requirement=files/airflow/requirements.txt
 
 docs: package ## generate the role READMEs from their argument specs, and the picture of the package
 	bin/docs
