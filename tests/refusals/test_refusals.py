@@ -1,7 +1,7 @@
 """Bad input ends with a clear message before anything changes.
 
-Each case runs the whole of site.yml against a bare host, which must stay as it is. The message must
-name the variable or file, the value, and what to do.
+Each case runs site.yml against a bare host, which must stay as it is: the whole, or with the tags of the roles whose
+variables it gives. The message must name the variable or file, the value, and what to do.
 """
 
 from __future__ import annotations
@@ -24,6 +24,14 @@ REPOSITORY = {
     "suites": ["x"],
     "signed_by": "/usr/share/keyrings/x.gpg",
 }
+
+ROLES = [folder.name for folder in (PROJECT / "roles").iterdir()]
+
+
+def of_roles(variables: dict[str, object]) -> str:
+    """Return the option with which site.yml is for the roles of variables alone, which takes half of the time."""
+    roles = {max((role for role in ROLES if name.startswith(f"{role}_")), key=len) for name in variables}
+    return f"--tags={','.join(sorted(roles))}"
 
 
 @pytest.mark.parametrize(
@@ -130,7 +138,7 @@ REPOSITORY = {
     ids=lambda value: next(iter(value)) if isinstance(value, dict) else "",
 )
 def test_wrong_value_or_type(refused: Refused, variables: dict[str, object], fragments: list[str]) -> None:
-    output = refused(variables)
+    output = refused(variables, of_roles(variables))
     for fragment in fragments:
         assert fragment in output
 
@@ -193,7 +201,7 @@ def test_wrong_value_or_type(refused: Refused, variables: dict[str, object], fra
     ids=lambda value: next(iter(value)) if isinstance(value, dict) else "",
 )
 def test_value_of_several_lines(refused: Refused, variables: dict[str, object], fragments: list[str]) -> None:
-    output = refused(variables)
+    output = refused(variables, of_roles(variables))
     for fragment in [*fragments, "give one line without control characters"]:
         assert fragment in output
 
@@ -310,7 +318,7 @@ def test_value_of_several_lines(refused: Refused, variables: dict[str, object], 
     ids=lambda value: next(iter(value)) if isinstance(value, dict) else "",
 )
 def test_value_that_breaks_out(refused: Refused, variables: dict[str, object], fragments: list[str]) -> None:
-    output = refused(variables)
+    output = refused(variables, of_roles(variables))
     for fragment in fragments:
         assert fragment in output
 
