@@ -36,8 +36,8 @@ WORKFLOW = {
 #: For each service, its memory now (PSS, MiB).
 MEMORY = """
 for unit in scheduler worker webserver; do
-  cat $(systemd-cgls --no-pager --unit "airflow-$unit" | sed -n 's/^[^0-9]*\\([0-9]\\+\\) .*/\\/proc\\/\\1\\/smaps_rollup/p') \
-    2> /dev/null | awk -v unit=$unit '/^Pss:/ {sum += $2} END {print unit, int(sum / 1024)}'
+  systemd-cgls --no-pager --unit "airflow-$unit" | sed -n 's,^[^0-9]*\\([0-9]\\+\\) .*,/proc/\\1/smaps_rollup,p' |
+    xargs cat 2> /dev/null | awk -v unit=$unit '/^Pss:/ {sum += $2} END {print unit, int(sum / 1024)}'
 done"""
 
 
