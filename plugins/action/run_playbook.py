@@ -20,11 +20,11 @@ OUTER = "CWL_AIRFLOW_SITE_LOCK"
 PR_SET_PDEATHSIG = 1
 #: Options with which a playbook would do a part only, and what they are without it.
 PARTS = {"subset": None, "tags": ("all",), "skip_tags": (), "check": False, "step": False, "start_at_task": None}
-#: Nobody can answer a playbook that a task runs.
+#: Nobody can answer a playbook that a task runs: Ansible's names, the options, and what to give in their place.
 QUESTIONS = (
-    ("ask_pass", "--connection-password-file"),
-    ("become_ask_pass", "--become-password-file"),
-    ("ask_vault_pass", "--vault-password-file"),
+    ("ask_pass", "--ask-pass", "--connection-password-file"),
+    ("become_ask_pass", "--ask-become-pass", "--become-password-file"),
+    ("ask_vault_pass", "--ask-vault-password", "--vault-password-file"),
 )
 
 
@@ -37,9 +37,9 @@ def refused(options: Mapping[str, Any]) -> Iterator[str]:
         if options.get(name, nothing) != nothing:
             shown = "limit" if name == "subset" else name.replace("_", "-")
             yield f"--{shown} would leave out a part of it: run it without."
-    for name, instead in QUESTIONS:
+    for name, shown, instead in QUESTIONS:
         if options.get(name):
-            yield f"--{name.replace('_', '-')} asks in between: use {instead}."
+            yield f"{shown} asks in between: use {instead}."
     for secret in options.get("vault_ids") or ():
         if secret.rpartition("@")[2] in ("prompt", "prompt_ask_vault_pass"):
             yield f"--vault-id {secret} asks in between: name a file after the @."

@@ -28,9 +28,9 @@ def test_it_gets_the_same_options_and_more_variables() -> None:
         ({"skip_tags": ("airflow",)}, "--skip-tags would leave"),
         ({"check": True}, "--check would leave"),
         ({"start_at_task": "Airflow"}, "--start-at-task would leave"),
-        ({"ask_vault_pass": True}, "--ask-vault-pass asks in between: use --vault-password-file."),
+        ({"ask_vault_pass": True}, "--ask-vault-password asks in between: use --vault-password-file."),
         ({"vault_ids": ("a@secret.txt", "b@prompt")}, "--vault-id b@prompt asks in between"),
-        ({"become_ask_pass": True}, "--become-ask-pass asks in between: use --become-password-file."),
+        ({"become_ask_pass": True}, "--ask-become-pass asks in between: use --become-password-file."),
     ],
 )
 def test_options_that_it_cannot_take_on_are_refused(option: dict[str, object], said: str) -> None:

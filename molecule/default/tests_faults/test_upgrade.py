@@ -9,7 +9,7 @@ import subprocess
 import pytest
 from api import AIRFLOW, ask
 from conftest import SERVICES
-from dags import containers, wait_for
+from dags import DAGS, containers, wait_for
 from test_faults import CHAIN
 from test_site import PROJECT, converge, interrupt, playbook
 
@@ -73,6 +73,26 @@ def test_an_upgrade_is_of_the_whole_site(host, requirements):
     well, said = upgrade(requirements, "--tags=airflow")
     assert not well
     assert "--tags would leave out a part of it: run it without." in said
+    assert release(host) == before
+    assert running(host) == {*SERVICES}
+
+
+@pytest.mark.full
+def test_a_dag_file_that_cannot_be_read_stops_an_upgrade_before_it_begins(host, requirements):
+    before, file = release(host), f"{DAGS}/test-broken.py"
+
+    def found():
+        return ask(host, "GET", f"{AIRFLOW}/importErrors")["total_entries"]
+
+    host.check_output(f"echo 'DAG =' > {file}")
+    try:
+        wait_for("import error", found, 90)
+        well, said = upgrade(requirements)
+    finally:
+        host.check_output(f"rm {file}")
+        wait_for("end of the import error", lambda: not found(), 90)
+    assert not well
+    assert "Airflow cannot read test-broken.py" in said
     assert release(host) == before
     assert running(host) == {*SERVICES}
 
