@@ -84,7 +84,7 @@ lock: ## resolve the Python requirements again
 PIP_AUDIT = uv tool run pip-audit==2.10.1 --strict --disable-pip --require-hashes --progress-spinner=off
 
 audit: tools ## look for known faults in the locked Python packages, which needs PyPI itself and no mirror
-	$(PIP_AUDIT) --requirement=files/airflow/requirements.txt
+	$(PIP_AUDIT) $(patsubst %,--requirement=files/airflow/%.txt,requirements compiled uv build-constraints)
 
 docs: package ## generate the role READMEs from their argument specs, and the picture of the package
 	bin/docs

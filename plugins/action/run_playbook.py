@@ -11,6 +11,7 @@ import sys
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from ansible import constants as C
 from ansible import context
 from ansible.plugins.action import ActionBase
 
@@ -72,7 +73,8 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible is not typed
         """
         result: dict[str, Any] = super().run(tmp, task_vars)
         playbook = self._task.args.get("playbook")
-        errors = list(refused(context.CLIARGS))
+        vault_ids = [*(context.CLIARGS.get("vault_ids") or ()), *C.DEFAULT_VAULT_IDENTITY_LIST]
+        errors = list(refused({**context.CLIARGS, "vault_ids": vault_ids}))
         if errors:
             return result | {"failed": True, "msg": "\n".join(errors)}
         if not playbook:

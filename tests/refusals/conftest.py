@@ -98,6 +98,7 @@ def refused(inventory: Path, credentials: Path, shell: Callable[[str], str]) -> 
         shell("touch /run/began && sleep 0.1")
         result = playbook(changed_inventory or inventory, name, "--extra-vars", json.dumps(variables), *arguments)
         assert result.returncode != 0, result.stdout
+        assert "PLAY [One at a time]" not in result.stdout, "it was not a check that refused"
         assert shell(files) == "", "the host was changed"
         assert credentials.exists() == kept, "secrets were made"
         return " ".join((result.stdout + result.stderr).split())

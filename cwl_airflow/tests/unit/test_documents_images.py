@@ -329,6 +329,7 @@ def test_reads_documents_in_folders_with_awkward_names(write: Write, tmp_path: P
         ("cwlVersion: v1.2\nclass: [\n", r", line 3: not YAML: [^\n]+\Z"),
         ("cwlVersion: v1.2\n\ta: b\n", r", line 2: not YAML: found [^\n]+\Z"),
         ("a: b\nc: *nobody\n", r", line 2: not YAML: found undefined alias[^\n]*\Z"),
+        (f"a: {'[' * 200_000}", r" is nested more than 100 deep[^\n]*\Z"),
         ("a: b\nc: \a\n", r": not YAML: [^\n]* characters are not allowed[^\n]*\Z"),
     ],
 )

@@ -34,12 +34,12 @@ def clock(host):
         wait_for("API server", lambda: host.run(f"curl --silent --fail {AIRFLOW}/monitor/health").succeeded, 240)
         TOKENS.clear()
 
-    set_by(0)
-    for unit in SERVICES:
-        folder = f"/run/systemd/system/{unit}.service.d"
-        host.check_output(f"mkdir -p {folder} && printf %s '{DROP_IN}' > {folder}/clock.conf")
-    restart()
     try:
+        set_by(0)
+        for unit in SERVICES:
+            folder = f"/run/systemd/system/{unit}.service.d"
+            host.check_output(f"mkdir -p {folder} && printf %s '{DROP_IN}' > {folder}/clock.conf")
+        restart()
         yield set_by
     finally:
         host.check_output("rm -f /run/systemd/system/airflow-*.service.d/clock.conf")

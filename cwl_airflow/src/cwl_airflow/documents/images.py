@@ -14,6 +14,9 @@ from typing import Any
 import yaml
 from cwl_utils import parser
 
+from ..gate import Refused
+from ..gate.job import check_size
+
 
 class DocumentError(Exception):
     """A CWL document that cannot be read; the message names file and, where there is one, line."""
@@ -25,10 +28,14 @@ def is_document(path: Path) -> bool:
     Fragments that others ``$import`` have no ``cwlVersion`` and are not: they are read with the
     document that imports them.
 
-    :raises DocumentError: the file cannot be read, or is no YAML.
+    :raises DocumentError: the file cannot be read, is no YAML, or is nested too deep to be read.
     """
     try:
-        content = yaml.load(path.read_text(encoding="utf-8"), Loader=_LOADER)  # nosec B506  # a safe one
+        text = path.read_text(encoding="utf-8")
+        check_size(text, str(path))
+        content = yaml.load(text, Loader=_LOADER)  # nosec B506  # a safe one
+    except Refused as error:
+        raise DocumentError(str(error)) from error
     except OSError as error:
         raise DocumentError(f"{path}: {error.strerror}") from error
     except yaml.YAMLError as error:
