@@ -242,7 +242,7 @@ def test_request_token_is_for_one_request(host):
 
 def test_upload_runs_once_and_deletes_no_dag_file(host, document):
     dag_id = "two-uploaded"
-    files = "ls /var/lib/airflow/dags"
+    files = "ls --ignore=__pycache__ /var/lib/airflow/dags"
     before = set(host.check_output(files).split())
     path = f"/api/experimental/dags/dag_runs?dag_id={dag_id}&run_id=run&conf=%7B%22job%22%3A%7B%7D%7D"
     upload = ["--form", f"workflow=@{document}"]

@@ -42,7 +42,7 @@ def left_on(host):
     """Return what an upload may leave: files of DAGs, DAGs, and folders of attachments."""
     # Not the folders of runs, which it may well start.
     files = host.check_output(
-        f"find {DAGS} {TMP} -maxdepth 2 -not -name '*.pyc' -path '{DAGS}*' -o -path '{TMP}/@wes/*'"
+        f"find {DAGS} {TMP} -maxdepth 2 -not -path '*/__pycache__*' -path '{DAGS}*' -o -path '{TMP}/@wes/*'"
     ).split("\n")
     return {*files, *(dag["dag_id"] for dag in json.loads(curl(host, f"{API}/dags", user=ADMIN)[1])["dags"])}
 
