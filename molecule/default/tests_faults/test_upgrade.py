@@ -68,6 +68,11 @@ def running(host):
     return {name for name in SERVICES if host.run(f"systemctl is-active {name}").stdout.strip() == "active"}
 
 
+def began(host):
+    """Return since when each service runs."""
+    return host.check_output(f"systemctl show --property=Id,ExecMainStartTimestamp {' '.join(SERVICES)}")
+
+
 def test_an_upgrade_is_of_the_whole_site(host, requirements):
     before = release(host)
     well, said = upgrade(requirements, "--tags=airflow")
@@ -75,6 +80,26 @@ def test_an_upgrade_is_of_the_whole_site(host, requirements):
     assert "--tags would leave out a part of it: run it without." in said
     assert release(host) == before
     assert running(host) == {*SERVICES}
+
+
+@pytest.mark.full
+def test_a_build_that_fails_stops_nothing(host, requirements, tmp_path):
+    before, files = release(host), state(host)
+    folder = tmp_path / "airflow"
+    shutil.copytree(requirements, folder)
+    lock = (folder / "requirements.txt").read_text(encoding="utf-8")
+    wrong = re.sub("sha256:[0-9a-f]+", f"sha256:{'0' * 64}", OTHER)
+    assert OTHER in lock
+    (folder / "requirements.txt").write_text(lock.replace(OTHER, wrong), encoding="utf-8")
+    since = began(host)
+    well, said = upgrade(folder)
+    assert not well
+    assert "humanize" in said
+    assert release(host) == before
+    assert state(host) == files
+    assert not host.file(KEPT).exists
+    assert began(host) == since
+    assert "changed=0 " in converge()
 
 
 @pytest.mark.full
