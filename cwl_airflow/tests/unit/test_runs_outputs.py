@@ -11,6 +11,7 @@ import pytest
 from begun import SAY, begin, shell
 from cwl_airflow.documents.plan import STATISTICS
 from cwl_airflow.gate import Refused
+from cwl_airflow.gate.objects import find_files
 from cwl_airflow.runs.cwl_json import read_cwl_json
 from cwl_airflow.runs.executor import StepExecutor
 from cwl_airflow.runs.outputs import collect_outputs, collect_run, run_statistics
@@ -153,6 +154,58 @@ def test_several_outputs_of_the_same_name_stay_apart(tmp_path: Path) -> None:
         "a": "a\n",
         "b": "b\n",
     }
+
+
+SAME = "for each in a b c; do mkdir -p $each/res/sub; echo $each | tee $each/res/v.txt $each/res/sub/v.txt; done"
+
+
+def test_folders_of_the_same_name_stay_apart(tmp_path: Path) -> None:
+    outputs = {"found": {"type": "Directory[]", "outputBinding": {"glob": ["a/res", "b/res", "c/res"]}}}
+    out = tmp_path / "out"
+    found = collect_outputs(ran(tmp_path, shell(SAME, outputs=outputs)), out)["found"]
+    assert [folder["basename"] for folder in found] == ["res", "res_2", "res_3"]
+    for folder, word in zip(found, ("a", "b", "c"), strict=True):
+        assert folder["path"] == str(out / folder["basename"])
+        for place in ("v.txt", "sub/v.txt"):
+            assert (out / folder["basename"] / place).read_text(encoding="utf-8") == f"{word}\n"
+    assert {file["basename"] for file in find_files(found) if file["class"] == "File"} == {"v.txt"}
+
+
+def test_what_has_the_same_name_in_a_folder_that_an_expression_makes_stays_apart(tmp_path: Path) -> None:
+    for word in ("a", "b"):
+        (tmp_path / word / "res").mkdir(parents=True)
+        for name in ("res/v.txt", "w.txt"):
+            (tmp_path / word / name).write_text(word, encoding="utf-8")
+    inputs = {"folders": "Directory[]", "files": "File[]"}
+    script = "${ return {found: {class: 'Directory', basename: 'all', listing: inputs.folders.concat(inputs.files)}}; }"
+    document = {
+        "class": "ExpressionTool", "requirements": {"InlineJavascriptRequirement": {}}, "inputs": inputs,
+        "outputs": {"found": "Directory"}, "expression": script,
+    }  # fmt: skip
+    job = {
+        "folders": [{"class": "Directory", "path": f"{word}/res"} for word in ("a", "b")],
+        "files": [{"class": "File", "path": f"{word}/w.txt"} for word in ("a", "b")],
+    }
+    out = tmp_path / "out"
+    collect_outputs(ran(tmp_path, document, job), out)
+    read = {str(file.relative_to(out)): file.read_text(encoding="utf-8") for file in out.rglob("*") if file.is_file()}
+    assert read == {"all/res/v.txt": "a", "all/res_2/v.txt": "b", "all/w.txt": "a", "all/w.txt_2": "b"}
+
+
+def test_a_file_that_is_given_twice_keeps_its_name_and_one_beside_it_gets_another(tmp_path: Path) -> None:
+    outputs = {
+        "one": {"type": "File", "outputBinding": {"glob": "a/v.txt"}, "secondaryFiles": [".idx"]},
+        "again": {"type": "File", "outputBinding": {"glob": "a/v.txt"}},
+        "other": {"type": "File", "outputBinding": {"glob": "b/v.txt"}, "secondaryFiles": [".idx"]},
+    }
+    script = "mkdir a b; for each in a b; do echo $each | tee $each/v.txt $each/v.txt.idx; done"
+    out = tmp_path / "out"
+    found = collect_outputs(ran(tmp_path, shell(script, outputs=outputs)), out)
+    assert found["one"]["basename"] == found["again"]["basename"] == "v.txt"
+    assert found["other"]["basename"] == "v.txt_2"
+    assert found["other"]["secondaryFiles"][0]["basename"] == "v.txt.idx_2"
+    read = {file.name: file.read_text(encoding="utf-8") for file in out.iterdir()}
+    assert read == {"v.txt": "a\n", "v.txt.idx": "a\n", "v.txt_2": "b\n", "v.txt.idx_2": "b\n"}
 
 
 def test_a_file_whose_name_begins_like_a_folder_is_not_taken_for_a_part_of_it(tmp_path: Path) -> None:

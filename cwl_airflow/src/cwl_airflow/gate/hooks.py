@@ -185,6 +185,14 @@ class Mapper(PathMapper):
 class Destination(Mapper):
     """Gives each output of a run its place in the folder of the outputs, where nothing leads elsewhere."""
 
+    def __init__(
+        self, gate: Gate, referenced_files: Any, basedir: str, stagedir: str, separateDirs: bool = True
+    ) -> None:
+        """Make the places; of a file that is given twice, also those of the secondary files that only one has."""
+        super().__init__(gate, referenced_files, basedir, stagedir, separateDirs)
+        for file in referenced_files:
+            self.visitlisting(file.get("secondaryFiles", []), stagedir, basedir, staged=True)
+
     def visit(self, obj: Any, stagedir: str, basedir: str, copy: bool = False, staged: bool = False) -> None:
         """Make the place of an output.
 

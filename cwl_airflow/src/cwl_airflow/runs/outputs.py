@@ -22,6 +22,7 @@ from ..gate.hooks import Context, Destination
 from ..gate.objects import check_names, find_files, local_path
 from ..gate.outputs import strip_tree
 from .cwl_json import read_cwl_json
+from .output_names import name_apart
 from .run import CWLRun
 from .step_workflow import StepWorkflow
 
@@ -92,6 +93,7 @@ def _relocate_outputs(
     folder = Path(os.path.realpath(run.layout.folder))
     scratch = folder / run.layout.scratch(GATHERER).relative_to(run.layout.folder)
     visit_class(outputs, ("Directory",), _forget_listing)
+    name_apart(outputs)
     links: dict[str, str] = {}
     for kind in ("Directory", "File"):  # a file may be in one of the folders
         visit_class(outputs, (kind,), functools.partial(_give_second_name, run.gate, folder, scratch, links))
