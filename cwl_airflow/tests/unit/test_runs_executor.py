@@ -37,7 +37,10 @@ def failure_of(folder: Path, document: dict[str, Any]) -> JobFailure:
         (shell("exit 3"), "exit status 3"),
         (shell("kill -KILL $$"), "terminated by signal: SIGKILL"),
         ({**shell(""), "arguments": ["no-such-program"]}, "failed"),
-        (shell("exec sleep 60", requirements={"ToolTimeLimit": {"timelimit": 1}}), "terminated by signal: SIGTERM"),
+        (
+            shell("exec sleep 60", requirements={"ToolTimeLimit": {"timelimit": 1}}),
+            "took longer than the 1 s that its document gives it (ToolTimeLimit)",
+        ),
     ],
 )
 def test_the_reason_of_a_failure_is_told_in_a_line(tmp_path: Path, document: dict[str, Any], reason: str) -> None:

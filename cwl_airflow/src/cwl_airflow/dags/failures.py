@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
+import os
 import re
 from typing import TYPE_CHECKING
 
 from airflow.sdk.exceptions import AirflowException
 
+from ..javascript.thrown import FAILED, failed_expression, thrown_error
+
 if TYPE_CHECKING:
     from ..runs.executor import JobFailure
 
 #: Errors that have the object in question after what is wrong.
-OF_CWLTOOL = ("cwltool.", "schema_salad.")
+OF_CWLTOOL = ("cwltool.", "cwl_utils.", "schema_salad.")
 #: Where errors come from that say all: of any other one wants to know where it was raised.
 EXPECTED = (*OF_CWLTOOL, "cwl_airflow.gate.")
+#: Where in a document something is wrong.
+PLACE = re.compile(r"^\S+:\d+:\d+: ?", re.MULTILINE)
+#: JSON as cwltool shows it, on several lines.
+OBJECT = re.compile(r"(?:\n in )?\{\n")
 #: Characters of an error in one line, with the name of what failed.
 LONGEST_ERROR = 600
 
@@ -38,11 +45,31 @@ def error_line(error: BaseException, name: str, task_id: str) -> str:
 
 def last_line(error: BaseException) -> str:
     """Return in one line what is wrong: cwltool puts it after where it was, and the object in question after it."""
-    text = re.sub(r"^\S+:\d+:\d+:", "", str(error), flags=re.MULTILINE)
-    if type(error).__module__.startswith(OF_CWLTOOL):
-        text = text.partition("{")[0].strip() or text
-    text = " ".join(text.split())
-    return shorten(text, 400) or type(error).__name__
+    text = PLACE.sub("", str(error))
+    if is_of_expression(error):
+        text = of_expression(error)
+    elif type(error).__module__.startswith(OF_CWLTOOL):
+        text = OBJECT.split(text)[0]
+    return shorten(" ".join(text.split()), 400) or type(error).__name__
+
+
+def error_text(error: BaseException) -> str:
+    """Return what is wrong, for the log: of an expression that failed without all the inputs that it was given."""
+    if not is_of_expression(error):
+        return str(error)
+    return "\n".join(filter(None, [of_expression(error), failed_expression(PLACE.sub("", str(error)))]))
+
+
+def is_of_expression(error: BaseException) -> bool:
+    """Tell whether an expression failed."""
+    return type(error).__module__.startswith(OF_CWLTOOL) and FAILED in str(error)
+
+
+def of_expression(error: BaseException) -> str:
+    """Return in one line where an expression is, and what it threw."""
+    place = PLACE.match(str(error))
+    where = os.path.basename(place[0]) if place else ""
+    return where + thrown_error(PLACE.sub("", str(error)).strip())
 
 
 def failure_text(failure: JobFailure) -> str:

@@ -31,7 +31,7 @@ from ..runs.job_input import check_folder_writable, folders_named_by_job, job_in
 from ..runs.layout import RunLayout
 from ..runs.room import wait_for_room
 from ..runs.tries import Try, begin_try, describe_try, fail_try, write_try
-from .failures import StepFailed, error_line, failure_line, failure_text, is_expected, last_line
+from .failures import StepFailed, error_line, error_text, failure_line, failure_text, is_expected, last_line
 from .retries import StepLost, first_try, is_lost
 from .settings import CWLSettings
 from .task_log import cwltool_in_task_log
@@ -216,7 +216,7 @@ class CWLOperator(BaseOperator):
         except BrokenPipeError as error:  # it writes to nobody but its supervisor
             raise StepLost(f"{self.task_id}: its supervisor went away: {error}") from None
         except Exception as error:
-            self.log.error("%s", error, exc_info=not is_expected(error))
+            self.log.error("%s", error_text(error), exc_info=not is_expected(error))
             raise StepFailed(f"{self.task_id}: {last_line(error)}") from None
 
     def stop(self) -> None:
@@ -319,7 +319,7 @@ class CWLStepOperator(CWLOperator):
                 raise StepLost(f"{name}: the container engine went away: {said}") from error
             if not executor.failures:
                 raise
-            raise StepFailed(f"{name}: {said}") from error
+            raise StepFailed(f"{name}: {said}") from None
 
     def _needed_engine(self, executor: StepExecutor, said: str) -> bool:
         """Tell whether a step may have failed as its container engine went away; before its jobs, cwltool names it."""

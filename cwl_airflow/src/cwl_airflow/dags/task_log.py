@@ -8,7 +8,9 @@ import sys
 from collections.abc import Iterator
 
 #: The loggers of cwltool and its parts that write to stderr by themselves.
-LOGGERS = ("cwltool", "salad")
+LOGGERS = ("cwltool", "salad", "cwl_utils")
+#: It only shows the traceback of what it raises.
+RAISES = logging.getLogger("cwl_utils")
 
 
 @contextlib.contextmanager
@@ -25,6 +27,7 @@ def cwltool_in_task_log(quiet: bool) -> Iterator[None]:
     for logger in loggers:
         logger.handlers = []
         logger.setLevel(logging.WARNING if quiet else logging.INFO)
+    RAISES.setLevel(logging.CRITICAL)
     try:
         with contextlib.redirect_stderr(sys.stdout):
             yield

@@ -26,6 +26,7 @@ from cwltool.process import Process
 from ..gate import Refused
 from ..gate.hooks import Context, OutputAccess, check_streams, checked_callback
 from ..gate.places import open_regular
+from ..javascript.thrown import thrown_error
 from .limits import KILLED, Resources, limit_container, runs_one_job
 from .processes import adopt_orphans
 from .step_workflow import OutputCallback
@@ -65,22 +66,17 @@ class _FailureReasons(logging.Handler):
         if not isinstance(record.args, tuple) or not record.args:
             return
         if str(record.msg).startswith("Failed to evaluate expression"):
-            self.by_thread[record.thread] = _expression_error(str(record.args[0]))
+            self.by_thread[record.thread] = thrown_error(str(record.args[0]))
         # Not the outputs in JSON, which cwltool shows after what is wrong with them.
         said = record.getMessage().partition("\n in {")[0]
         found = re.match(r"\[job .*?\] (?!completed)(?:was )?(.*)", said, re.DOTALL)
         lines = [line.strip() for line in found[1].splitlines() if line.strip()] if found else []
-        if lines and isinstance(record.args[0], str):
-            self.by_job[record.args[0]] = lines[-1].replace("exited with status:", "exit status")
-
-
-def _expression_error(said: str) -> str:
-    """Return the line that says what is wrong with an expression: what JavaScript threw, or else the first one."""
-    lines = [line for line in said.splitlines() if line.strip() and line != "Expression evaluation error:"]
-    errors = [line for line in lines if re.match(r"\w*Error: ", line)]
-    # Anything may be thrown.
-    others = [line.removeprefix("stderr was: ").strip("'") for line in lines if line.startswith("stderr was: ")]
-    return [*errors, *(f"Uncaught {other}" for other in others if other), *lines, said][0]
+        if not lines or not isinstance(record.args[0], str):
+            return
+        if late := re.match(r"exceeded time limit of (\d+) seconds", lines[-1]):
+            self.by_job[record.args[0]] = f"took longer than the {late[1]} s that its document gives it (ToolTimeLimit)"
+        else:  # after a time limit comes by which signal
+            self.by_job.setdefault(record.args[0], lines[-1].replace("exited with status:", "exit status"))
 
 
 class _ToolOutput:

@@ -1,0 +1,25 @@
+"""What JavaScript threw, and where, out of what cwltool says: that has all inputs as well, and places in Node.js."""
+
+from __future__ import annotations
+
+import re
+
+#: With this cwltool begins.
+FAILED = "Expression evaluation error:"
+#: The expression with the number of its lines, after what cwltool puts before it.
+SCRIPT = re.compile(r"^\d+ var runtime = \{\n(?:.*\n)*?\d+ \};\n((?:\d+ .*\n)+)stdout was:", re.MULTILINE)
+
+
+def thrown_error(said: str) -> str:
+    """Return the line that says what is wrong with an expression: what it threw, or else the first one."""
+    lines = [line for line in said.splitlines() if line.strip() and line.strip() != FAILED]
+    errors = [line for line in lines if re.match(r"\w*Error: ", line)]
+    # Anything may be thrown.
+    others = [line.removeprefix("stderr was: ").strip("'") for line in lines if line.startswith("stderr was: ")]
+    return [*errors, *(f"Uncaught {other}" for other in others if other), *lines, said][0]
+
+
+def failed_expression(said: str) -> str:
+    """Return the expression, as cwltool gave it to Node.js; nothing if cwltool does not say it."""
+    found = SCRIPT.search(said)
+    return re.sub(r"^\d+ ", "", found[1], flags=re.MULTILINE).strip() if found else ""
