@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 #: Errors that have the object in question after what is wrong.
 OF_CWLTOOL = ("cwltool.", "cwl_utils.", "schema_salad.")
 #: Where errors come from that say all: of any other one wants to know where it was raised.
-EXPECTED = (*OF_CWLTOOL, "cwl_airflow.gate.")
+EXPECTED = (*OF_CWLTOOL, "cwl_airflow.gate.", "cwl_airflow.runs.images")
 #: Where in a document something is wrong.
 PLACE = re.compile(r"^\S+:\d+:\d+: ?", re.MULTILINE)
 #: JSON as cwltool shows it, on several lines.

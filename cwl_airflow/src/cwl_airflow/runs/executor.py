@@ -27,6 +27,7 @@ from ..gate import Refused
 from ..gate.hooks import Context, OutputAccess, check_streams, checked_callback
 from ..gate.places import open_regular
 from ..javascript.thrown import thrown_error
+from .images import ImageNotPulled, pull_with_words
 from .limits import KILLED, Resources, limit_container, runs_one_job
 from .processes import adopt_orphans
 from .step_workflow import OutputCallback
@@ -231,6 +232,8 @@ class StepExecutor(JobExecutor):
                     self._watch_expression(job, context)
                 job.run(context, self._directory_lock)
         except Exception as error:  # cwltool raises what its parts raise
+            if isinstance(error.__cause__, ImageNotPulled):  # it adds what to do about engines that are not there
+                error = error.__cause__
             if not isinstance(error, WorkflowException):
                 _logger.exception("Job %s", getattr(job, "name", job))
             self._exception = error
@@ -270,6 +273,7 @@ class StepExecutor(JobExecutor):
         if isinstance(job, ContainerCommandLineJob):
             monitor = functools.partial(_wait_then_monitor, job.docker_monitor)
             job.docker_monitor = monitor  # type: ignore[method-assign]
+        pull_with_words(job)
         limits = self.granted.share(_needed_resources(job), self._alone)
         limited = self._limited and limit_container(job, limits)
         try:

@@ -1,0 +1,54 @@
+"""Have a container engine pull the image of a job, and say in its own words why it cannot."""
+
+from __future__ import annotations
+
+import logging
+import subprocess
+from typing import Any
+
+from cwltool.docker import DockerCommandLineJob
+from cwltool.errors import WorkflowException
+
+_logger = logging.getLogger("cwltool")
+
+
+class ImageNotPulled(WorkflowException):
+    """An engine cannot pull an image; the message has the engine's own words."""
+
+
+def pull_with_words(job: Any) -> None:
+    """Let a job pull its image where the words of the engine are heard: cwltool's error has its exit status alone.
+
+    :param job: cwltool's; one without a container, or whose image is no matter of ``docker pull``, is left alone.
+    """
+    if not isinstance(job, DockerCommandLineJob):
+        return
+    get_image = job.get_image
+
+    def get_pulled_image(requirement: dict[str, str], pull_image: bool, force_pull: bool, prefix: str) -> bool:
+        if "dockerPull" not in requirement or "dockerFile" in requirement or not pull_image:
+            return get_image(requirement, pull_image, force_pull, prefix)
+        if force_pull or not get_image(requirement, False, False, prefix):
+            pull_image_of(job.docker_exec, requirement["dockerPull"])
+        return get_image(requirement, False, False, prefix)
+
+    job.get_image = get_pulled_image  # type: ignore[method-assign,assignment]
+
+
+def pull_image_of(engine: str, image: str) -> None:
+    """Pull an image, and log what the engine says of it.
+
+    :param engine: its command.
+    :raises ImageNotPulled: it cannot.
+    """
+    command = [engine, "pull", image]
+    _logger.info("%s", " ".join(command))
+    said = ""
+    with subprocess.Popen(
+        command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace"
+    ) as process:
+        for line in process.stdout or ():
+            said = line.strip() or said
+            _logger.info("[%s] %s", engine, line.rstrip())
+    if process.returncode != 0:
+        raise ImageNotPulled(f"{engine} cannot pull the image {image}: {said or f'exit status {process.returncode}'}")
