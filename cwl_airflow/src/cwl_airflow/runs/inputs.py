@@ -6,6 +6,7 @@ import argparse
 import copy
 import functools
 import io
+import logging
 import os
 from collections.abc import Callable, Mapping, MutableMapping
 from typing import Any
@@ -26,10 +27,13 @@ from ..gate.job import FOLDERS, check_code, check_job
 from ..gate.names import shown_name
 from ..gate.objects import check_names, drop_null, find_files, is_remote, keys_that_are_no_text
 from .cwl_json import as_written, write_cwl_json
+from .input_types import check_types
 from .job_input import check_input_files, check_input_names
 from .run import REQUIREMENTS, CWLRun
 from .secondary_files import add_secondary_files
 from .step_workflow import StepWorkflow
+
+_logger = logging.getLogger("cwltool")
 
 #: What a job may say beside its inputs.
 OVERRIDES = "http://commonwl.org/cwltool#overrides"
@@ -164,7 +168,8 @@ def _keep_overrides(run: CWLRun, resolved: Any, uri: str) -> None:
 
 def _check_given(process: Process, resolved: Mapping[str, Any], gate: Gate) -> None:
     parameters = [{**parameter, "id": shortname(parameter["id"])} for parameter in process.tool["inputs"]]
-    check_input_names(resolved, parameters)
+    for line in check_input_names(resolved, parameters):
+        _logger.warning("%s", line)
     _check_inputs({parameter["id"]: resolved.get(parameter["id"]) for parameter in parameters}, gate)
 
 
@@ -183,6 +188,7 @@ def _complete_inputs(run: CWLRun, process: Process, resolved: Any, loader: Loade
     )
     for parameter in process.tool["inputs"]:
         add_secondary_files(parameter, order.get(shortname(parameter["id"])))
+    check_types(process, order, access(""))
     if not isinstance(process, StepWorkflow):
         return dict(order)
     with run.context(DISPATCHER) as context:

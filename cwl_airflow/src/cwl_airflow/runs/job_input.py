@@ -19,7 +19,8 @@ def nearest_name(name: str, names: Iterable[str]) -> str | None:
     return by_fold[found[0]] if found else None
 
 
-def _did_you_mean(name: str | None) -> str:
+def did_you_mean(name: str | None) -> str:
+    """Return the question whether somebody meant a name; nothing without one."""
     return f" Did you mean '{name}'?" if name else ""
 
 
@@ -33,11 +34,11 @@ def job_in_configuration(conf: Mapping[str, Any] | None, inputs: Callable[[], It
     conf = conf or {}
     if "job" in conf:
         return conf["job"]
-    what = f"The run's configuration has no 'job'.{_did_you_mean(nearest_name('job', conf))}"
+    what = f"The run's configuration has no 'job'.{did_you_mean(nearest_name('job', conf))}"
     raise ValueError(f'{what} It must be {{"job": {{…}}}} with the inputs: {", ".join(sorted(inputs())) or "none"}.')
 
 
-def check_input_names(job: Mapping[str, Any], parameters: Sequence[Mapping[str, Any]]) -> None:
+def check_input_names(job: Mapping[str, Any], parameters: Sequence[Mapping[str, Any]]) -> list[str]:
     """Refuse a job that lacks an input or misspells one.
 
     CWL allows a job to hold more than a document takes, so only a name that is close to an input's
@@ -46,6 +47,7 @@ def check_input_names(job: Mapping[str, Any], parameters: Sequence[Mapping[str, 
     :param job: the job, with its names as given.
     :param parameters: the document's inputs, each with ``id`` (the short name), ``type`` and, where it has one,
         ``default``.
+    :returns: what the job gives beside its inputs, each in a line that says so.
     :raises ValueError: names the input, and the nearest name.
     """
     for parameter in parameters:
@@ -56,14 +58,19 @@ def check_input_names(job: Mapping[str, Any], parameters: Sequence[Mapping[str, 
     for name in unknown:
         meant = nearest_name(name, [parameter["id"] for parameter in parameters])
         if meant in {parameter["id"] for parameter in missing}:
-            raise ValueError(f"Input '{name}' is not one of the workflow's.{_did_you_mean(meant)}")
+            raise ValueError(f"Input '{name}' is not one of the workflow's.{did_you_mean(meant)}")
     for parameter in missing:
         if not _is_optional(parameter):
             name = parameter["id"]
             known = ", ".join(sorted(job)) or "nothing"
             raise ValueError(
-                f"Input '{name}' is missing. The job gives: {known}.{_did_you_mean(nearest_name(name, unknown))}"
+                f"Input '{name}' is missing. The job gives: {known}.{did_you_mean(nearest_name(name, unknown))}"
             )
+    return [
+        f"The job gives '{name}', which is no input of the document and is not used."
+        f"{did_you_mean(nearest_name(name, [parameter['id'] for parameter in parameters]))}"
+        for name in unknown
+    ]
 
 
 def _is_optional(parameter: Mapping[str, Any]) -> bool:
