@@ -23,6 +23,7 @@ from ..gate.places import EMBEDDED
 from ..runs.job_input import folders_named_by_job
 from ..runs.layout import RunLayout, run_folders
 from .operators import CWLJobDispatcher, CWLJobGatherer, CWLScatterJobsOperator, CWLScatterOperator, CWLStepOperator
+from .page import dag_description, dag_page, dag_tags
 from .queues import queues_of_tasks
 from .retries import retry_arguments
 from .settings import CWLSettings
@@ -106,6 +107,7 @@ class CWLDAG(DAG):
         self.plan = cached_plan(settings.pickle_folder, key, self._make_plan)
         if self.plan.ontologies and get_parsing_context().task_id is None:  # a task does not wait for the network
             refresh_ontologies(self.plan.ontologies, settings.places.gate(dag_id), settings.pickle_folder)
+        self._describe()
         self.dispatcher = dispatcher if dispatcher is not None else CWLJobDispatcher(dag=self)
         self.gatherer = gatherer if gatherer is not None else CWLJobGatherer(dag=self)
         for task in (self.dispatcher, self.gatherer):
@@ -115,6 +117,13 @@ class CWLDAG(DAG):
                         setattr(task, name, value)
                 self.add_task(task)
         self._assemble(queues_of_tasks(self.plan.tasks, settings.queues, queues or {}, self.default_args.get("queue")))
+
+    def _describe(self) -> None:
+        """Say on the DAG's page what its document says of itself, where the DAG file says nothing else."""
+        about = self.plan.about
+        self.tags = {*self.tags, *dag_tags(about)}
+        self.description = self.description or dag_description(about)
+        self.doc_md = self.doc_md or dag_page(about, str(self.source))
 
     def folders(self, run_id: str, given: Mapping[str, str]) -> tuple[Path, Path]:
         """Return the folders of a run: of its intermediate data and of its outputs.
@@ -150,11 +159,13 @@ class CWLDAG(DAG):
         return load_document(self.source, gate, settings.cwltool, validate=validate, folder=settings.pickle_folder)
 
     def _make_plan(self) -> tuple[DocumentPlan, Mapping[str, str]]:
+        from ..documents.about import describe_document
         from ..documents.planning import make_plan
 
         loaded = self._load_document(validate=True)
         name = Path(self.source.partition("#")[0]).stem
-        return replace(make_plan(loaded.process, name), ontologies=loaded.ontologies), loaded.texts
+        plan = make_plan(loaded.process, name)
+        return replace(plan, ontologies=loaded.ontologies, about=describe_document(loaded.process)), loaded.texts
 
     @property
     def workflow_tool(self) -> Any:

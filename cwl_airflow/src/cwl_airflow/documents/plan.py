@@ -9,7 +9,7 @@ import hashlib
 import json
 import re
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import astuple, dataclass
+from dataclasses import asdict, astuple, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +20,7 @@ DISPATCHER, GATHERER = "CWLJobDispatcher", "CWLJobGatherer"
 #: The file that reports the outputs of a run, and what it has beside them.
 OUTPUTS_REPORT, STATISTICS = "workflow_report.json", "cwl-airflow:statistics"
 #: Which form the entries have, and which plans they hold: another one is not read.
-PLAN_FORMAT = 3
+PLAN_FORMAT = 4
 
 
 @dataclass(frozen=True)
@@ -59,6 +59,35 @@ class StepTask:
 
 
 @dataclass(frozen=True)
+class AboutParameter:
+    """What a document says of an input or an output."""
+
+    name: str
+    type: str
+    label: str = ""
+    doc: str = ""
+    #: As JSON, files by their names.
+    default: str = ""
+    formats: tuple[str, ...] = ()
+    #: Patterns of its secondary files.
+    secondary: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class AboutDocument:
+    """What a document says of itself."""
+
+    kind: str = ""
+    version: str = ""
+    label: str = ""
+    doc: str = ""
+    inputs: tuple[AboutParameter, ...] = ()
+    outputs: tuple[AboutParameter, ...] = ()
+    images: tuple[str, ...] = ()
+    keywords: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
 class DocumentPlan:
     """The tasks of a document by id, and those that give its outputs."""
 
@@ -66,6 +95,7 @@ class DocumentPlan:
     last: tuple[str, ...]
     #: URIs of the document's ontologies.
     ontologies: tuple[str, ...] = ()
+    about: AboutDocument = AboutDocument()
 
 
 def task_ids(names: Iterable[str]) -> dict[str, str]:
@@ -101,7 +131,8 @@ def cached_plan(folder: Path, key: Any, make: Callable[[], tuple[DocumentPlan, M
 
 def _encode_plan(plan: DocumentPlan) -> bytes:
     tasks = [[name, task.step, task.before, task.scattered, astuple(task.need)] for name, task in plan.tasks.items()]
-    return json.dumps({"tasks": tasks, "last": plan.last, "ontologies": plan.ontologies}).encode()
+    about = asdict(plan.about)
+    return json.dumps({"tasks": tasks, "last": plan.last, "ontologies": plan.ontologies, "about": about}).encode()
 
 
 def _decode_plan(entry: bytes) -> DocumentPlan:
@@ -110,4 +141,16 @@ def _decode_plan(entry: bytes) -> DocumentPlan:
         name: StepTask(step, tuple(before), scattered, ResourceNeed(*need))
         for name, step, before, scattered, need in content["tasks"]
     }
-    return DocumentPlan(tasks, tuple(content["last"]), tuple(content["ontologies"]))
+    return DocumentPlan(tasks, tuple(content["last"]), tuple(content["ontologies"]), _decode_about(content["about"]))
+
+
+def _decode_about(content: Mapping[str, Any]) -> AboutDocument:
+    def parameters(found: Iterable[Mapping[str, Any]]) -> tuple[AboutParameter, ...]:
+        return tuple(AboutParameter(**_with_tuples(parameter)) for parameter in found)
+
+    lists = {"inputs": parameters(content["inputs"]), "outputs": parameters(content["outputs"])}
+    return AboutDocument(**_with_tuples({**content, **lists}))
+
+
+def _with_tuples(content: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: tuple(value) if isinstance(value, list) else value for name, value in content.items()}

@@ -1,0 +1,78 @@
+"""What the page of a DAG says of its document, in Markdown."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from ..documents.plan import AboutDocument, AboutParameter
+
+#: Characters of a line of text, and of the whole text of a document: Airflow keeps it with each version of the DAG.
+LONGEST_LINE, LONGEST_TEXT = 200, 20_000
+
+
+def dag_description(about: AboutDocument) -> str | None:
+    """Return the line that lists of DAGs have; none if the document has no words for it."""
+    text = about.label or next(iter(about.doc.splitlines()), "")
+    return _shorten(" ".join(text.split()), LONGEST_LINE) or None
+
+
+def dag_tags(about: AboutDocument) -> set[str]:
+    """Return the tags by which a document is found."""
+    return {"cwl", f"cwl {about.version}".strip(), *(word.strip()[:100] for word in about.keywords if word.strip())}
+
+
+def dag_page(about: AboutDocument, source: str) -> str:
+    """Return the text of a DAG's page.
+
+    :param source: path or URL of the document.
+    """
+    parts = [
+        f"### {_plain(about.label)}" if about.label else "",
+        _shorten(about.doc.strip(), LONGEST_TEXT),
+        _table("Inputs", about.inputs, "The job needs no inputs."),
+        _table("Outputs", about.outputs, "There are no outputs."),
+        _list("Container images", about.images),
+        f"{about.kind} of CWL {about.version}: {f'<{source}>' if '://' in source else _code(source)}",
+    ]
+    # It must not end in the name of a file: Airflow would look for that.
+    return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def _table(title: str, parameters: Iterable[AboutParameter], none: str) -> str:
+    rows = [f"| {_code(each.name)} | {_code(each.type)} | {_about(each)} |" for each in parameters]
+    return (
+        "\n".join([f"**{title}**", "", "| Name | Type | What it is |", "| --- | --- | --- |", *rows]) if rows else none
+    )
+
+
+def _about(parameter: AboutParameter) -> str:
+    words = [
+        _plain(parameter.label),
+        _plain(parameter.doc),
+        f"Default: {_code(parameter.default)}" if parameter.default else "",
+        f"Format: {', '.join(_code(each) for each in parameter.formats)}" if parameter.formats else "",
+        f"With {', '.join(_code(each) for each in parameter.secondary)} beside it" if parameter.secondary else "",
+    ]
+    return ". ".join(word.rstrip(".") for word in words if word)
+
+
+def _list(title: str, names: Iterable[str]) -> str:
+    lines = [f"- {_code(name)}" for name in names]
+    return "\n".join([f"**{title}**", "", *lines]) if lines else ""
+
+
+def _plain(text: str) -> str:
+    """Return a text that fits into a line of a table."""
+    return _shorten(" ".join(text.split()), LONGEST_LINE).replace("\\", "\\\\").replace("|", "\\|")
+
+
+def _code(text: str) -> str:
+    """Return a text as it is, in a table as well, where a code may not have a bar after a backslash."""
+    if "|" in text and "\\" in text:
+        return _plain(text)
+    plain = " ".join(text.split()).replace("|", "\\|")
+    return f"`` {plain} ``" if "`" in plain else f"`{plain}`"
+
+
+def _shorten(text: str, length: int) -> str:
+    return text if len(text) <= length else f"{text[:length]}…"
