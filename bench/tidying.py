@@ -13,7 +13,7 @@ import json
 import subprocess
 import sys
 
-RUNS, FAILURES = 100, 20
+RUNS, FAILURES = 200, 40
 DAG = "bench-tidying"
 HOME = "/var/lib/airflow"
 #: In which something is left, by what it is called in the table.

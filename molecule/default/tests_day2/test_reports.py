@@ -173,6 +173,7 @@ def test_a_step_that_is_lost_is_reported_with_each_try(dag, running):
     ]
 
 
+@pytest.mark.full  # tests_faults has the killed worker, the test above its reports
 def test_a_run_whose_worker_is_killed_is_reported(dag, running):
     dag.write(tool("sleep 7655"), retries=0)
     dag.trigger({"job": {}})
