@@ -19,11 +19,13 @@ SHORTLY = 0.01
 
 @when_imported("airflow.models.dagrun")
 def _prepare_runs(module: Any) -> None:
-    """Note in each run who started it, and let it start at once."""
+    """Refuse a run whose form is incomplete, note in each who started it, and let it start at once."""
     from sqlalchemy import event
 
     from .callers import note_caller
+    from .dags.form_check import refuse_incomplete_form
 
+    event.listen(module.DagRun, "init", refuse_incomplete_form)
     event.listen(module.DagRun, "init", note_caller)
     event.listen(module.DagRun, "init", _start_in_this_second)
 

@@ -266,10 +266,22 @@ def test_a_step_that_is_cleared_runs_again_on_what_came_before_it(ran: Any, site
 def test_a_configuration_without_a_job_is_told(clean_database: Path, written: Any) -> None:
     dag = CWLDAG(dag_id="document", workflow=written(CHAIN))
     rows.add_dag(dag)
-    run = dag.test(run_conf={"jobs": {}})
-    said = pushed_error(run, "CWLJobDispatcher")
-    assert "has no 'job'. Did you mean 'jobs'? It must be" in said
-    assert "with the inputs: word" in said
+    with pytest.raises(ValueError, match=r"has no 'job'. Did you mean 'job'\? It must be .* with the inputs: word\.$"):
+        dag.test(run_conf={"jobs": {}})
+    with pytest.raises(ValueError, match=r"^Input 'word' is missing\.$"):
+        dag.test(run_conf={"word": None})
+    with create_session() as session:
+        assert not list(session.scalars(sa.select(DagRun)))
+    run = dag.test(run_conf={})
+    assert "has no 'job'. It must be" in pushed_error(run, "CWLJobDispatcher")
+
+
+def test_a_form_starts_a_run(clean_database: Path, written: Any) -> None:
+    dag = CWLDAG(dag_id="document", workflow=written(CHAIN))
+    rows.add_dag(dag)
+    run = dag.test(run_conf={"word": "hello"})
+    assert set(states(run).values()) == {"success"}
+    assert Path(outputs(run)["lines"]["path"]).read_text(encoding="utf-8").split() == ["1", "hello"]
 
 
 def test_the_data_of_a_failed_run_stays_and_is_marked(ran: Any, site: Site) -> None:

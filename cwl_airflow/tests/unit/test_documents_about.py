@@ -12,6 +12,7 @@ from cwl_airflow.dags.page import dag_description, dag_page, dag_tags
 from cwl_airflow.documents.about import describe_document
 from cwl_airflow.documents.load import load_document
 from cwl_airflow.documents.plan import AboutDocument, AboutParameter, DocumentPlan, _decode_plan, _encode_plan
+from cwl_airflow.documents.types import type_text
 from gates import open_gate
 from hypothesis import given
 from hypothesis import strategies as st
@@ -60,7 +61,7 @@ def test_all_that_a_document_says_is_found(tmp_path: Path) -> None:
     assert (about.label, about.doc) == ("Count  words", "First line.\nSee README.md")
     assert about.images == ("example/tool:latest",)
     assert about.keywords == ("text", "count")
-    assert {each.name: each.type for each in about.inputs} == {
+    assert {each.name: type_text(each.type) for each in about.inputs} == {
         "reads": "File[]",
         "threads": "int?",
         "mode": "fast | slow",
@@ -71,9 +72,9 @@ def test_all_that_a_document_says_is_found(tmp_path: Path) -> None:
         "long": "string",
     }
     assert {each.name: each.default for each in about.inputs if each.default} == {
-        "threads": "2",
-        "genome": '"genome.fa"',
-        "long": f'"{"x" * 79}…',
+        "threads": 2,
+        "genome": "genome.fa",
+        "long": "x" * 200,
     }
     reads = next(each for each in about.inputs if each.name == "reads")
     assert (reads.label, reads.secondary, reads.formats) == (
@@ -93,6 +94,7 @@ def test_its_page_has_it(tmp_path: Path) -> None:
         "| `reads` | `File[]` | Reads \\| gzip. Format: `http://edamontology.org/f_1`. With `.bai` beside it |",
         "| `threads` | `int?` | How many at once. Default: `2` |",
         "| `mode` | `fast \\| slow` |  |",
+        f'| `long` | `string` | Default: `"{"x" * 79}…` |',
     ):
         assert f"\n{row}\n" in page
     assert "There are no outputs." in page
@@ -112,8 +114,23 @@ def test_a_line_of_its_text_stands_for_its_label(label: str, doc: str, line: str
 
 
 texts = st.text(max_size=20)
+kinds = st.recursive(
+    st.sampled_from(["int", "File", ["null", "string"], {"type": "enum", "symbols": ["a", "b"]}]),
+    lambda inner: (
+        st.builds(lambda items: {"type": "array", "items": items}, inner)
+        | st.builds(lambda fields: {"type": "record", "fields": fields}, st.dictionaries(texts, inner, max_size=2))
+    ),
+    max_leaves=3,
+)
 parameters = st.builds(
-    AboutParameter, texts, texts, texts, texts, texts, st.lists(texts).map(tuple), st.lists(texts).map(tuple)
+    AboutParameter,
+    texts,
+    kinds,
+    texts,
+    texts,
+    st.none() | texts | st.integers(),
+    st.lists(texts).map(tuple),
+    st.lists(texts).map(tuple),
 )
 abouts = st.builds(
     AboutDocument, texts, texts, texts, texts, *[st.lists(parameters, max_size=3).map(tuple)] * 2,

@@ -22,27 +22,6 @@ INPUTS = [
 
 
 @pytest.mark.parametrize(
-    ("conf", "message"),
-    [
-        (None, ""),
-        ({}, ""),
-        ({"jobs": {}}, " Did you mean 'jobs'?"),
-    ],
-)
-@pytest.mark.parametrize(("inputs", "listed"), [(["reads", "name"], "name, reads"), ([], "none")])
-def test_a_run_without_a_job(conf: Any, message: str, inputs: list[str], listed: str) -> None:
-    with pytest.raises(ValueError, match=r".") as error:
-        jobs.job_in_configuration(conf, lambda: inputs)
-    it_must = 'It must be {"job": {…}} with the inputs:'
-    assert str(error.value) == f"The run's configuration has no 'job'.{message} {it_must} {listed}."
-
-
-@pytest.mark.parametrize("job", [{}, {"a": 1}, "/a/job.yml"])
-def test_a_run_with_a_job(job: Any) -> None:
-    assert jobs.job_in_configuration({"job": job, "other": 1}, list) == job
-
-
-@pytest.mark.parametrize(
     ("job", "message"),
     [
         ({"threads": 1}, "Input 'reads' is missing. The job gives: threads."),

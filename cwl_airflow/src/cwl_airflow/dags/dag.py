@@ -22,6 +22,7 @@ from ..gate.job import check_folder
 from ..gate.places import EMBEDDED
 from ..runs.job_input import folders_named_by_job
 from ..runs.layout import RunLayout, run_folders
+from .form import form_fields
 from .operators import CWLJobDispatcher, CWLJobGatherer, CWLScatterJobsOperator, CWLScatterOperator, CWLStepOperator
 from .page import dag_description, dag_page, dag_tags
 from .queues import queues_of_tasks
@@ -117,6 +118,10 @@ class CWLDAG(DAG):
                         setattr(task, name, value)
                 self.add_task(task)
         self._assemble(queues_of_tasks(self.plan.tasks, settings.queues, queues or {}, self.default_args.get("queue")))
+        # Last: a task would have a copy of each.
+        self.params.update(
+            {name: field for name, field in form_fields(self.plan.about).items() if name not in self.params}
+        )
 
     def _describe(self) -> None:
         """Say on the DAG's page what its document says of itself, where the DAG file says nothing else."""

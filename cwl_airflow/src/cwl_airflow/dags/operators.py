@@ -27,11 +27,12 @@ from ..documents.plan import DISPATCHER, GATHERER
 from ..environment import leave_environment
 from ..files import write_atomically
 from ..runs.folder import held_folder, remove_old_failures
-from ..runs.job_input import check_folder_writable, folders_named_by_job, job_in_configuration
+from ..runs.job_input import check_folder_writable, folders_named_by_job
 from ..runs.layout import RunLayout
 from ..runs.room import wait_for_room
 from ..runs.tries import Try, begin_try, describe_try, fail_try, write_try
 from .failures import StepFailed, error_line, error_text, failure_line, failure_text, is_expected, last_line
+from .form import job_of_configuration
 from .retries import StepLost, first_try, is_lost
 from .settings import CWLSettings
 from .task_log import cwltool_in_task_log
@@ -251,7 +252,7 @@ class CWLJobDispatcher(CWLOperator):
         :raises ValueError: the job has none or a misspelt input.
         """
         settings = self.settings
-        job = job_in_configuration(context["dag_run"].conf, self.cwl_dag.inputs)
+        job = job_of_configuration(context["dag_run"].conf, self.cwl_dag.plan.about.inputs)
         given = folders_named_by_job(job, str(settings.inputs_folder), self.gate(context))
         folder, outputs_folder = self.cwl_dag.folders(context["run_id"], given)
         remove_old_failures(settings.tmp_folder, settings.keep_failed_days)

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable
+from typing import Any
 
 from ..documents.plan import AboutDocument, AboutParameter
+from ..documents.types import type_text
 
+#: Characters of a default that are shown.
+LONGEST_DEFAULT = 80
 #: Characters of a line of text, and of the whole text of a document: Airflow keeps it with each version of the DAG.
 LONGEST_LINE, LONGEST_TEXT = 200, 20_000
 
@@ -39,7 +44,7 @@ def dag_page(about: AboutDocument, source: str) -> str:
 
 
 def _table(title: str, parameters: Iterable[AboutParameter], none: str) -> str:
-    rows = [f"| {_code(each.name)} | {_code(each.type)} | {_about(each)} |" for each in parameters]
+    rows = [f"| {_code(each.name)} | {_code(type_text(each.type))} | {_about(each)} |" for each in parameters]
     return (
         "\n".join([f"**{title}**", "", "| Name | Type | What it is |", "| --- | --- | --- |", *rows]) if rows else none
     )
@@ -49,11 +54,15 @@ def _about(parameter: AboutParameter) -> str:
     words = [
         _plain(parameter.label),
         _plain(parameter.doc),
-        f"Default: {_code(parameter.default)}" if parameter.default else "",
+        "" if parameter.default is None else f"Default: {_code(_shorten(_json(parameter.default), LONGEST_DEFAULT))}",
         f"Format: {', '.join(_code(each) for each in parameter.formats)}" if parameter.formats else "",
         f"With {', '.join(_code(each) for each in parameter.secondary)} beside it" if parameter.secondary else "",
     ]
     return ". ".join(word.rstrip(".") for word in words if word)
+
+
+def _json(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False)
 
 
 def _list(title: str, names: Iterable[str]) -> str:

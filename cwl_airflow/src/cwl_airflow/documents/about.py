@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping
 from typing import Any, cast
 
@@ -14,8 +13,6 @@ from cwltool.workflow import Workflow
 from .images import with_tag
 from .plan import AboutDocument, AboutParameter
 
-#: Characters of a default that are shown.
-LONGEST_DEFAULT = 80
 #: Under which URIs documents have keywords.
 KEYWORDS = ("http://schema.org/keywords", "https://schema.org/keywords")
 
@@ -47,51 +44,48 @@ def _text(value: Any) -> str:
 
 
 def _describe_parameter(parameter: Mapping[str, Any], named: Mapping[str, Any]) -> AboutParameter:
-    default = parameter.get("default")
-    shown = "" if default is None else json.dumps(_without_places(default), ensure_ascii=False, default=str)
     return AboutParameter(
         name=shortname(parameter["id"]),
-        type=type_text(parameter["type"], named),
+        type=plain_type(parameter["type"], named),
         label=_text(parameter.get("label")),
         doc=_text(parameter.get("doc")),
-        default=shown if len(shown) <= LONGEST_DEFAULT else f"{shown[:LONGEST_DEFAULT]}…",
+        default=_without_places(parameter.get("default")),
         formats=tuple(str(each) for each in aslist(parameter.get("format") or [])),
         secondary=tuple(_pattern(each) for each in aslist(parameter.get("secondaryFiles") or [])),
     )
 
 
 def _without_places(value: Any) -> Any:
-    """Return a default in which files are called by their names."""
+    """Return a default in which files are called by their names, as JSON has it."""
+    if isinstance(value, list):
+        return [_without_places(each) for each in value]
     if isinstance(value, Mapping) and value.get("class") in ("File", "Directory"):
         return value.get("basename") or shortname(str(value.get("location") or value.get("path") or "(a literal)"))
-    return value
+    return {str(name): _without_places(each) for name, each in value.items()} if isinstance(value, Mapping) else value
 
 
 def _pattern(secondary: Any) -> str:
     return str(secondary["pattern"] if isinstance(secondary, Mapping) else secondary)
 
 
-def type_text(kind: Any, named: Mapping[str, Any]) -> str:
-    """Return a type as CWL writes it in short: ``File[]``, ``string?``, ``fast | slow``.
+def plain_type(kind: Any, named: Mapping[str, Any]) -> Any:
+    """Return a type in values of JSON, in which nothing has to be looked up.
 
     :param kind: the type, as cwltool has it.
     :param named: the types that the document names.
     """
-    if isinstance(kind, list):
-        others = [type_text(each, named) for each in kind if each != "null"]
-        text = " or ".join(others)
-        return f"{f'({text})' if len(others) > 1 else text}?" if "null" in kind else text
     if isinstance(kind, str):
-        return type_text(named[kind], named) if kind in named else shortname(kind).rpartition(".")[2]
+        return plain_type(named[kind], named) if kind in named else shortname(kind).rpartition(".")[2]
+    if isinstance(kind, list):
+        return [plain_type(each, named) for each in kind]
     if kind["type"] == "array":
-        items = type_text(kind["items"], named)
-        return f"({items})[]" if " " in items else f"{items}[]"
+        return {"type": "array", "items": plain_type(kind["items"], named)}
     if kind["type"] == "enum":
-        return " | ".join(shortname(symbol) for symbol in kind["symbols"])
+        return {"type": "enum", "symbols": [shortname(symbol) for symbol in kind["symbols"]]}
     if kind["type"] == "record":
-        fields = [f"{shortname(field['name'])}: {type_text(field['type'], named)}" for field in kind.get("fields", [])]
-        return f"record ({', '.join(fields)})"
-    return type_text(kind["type"], named)
+        fields = {shortname(field["name"]): plain_type(field["type"], named) for field in kind.get("fields", [])}
+        return {"type": "record", "fields": fields}
+    return plain_type(kind["type"], named)
 
 
 def _images(process: Process) -> Iterable[str]:

@@ -63,11 +63,12 @@ class AboutParameter:
     """What a document says of an input or an output."""
 
     name: str
-    type: str
+    #: As CWL writes it, with all names of the document's own resolved.
+    type: Any
     label: str = ""
     doc: str = ""
-    #: As JSON, files by their names.
-    default: str = ""
+    #: A value of JSON, files by their names; none if there is none.
+    default: Any = None
     formats: tuple[str, ...] = ()
     #: Patterns of its secondary files.
     secondary: tuple[str, ...] = ()
@@ -145,12 +146,11 @@ def _decode_plan(entry: bytes) -> DocumentPlan:
 
 
 def _decode_about(content: Mapping[str, Any]) -> AboutDocument:
-    def parameters(found: Iterable[Mapping[str, Any]]) -> tuple[AboutParameter, ...]:
-        return tuple(AboutParameter(**_with_tuples(parameter)) for parameter in found)
+    def with_tuples(part: Mapping[str, Any], *names: str) -> dict[str, Any]:
+        return {**part, **{name: tuple(part[name]) for name in names}}
 
-    lists = {"inputs": parameters(content["inputs"]), "outputs": parameters(content["outputs"])}
-    return AboutDocument(**_with_tuples({**content, **lists}))
-
-
-def _with_tuples(content: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: tuple(value) if isinstance(value, list) else value for name, value in content.items()}
+    parameters = {
+        kind: [AboutParameter(**with_tuples(each, "formats", "secondary")) for each in content[kind]]
+        for kind in ("inputs", "outputs")
+    }
+    return AboutDocument(**with_tuples({**content, **parameters}, "inputs", "outputs", "images", "keywords"))

@@ -17,7 +17,7 @@ from schema_salad.exceptions import ValidationException
 from schema_salad.validate import validate_ex
 
 from ..gate.objects import FILES
-from .job_input import did_you_mean, nearest_name
+from .near_names import did_you_mean, nearest_name
 
 #: cwltool warns when it takes the inputs.
 _SILENT = logging.Logger("silent", logging.CRITICAL)

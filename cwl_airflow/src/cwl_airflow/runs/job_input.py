@@ -2,40 +2,14 @@
 
 from __future__ import annotations
 
-import difflib
 import os
-from collections.abc import Callable, Iterable, Mapping, MutableMapping, MutableSequence, Sequence
+from collections.abc import Mapping, MutableMapping, MutableSequence, Sequence
 from typing import Any
 
 from ..gate import Gate
 from ..gate.job import FOLDERS, absolute_path, read_job
 from ..gate.objects import FILES, check_content, has_odd_class, is_remote, local_path
-
-
-def nearest_name(name: str, names: Iterable[str]) -> str | None:
-    """Return the one of some names that somebody may have meant."""
-    by_fold = {other.lower(): other for other in names}
-    found = difflib.get_close_matches(name.lower(), by_fold, n=1, cutoff=0.7)
-    return by_fold[found[0]] if found else None
-
-
-def did_you_mean(name: str | None) -> str:
-    """Return the question whether somebody meant a name; nothing without one."""
-    return f" Did you mean '{name}'?" if name else ""
-
-
-def job_in_configuration(conf: Mapping[str, Any] | None, inputs: Callable[[], Iterable[str]]) -> Any:
-    """Return the job of a run's configuration.
-
-    :param conf: the configuration.
-    :param inputs: returns the names of the document's inputs; to be asked only for a message.
-    :raises ValueError: there is none.
-    """
-    conf = conf or {}
-    if "job" in conf:
-        return conf["job"]
-    what = f"The run's configuration has no 'job'.{did_you_mean(nearest_name('job', conf))}"
-    raise ValueError(f'{what} It must be {{"job": {{…}}}} with the inputs: {", ".join(sorted(inputs())) or "none"}.')
+from .near_names import did_you_mean, nearest_name
 
 
 def check_input_names(job: Mapping[str, Any], parameters: Sequence[Mapping[str, Any]]) -> list[str]:
