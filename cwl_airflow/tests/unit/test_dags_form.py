@@ -65,7 +65,9 @@ def test_a_field_takes_what_its_input_may_be(kind: Any, right: list[Any], wrong:
 def test_a_field_says_what_it_asks_for() -> None:
     reads, threads = (form_fields(ABOUT)[name].schema for name in ("reads", "threads"))
     assert reads["title"] == "reads (required)"
-    assert reads["description_md"] == "`File`\n\nReads\n\nIn *FASTQ*.\n\nFormat: edam:1\n\nWith .bai beside it"
+    assert reads["description_md"] == (
+        "`File`, by its path on the host\n\nReads\n\nIn *FASTQ*.\n\nFormat: edam:1\n\nWith .bai beside it"
+    )
     assert (threads["title"], threads["description_md"]) == ("threads", "`int?`")
 
 
@@ -146,6 +148,14 @@ def test_a_job_and_a_form_are_not_mixed() -> None:
 def test_an_input_that_is_called_job_has_no_field() -> None:
     about = AboutDocument(inputs=(AboutParameter("job", "string"), *INPUTS))
     assert list(form_fields(about)) == [each.name for each in INPUTS]
+
+
+def test_what_must_be_filled_in_comes_first() -> None:
+    assert list(form_fields(AboutDocument(inputs=(*INPUTS[1:], INPUTS[0])))) == ["reads", "threads", "name", "extra"]
+
+
+def test_a_job_may_have_an_input_that_is_called_job() -> None:
+    about = AboutDocument(inputs=(AboutParameter("job", "string"), *INPUTS))
     assert job_of_configuration({"job": {"job": "a"}}, about.inputs) == {"job": "a"}
 
 

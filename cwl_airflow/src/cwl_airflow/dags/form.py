@@ -14,11 +14,12 @@ from .form_check import JOB, REQUIRED, check_known, no_job_text
 
 
 def form_fields(about: AboutDocument) -> dict[str, Param]:
-    """Return the fields of a document's form, by input.
+    """Return the fields of a document's form, by input: first those that must be filled in.
 
     A run may also be given a job as it is, so that to Airflow none of them must be filled in.
     """
-    return {each.name: _field(each) for each in about.inputs if each.name not in (JOB, KEY)}
+    inputs = sorted(about.inputs, key=is_required, reverse=True)
+    return {each.name: _field(each) for each in inputs if each.name not in (JOB, KEY)}
 
 
 def _field(parameter: AboutParameter) -> Param:
@@ -49,8 +50,9 @@ def is_required(parameter: AboutParameter) -> bool:
 
 def field_help(parameter: AboutParameter) -> str:
     """Return what stands at a field, in Markdown."""
+    is_path = {"File", "Directory"} & types_in(parameter.type)
     parts = [
-        f"`{type_text(parameter.type)}`",
+        f"`{type_text(parameter.type)}`{', by its path on the host' if is_path else ''}",
         parameter.label,
         parameter.doc,
         f"Format: {', '.join(parameter.formats)}" if parameter.formats else "",

@@ -73,7 +73,7 @@ def form_schema(kind: Any) -> dict[str, Any]:
         bounds = {"minimum": -limit, "maximum": limit - 1} if limit else {}
         return {"type": ["null", JSON_TYPES[one]], **bounds}
     if one["type"] == "enum":
-        return {"type": ["null", "string"], "enum": [None, *one["symbols"]]}
+        return {"type": ["null", "string"], "enum": [None, *one["symbols"]], "values_display": {"null": "(none)"}}
     if one["type"] == "record":
         return {"type": ["null", "object"]}
     items = form_schema(one["items"])
