@@ -279,6 +279,8 @@ def test_a_configuration_without_a_job_is_told(clean_database: Path, written: An
 def test_a_form_starts_a_run(clean_database: Path, written: Any) -> None:
     dag = CWLDAG(dag_id="document", workflow=written(CHAIN))
     rows.add_dag(dag)
+    assert [*dag.params] == ["word"]
+    assert not any(task.params for task in dag.tasks)
     run = dag.test(run_conf={"word": "hello"})
     assert set(states(run).values()) == {"success"}
     assert Path(outputs(run)["lines"]["path"]).read_text(encoding="utf-8").split() == ["1", "hello"]
@@ -357,6 +359,7 @@ def test_dispatchers_and_gatherers_of_the_users_own(ran: Any, site: Site) -> Non
     gatherer = PythonOperator(task_id="gather", python_callable=gather)
     workflow = write(site, CHAIN)
     dag = CWLDAG(dag_id="document", workflow=str(workflow), dispatcher=dispatcher, gatherer=gatherer)
+    assert not dag.params  # its runs may have any configuration
     run = ran(CHAIN, None, dag)
     assert run.state == "success"
     assert found["word"] == "mine"

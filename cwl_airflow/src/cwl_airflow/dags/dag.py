@@ -118,10 +118,10 @@ class CWLDAG(DAG):
                         setattr(task, name, value)
                 self.add_task(task)
         self._assemble(queues_of_tasks(self.plan.tasks, settings.queues, queues or {}, self.default_args.get("queue")))
-        # Last: a task would have a copy of each.
-        self.params.update(
-            {name: field for name, field in form_fields(self.plan.about).items() if name not in self.params}
-        )
+        if type(self.dispatcher) is CWLJobDispatcher:  # of another one a run may have any configuration
+            # Last: a task would have a copy of each.
+            fields = form_fields(self.plan.about)
+            self.params.update({name: field for name, field in fields.items() if name not in self.params})
 
     def _describe(self) -> None:
         """Say on the DAG's page what its document says of itself, where the DAG file says nothing else."""
