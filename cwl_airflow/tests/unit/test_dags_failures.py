@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 from typing import Any
 
 import pytest
 from begun import begin, shell
 from cwl_airflow.dags.failures import error_text, is_expected, last_line
+from cwl_airflow.dags.task_log import cwltool_in_task_log
 from cwl_airflow.runs.executor import StepExecutor
 from cwl_airflow.runs.steps import run_step
 from cwltool.errors import WorkflowException
@@ -39,6 +41,14 @@ def test_of_an_expression_is_told_where_it_is_and_what_it_threw(tmp_path: Path, 
     words = "".join(expression.split()).strip("${}()")
     assert words.removeprefix("function{") in "".join("".join(script).split())
     assert "var inputs" not in error_text(error)
+
+
+def test_an_error_of_an_expression_is_shown_once(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    with cwltool_in_task_log(quiet=False), caplog.at_level("INFO"):
+        raised(tmp_path, {**shell("true", requirements=JAVASCRIPT), "arguments": ["echo", "$(none.such)"]})
+        logging.getLogger("cwl_utils").info("said by JavaScript")
+    assert "said by JavaScript" in caplog.text
+    assert "Traceback" not in caplog.text
 
 
 @pytest.mark.parametrize(

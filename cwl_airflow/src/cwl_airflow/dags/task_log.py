@@ -9,8 +9,11 @@ from collections.abc import Iterator
 
 #: The loggers of cwltool and its parts that write to stderr by themselves.
 LOGGERS = ("cwltool", "salad", "cwl_utils")
-#: It only shows the traceback of what it raises.
-RAISES = logging.getLogger("cwl_utils")
+
+
+def _is_no_error_that_is_raised(record: logging.LogRecord) -> bool:
+    """Tell whether nobody else shows a message: cwl_utils shows each error that it raises, with its traceback."""
+    return not record.exc_info
 
 
 @contextlib.contextmanager
@@ -27,7 +30,7 @@ def cwltool_in_task_log(quiet: bool) -> Iterator[None]:
     for logger in loggers:
         logger.handlers = []
         logger.setLevel(logging.WARNING if quiet else logging.INFO)
-    RAISES.setLevel(logging.CRITICAL)
+    logging.getLogger("cwl_utils").addFilter(_is_no_error_that_is_raised)
     try:
         with contextlib.redirect_stderr(sys.stdout):
             yield

@@ -60,6 +60,8 @@ class _FailureReasons(logging.Handler):
     def __init__(self) -> None:
         super().__init__(logging.WARNING)
         self.by_job: dict[str, str] = {}
+        #: Of those that took too long: cwltool says next by which signal they ended.
+        self.late: dict[str, str] = {}
         #: What was wrong with an expression, by the thread that evaluated it.
         self.by_thread: dict[int | None, str] = {}
 
@@ -75,9 +77,12 @@ class _FailureReasons(logging.Handler):
         if not lines or not isinstance(record.args[0], str):
             return
         if late := re.match(r"exceeded time limit of (\d+) seconds", lines[-1]):
-            self.by_job[record.args[0]] = f"took longer than the {late[1]} s that its document gives it (ToolTimeLimit)"
-        else:  # after a time limit comes by which signal
-            self.by_job.setdefault(record.args[0], lines[-1].replace("exited with status:", "exit status"))
+            self.late[record.args[0]] = f"took longer than the {late[1]} s that its document gives it (ToolTimeLimit)"
+        self.by_job[record.args[0]] = lines[-1].replace("exited with status:", "exit status")
+
+    def reason(self, job: str) -> str:
+        """Return why a job failed."""
+        return self.late.get(job) or self.by_job.get(job, "failed")
 
 
 class _ToolOutput:
@@ -291,7 +296,7 @@ class StepExecutor(JobExecutor):
             with contextlib.suppress(OSError, Refused), self._caught_stderr(job.outdir, job.stderr) as stream:
                 lines += [line.decode(errors="replace").rstrip() for line in collections.deque(stream, LAST_LINES)]
         command = shlex.join(str(word) for word in job.command_line)
-        reason = self._reasons.by_job.get(job.name, "failed")
+        reason = self._reasons.reason(job.name)
         if limits and KILLED in reason:
             reason += f" (killed; perhaps it took more than {limits.ram:.0f} MiB: ask for them with ramMin)"
         return JobFailure(job.name, command, lines, reason, isinstance(job, ContainerCommandLineJob))
