@@ -99,7 +99,8 @@ def test_a_lock_that_the_index_does_not_have_stops_nothing(host, requirements, t
     assert state(host) == files
     assert not host.file(KEPT).exists
     assert began(host) == since
-    assert "changed=0 " in converge()
+    said = converge()
+    assert "changed=0 " in said, said
 
 
 @pytest.mark.full
