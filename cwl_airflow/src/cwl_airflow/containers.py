@@ -70,6 +70,13 @@ class ContainerEngine:
         size = self._run("image", "inspect", "--format", "{{.Size}}", image).strip()
         return int(size) if size.isdigit() else None
 
+    def image_digests(self, image: str) -> list[str]:
+        """Return the names with digests by which an image can be pulled; none if it is not there, or from no registry.
+
+        :raises ContainerEngineError: the engine does not say.
+        """
+        return self._run("image", "inspect", "--format", '{{join .RepoDigests "\\n"}}', image).split()
+
     def remove_image(self, image: str) -> bool:
         """Remove an image by its name, and tell whether it is gone: one that a container was made of stays.
 

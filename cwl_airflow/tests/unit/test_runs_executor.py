@@ -152,24 +152,3 @@ def test_jobs_after_a_failure(tmp_path: Path, on_error: str, ran: str) -> None:
 def test_an_executor_is_for_cwltool_to_call(tmp_path: Path) -> None:
     with pytest.raises(RuntimeError, match=r"^The executor was not called by cwltool\.$"):
         StepExecutor(1, 1024).run_jobs(None, {}, logging.getLogger(), Context({}, open_gate(tmp_path)))  # type: ignore[arg-type]
-
-
-def test_the_note_of_a_container_may_be_gone(tmp_path: Path) -> None:
-    with subprocess.Popen(["true"]) as process:
-        executor._wait_then_monitor(print, str(tmp_path / "cid"), "", True, "docker", process)
-
-
-@pytest.mark.parametrize("clean_up", [True, False])
-@pytest.mark.parametrize("takes", [0, 60])
-def test_the_memory_of_a_container_is_measured_only_if_it_runs_for_a_while(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, takes: int, clean_up: bool
-) -> None:
-    monkeypatch.setattr(executor, "UNMONITORED_TIME", 0.2 if takes else 60)
-    (tmp_path / "cid").touch()
-    seen: list[Any] = []
-    with subprocess.Popen(["sleep", str(takes)]) as process:
-        arguments = (str(tmp_path / "cid"), "", clean_up, "docker", process)
-        executor._wait_then_monitor(lambda *given: seen.append(given), *arguments)
-        process.kill()
-    assert seen == ([arguments] if takes else [])
-    assert (tmp_path / "cid").exists() == bool(takes or not clean_up)

@@ -75,7 +75,7 @@ def test_what_a_step_took_is_told(tmp_path: Path) -> None:
     assert 0.2 <= report["seconds"] < 300
     assert report["seconds"] == round(report["seconds"], 3)
     del report["outputs"]
-    assert run_statistics(run) == {"steps": {"tool": report}}
+    assert run_statistics(run)["steps"]["tool"].items() >= report.items()
 
 
 def test_outputs_go_only_where_the_run_may_write(tmp_path: Path) -> None:

@@ -9,11 +9,8 @@ import logging
 import os
 import re
 import shlex
-import subprocess
 import threading
-from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import IO, Any, cast
 
 from cwltool.command_line_tool import ExpressionJob
@@ -31,6 +28,7 @@ from .images import ImageNotPulled, pull_with_words
 from .limits import KILLED, Resources, limit_container, runs_one_job
 from .processes import adopt_orphans
 from .step_workflow import OutputCallback
+from .usage import JobUsage, new_usage
 
 _logger = logging.getLogger("cwltool")
 
@@ -38,8 +36,6 @@ _logger = logging.getLogger("cwltool")
 LAST_LINES = 20
 #: Lines of a tool's output that go into the log of its task.
 LOGGED_LINES = 10_000
-#: For how long a container runs before cwltool measures its memory, in seconds.
-UNMONITORED_TIME = 5
 
 
 @dataclass(frozen=True)
@@ -109,21 +105,6 @@ class _ToolOutput:
         self._thread.join(timeout=2)
 
 
-def _wait_then_monitor(monitor: Callable[..., None], *arguments: Any) -> None:
-    """Wait for a container; look at its memory only if it runs for a while.
-
-    cwltool's own monitor sleeps for a second before it looks whether the container has ended.
-    """
-    cidfile, _, clean_up, _, process = arguments
-    try:
-        process.wait(timeout=UNMONITORED_TIME)
-    except subprocess.TimeoutExpired:
-        monitor(*arguments)
-    else:
-        if clean_up:
-            Path(cidfile).unlink(missing_ok=True)
-
-
 class _KeptFolders(set[str]):
     """Takes no names: cwltool removes the folders that are noted, and those of a step stay until the run ends."""
 
@@ -161,6 +142,8 @@ class StepExecutor(JobExecutor):
         self._limited = limited
         self._alone = True
         self.failures: list[JobFailure] = []
+        #: What the jobs took, in the order in which they began.
+        self.usages: list[JobUsage] = []
         self._reasons = _FailureReasons()
         self._pending: list[Any] = []
         self._running: dict[threading.Thread, Resources] = {}
@@ -275,9 +258,9 @@ class StepExecutor(JobExecutor):
             callback(outputs, status)
 
         job.output_callback = checked_callback(job, context.gate, note)
-        if isinstance(job, ContainerCommandLineJob):
-            monitor = functools.partial(_wait_then_monitor, job.docker_monitor)
-            job.docker_monitor = monitor  # type: ignore[method-assign]
+        usage = new_usage(job)
+        usage.watch(job)
+        self.usages.append(usage)
         pull_with_words(job)
         limits = self.granted.share(_needed_resources(job), self._alone)
         limited = self._limited and limit_container(job, limits)

@@ -6,6 +6,7 @@
 ``overrides.json`` what the job says under ``cwltool:overrides``
 ``steps/``         outputs and status of each step
 ``jobs/``          the same of the jobs of scattered steps
+``used/``          what the jobs of each step took
 ``outputs/``       the files of both
 ``fetched/``       inputs that came over HTTP
 ``scratch/``       what a task needs while it runs
@@ -62,6 +63,10 @@ class RunLayout:
     def jobs(self, task: str) -> Path:
         """Return the folder with the outputs of the jobs of a scattered step, a file for each share."""
         return self.folder / "jobs" / task
+
+    def used(self, task: str) -> Path:
+        """Return the folder that says what the jobs of a step took, with a file for each task that ran some."""
+        return self.folder / "used" / task
 
     def outputs(self, place: str) -> Path:
         """Return the folder with the files that a part of the run made, see `step_place` and `jobs_place`."""

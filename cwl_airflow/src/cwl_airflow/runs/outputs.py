@@ -25,6 +25,7 @@ from .cwl_json import read_cwl_json
 from .output_names import name_apart
 from .run import CWLRun
 from .step_workflow import StepWorkflow
+from .usage import summarize_usage
 
 
 def collect_run(run: CWLRun, outdir: Path, own: bool) -> tuple[dict[str, Any], str]:
@@ -65,11 +66,16 @@ def collect_outputs(run: CWLRun, outdir: Path) -> dict[str, Any]:
 
 
 def run_statistics(run: CWLRun) -> dict[str, Any]:
-    """Return what each step took: disk in bytes, time in seconds."""
+    """Return what each step took: disk in bytes, time in seconds, and what `summarize_usage` says of its jobs."""
     reports = {file.stem: read_cwl_json(file) for file in run.layout.steps.glob("*.json")}
     return {
         "steps": {
-            name: {"status": report["status"], "disk": report["disk"], "seconds": report["seconds"]}
+            name: {
+                "status": report["status"],
+                "disk": report["disk"],
+                "seconds": report["seconds"],
+                **summarize_usage(run.layout.used(name)),
+            }
             for name, report in sorted(reports.items())
         }
     }

@@ -17,9 +17,11 @@ from ruamel.yaml.comments import CommentedMap
 
 from ..documents.plan import DISPATCHER
 from .cwl_json import read_cwl_json, write_cwl_json
+from .executor import StepExecutor
 from .layout import jobs_place, step_place
 from .run import REQUIREMENTS, CWLRun
 from .step_workflow import ScatterJobs, StepRequest
+from .usage import write_usage
 
 
 def run_step(run: CWLRun, step: str | None, task: str, executor: JobExecutor) -> str:
@@ -51,7 +53,7 @@ def share_out_scatter(run: CWLRun, step: str, task: str, in_task: int, tasks: in
     :param tasks: number of tasks at most.
     :returns: first number of each share and the number after its last.
     """
-    for folder in (run.layout.jobs(task), run.layout.outputs(jobs_place(task))):
+    for folder in (run.layout.jobs(task), run.layout.used(task), run.layout.outputs(jobs_place(task))):
         shutil.rmtree(folder, ignore_errors=True)
     counted = ScatterJobs(to_run=())
     _run_part(run, step, task, f"count-{task}", _CountingExecutor(), counted)
@@ -93,7 +95,11 @@ def _run_part(
         outdir.mkdir(parents=True)
         # Left where the jobs made them: moving would change what the next step sees of them.
         context.tmp_outdir_prefix = f"{outdir}/"
-        outputs, status = executor(process, CommentedMap(order), context)
+        try:
+            outputs, status = executor(process, CommentedMap(order), context)
+        finally:
+            if isinstance(executor, StepExecutor):
+                write_usage(executor.usages, run.layout.used(task) / f"{Path(place).name}.json")
     if status not in ("success", "skipped"):
         raise WorkflowException(f"ended with {status}: see above, or clear the steps before it")
     # cwltool's own count of who may still write a file; it means nothing in another process.
