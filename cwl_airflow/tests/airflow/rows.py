@@ -107,7 +107,7 @@ def find_tasks(session: Any, run_id: str = RUN) -> list[TaskInstance]:
     return list(session.scalars(sa.select(TaskInstance).where(TaskInstance.run_id == run_id)))
 
 
-def push(task_id: str, key: str, value: Any, run_id: str = RUN, stored: str | None = None) -> None:
+def push(task_id: str, key: str, value: Any, run_id: str = RUN, stored: str | None = None, dag_id: str = DAG) -> None:
     """Push what a task says to XCom.
 
     :param value: of JSON's types.
@@ -115,7 +115,7 @@ def push(task_id: str, key: str, value: Any, run_id: str = RUN, stored: str | No
     """
     with create_session() as session:
         dag_run_id = session.scalar(sa.select(DagRun.id).where(DagRun.run_id == run_id))
-        row = {"dag_run_id": dag_run_id, "task_id": task_id, "map_index": -1, "key": key, "dag_id": DAG}
+        row = {"dag_run_id": dag_run_id, "task_id": task_id, "map_index": -1, "key": key, "dag_id": dag_id}
         content = value if stored is None else sa.literal(stored, sa.Text)
         session.execute(sa.insert(XComModel).values(**row, run_id=run_id, value=content, timestamp=NOW))
 

@@ -350,17 +350,34 @@ def open_regular(real: str, of: str) -> IO[bytes]:
     :raises Refused: it is no regular file, or another one than it was.
     :raises OSError: it cannot be read.
     """
-    try:
-        number = os.open(real, os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC)
-    except OSError as error:
-        if os.path.islink(real):
-            raise Refused(f"{of} was replaced by a link while it was opened.") from error
-        raise
-    if not stat.S_ISREG(os.fstat(number).st_mode) or os.readlink(f"/proc/self/fd/{number}") != real:
+    number = _open_real(real, of, os.O_NONBLOCK)
+    if not stat.S_ISREG(os.fstat(number).st_mode):
         os.close(number)
         raise Refused(f"{of} is no file, or was replaced while it was opened.")
     os.set_blocking(number, True)
     return os.fdopen(number, "rb")
+
+
+def open_folder(real: str, of: str) -> int:
+    """Open a folder by its real path, and nothing that took its place, and return its descriptor.
+
+    :raises Refused: it is another one than it was.
+    :raises OSError: it cannot be read, or is no folder.
+    """
+    return _open_real(real, of, os.O_DIRECTORY)
+
+
+def _open_real(real: str, of: str, flags: int) -> int:
+    try:
+        number = os.open(real, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | flags)
+    except OSError as error:
+        if os.path.islink(real):
+            raise Refused(f"{of} was replaced by a link while it was opened.") from error
+        raise
+    if os.readlink(f"/proc/self/fd/{number}") != real:
+        os.close(number)
+        raise Refused(f"{of} is no file, or was replaced while it was opened.")
+    return number
 
 
 def is_dag_file(real: str) -> bool:

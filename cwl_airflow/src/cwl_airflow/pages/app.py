@@ -1,0 +1,93 @@
+"""The application below Airflow's api-server: what its pages ask for, with the login and the rights of Airflow."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, Any
+
+# As the plug-ins of Airflow's own providers (edge3) ask who may do what.
+from airflow.api_fastapi.auth.managers.models.resource_details import DagAccessEntity
+from airflow.api_fastapi.core_api.security import requires_access_dag
+from fastapi import APIRouter, Depends, FastAPI, HTTPException, Query
+from starlette.responses import FileResponse, Response, StreamingResponse
+
+from ..gate import Refused
+from .archive import zip_stream
+from .content import attachment, download, view
+from .outputs import MOST_ENTRIES
+from .runs import describe_run, find_outputs
+
+SCRIPT = Path(__file__).with_name("cwl.js")
+#: Who may see the runs of a DAG may see their outputs.
+runs = APIRouter(
+    prefix="/runs/{dag_id}/{run_id}", dependencies=[Depends(requires_access_dag("GET", DagAccessEntity.RUN))]
+)
+
+
+def create_app() -> FastAPI:
+    """Make the application."""
+    app = FastAPI(title="CWL pages", openapi_url=None, docs_url=None, redoc_url=None)
+    app.include_router(runs)
+
+    @app.get("/cwl.js")
+    def get_script() -> FileResponse:
+        """Return the script of the pages, which has nothing in it that is not public."""
+        return FileResponse(SCRIPT, media_type="text/javascript", headers={"Cache-Control": "no-cache"})
+
+    return app
+
+
+@contextmanager
+def answered() -> Iterator[None]:
+    """Answer what is not there, or not an output."""
+    try:
+        yield
+    except Refused as error:
+        raise HTTPException(403, str(error)) from error
+    except OSError as error:
+        raise HTTPException(404, str(error)) from error
+
+
+def ascii_json(content: Any) -> Response:
+    """Return an answer in JSON; names of files may not be text, which UTF-8 has no bytes for."""
+    return Response(json.dumps(content), media_type="application/json")
+
+
+@runs.get("")
+def get_run(dag_id: str, run_id: str) -> Response:
+    """Describe a run, see `describe_run`."""
+    with answered():
+        return ascii_json(describe_run(dag_id, run_id))
+
+
+@runs.get("/outputs/{path:path}")
+def get_output(
+    dag_id: str,
+    run_id: str,
+    path: str,
+    how: Annotated[str, Query(alias="as", pattern="^(view|download|list)$")] = "download",
+) -> Response:
+    """Give a file, in ranges if asked; of a folder a ZIP archive, or what is in it.
+
+    :param how: ``view`` for a file that a browser shows, ``download`` for one that is kept, ``list`` for a folder.
+    """
+    with answered():
+        outputs = find_outputs(dag_id, run_id)
+        real = outputs.find(path)
+        name = os.path.basename(real)
+        if how == "list":
+            return ascii_json([each.to_json() for each in outputs.list_folder(path)[:MOST_ENTRIES]])
+        if os.path.isdir(real):
+            headers = {"Content-Disposition": attachment(f"{name}.zip"), "X-Content-Type-Options": "nosniff"}
+            return StreamingResponse(zip_stream(outputs.walk(path)), media_type="application/zip", headers=headers)
+        stream = outputs.open(path)
+        if how == "download":
+            return download(stream, name)
+        if shown := view(stream, name):
+            return shown
+        stream.close()
+        raise HTTPException(415, f"{name} is no text: download it.")

@@ -1,0 +1,287 @@
+// What Airflow's pages show of CWL. Airflow loads this as a module, and hands over its own React and Chakra UI, so that
+// it looks as the rest does, light or dark. Nothing is built, and nothing is fetched from elsewhere.
+const { React, ReactRouterDOM } = globalThis;
+const { Alert, Badge, Box, Button, Code, Heading, HStack, Link, Spinner, Stack, Table, Text } = globalThis.ChakraUI;
+const h = React.createElement;
+
+const STATES = { success: "green", failed: "red", running: "blue", skipped: "gray", upstream_failed: "orange" };
+const TABLE_ROWS = 200;
+const PREVIEW_BYTES = 200_000;
+
+const address = (path) => new URL(path, document.baseURI).href;
+const part = encodeURIComponent;
+const runAddress = (dagId, runId) => address(`cwl/runs/${part(dagId)}/${part(runId)}`);
+const outputAddress = (run, path, as) => `${run}/outputs/${path.split("/").map(part).join("/")}?as=${as}`;
+
+/** Fetch JSON; an answer that refuses becomes an error with its own words. */
+async function fetchJson(url, options) {
+  const answer = await fetch(url, options);
+  const text = await answer.text();
+  let content;
+  try {
+    content = JSON.parse(text);
+  } catch {
+    content = undefined;
+  }
+  if (!answer.ok) throw new Error(content?.detail ?? `${answer.status} ${answer.statusText}`);
+  return content;
+}
+
+/** Fetch JSON when the page comes up, and again every few seconds while `again` says so. */
+function useJson(url, again = () => false) {
+  const [state, setState] = React.useState({});
+  React.useEffect(() => {
+    let gone = false;
+    let timer;
+    const load = () =>
+      fetchJson(url).then(
+        (content) => {
+          if (gone) return;
+          setState({ content });
+          if (again(content)) timer = setTimeout(load, 5000);
+        },
+        (error) => gone || setState({ error }),
+      );
+    load();
+    return () => {
+      gone = true;
+      clearTimeout(timer);
+    };
+  }, [url]);
+  return state;
+}
+
+const UNITS = ["bytes", "kB", "MB", "GB", "TB"];
+function bytes(number) {
+  if (number === null || number === undefined) return "";
+  const power = Math.min(UNITS.length - 1, Math.floor(Math.log10(Math.max(number, 1)) / 3));
+  const value = number / 1000 ** power;
+  return `${power && value < 10 ? value.toFixed(1) : Math.round(value)} ${UNITS[power]}`;
+}
+
+function seconds(number) {
+  if (number === null || number === undefined) return "";
+  if (number < 60) return `${number < 10 ? number.toFixed(1) : Math.round(number)} s`;
+  const [hours, minutes] = [Math.floor(number / 3600), Math.floor(number / 60) % 60];
+  return hours ? `${hours} h ${minutes} min` : `${minutes} min ${Math.round(number % 60)} s`;
+}
+
+const Problem = ({ children }) =>
+  h(Alert.Root, { status: "error" }, h(Alert.Indicator), h(Alert.Title, { overflowWrap: "anywhere" }, children));
+
+const Section = ({ title, children }) => h(Stack, { gap: 2 }, h(Heading, { size: "md", as: "h3" }, title), children);
+
+function Rows({ columns, rows }) {
+  return h(
+    Box,
+    { overflowX: "auto" },
+    h(
+      Table.Root,
+      { size: "sm" },
+      h(
+        Table.Header,
+        null,
+        h(Table.Row, null, columns.map((name, number) => h(Table.ColumnHeader, { key: number }, name))),
+      ),
+      h(
+        Table.Body,
+        null,
+        rows.map((row, number) =>
+          h(Table.Row, { key: number }, row.map((cell, column) => h(Table.Cell, { key: column }, cell))),
+        ),
+      ),
+    ),
+  );
+}
+
+const Words = ({ children }) => h(Code, { whiteSpace: "pre-wrap", overflowWrap: "anywhere", size: "sm" }, children);
+
+/** The lines of a table, of which values in quotes may have separators in them. */
+function parseTable(text, separator) {
+  const rows = [[]];
+  let value = "";
+  let quoted = false;
+  for (let at = 0; at < text.length; at += 1) {
+    const sign = text[at];
+    if (quoted) {
+      if (sign !== '"') value += sign;
+      else if (text[at + 1] === '"') value += text[(at += 1)];
+      else quoted = false;
+    } else if (sign === '"' && value === "") quoted = true;
+    else if (sign === separator || sign === "\n") {
+      rows.at(-1).push(value.replace(/\r$/, ""));
+      value = "";
+      if (sign === "\n") {
+        if (rows.length > TABLE_ROWS) return rows.slice(0, -1);
+        rows.push([]);
+      }
+    } else value += sign;
+  }
+  if (value !== "" || rows.at(-1).length) rows.at(-1).push(value);
+  return rows.filter((row) => row.length);
+}
+
+/** What is in a file, below its line. */
+function Preview({ run, file, show }) {
+  const source = outputAddress(run, file.path, "view");
+  const fetched = show === "text" || show === "table";
+  const [state, setState] = React.useState({});
+  React.useEffect(() => {
+    if (!fetched) return;
+    fetch(source, { headers: { Range: `bytes=0-${PREVIEW_BYTES - 1}` } }).then(
+      async (answer) => {
+        if (answer.status === 416) setState({ text: "" });
+        else if (!answer.ok) setState({ error: (await answer.json()).detail });
+        else setState({ text: await answer.text() });
+      },
+      (error) => setState({ error: String(error) }),
+    );
+  }, [source]);
+  if (show === "image") return h("img", { src: source, alt: file.name, style: { maxWidth: "100%" } });
+  if (!fetched) {
+    const sandbox = show === "html" ? { sandbox: "allow-scripts" } : {};
+    return h("iframe", { src: source, title: file.name, style: { width: "100%", height: "70vh" }, ...sandbox });
+  }
+  if (state.error) return h(Problem, null, state.error);
+  if (state.text === undefined) return h(Spinner);
+  if (state.text === "") return h(Text, null, "The file is empty.");
+  const cut = file.size > PREVIEW_BYTES && h(Text, { fontStyle: "italic" }, "The rest is left out: download the file.");
+  if (show === "table") {
+    const [first, ...rows] = parseTable(state.text, /\.csv$/i.test(file.name) ? "," : "\t");
+    const many = rows.length >= TABLE_ROWS && h(Text, { fontStyle: "italic" }, `The first ${TABLE_ROWS} lines.`);
+    return h(Stack, null, h(Rows, { columns: first, rows }), many || cut);
+  }
+  return h(
+    Stack,
+    null,
+    h(Box, { as: "pre", fontSize: "sm", overflow: "auto", maxHeight: "70vh", whiteSpace: "pre" }, state.text),
+    cut,
+  );
+}
+
+/** A file or a folder, with what can be done with it, and below it what is in it. */
+function Entry({ run, file, level }) {
+  const [open, setOpen] = React.useState(false);
+  const label = file.folder ? (open ? "Close" : "Open") : open ? "Hide" : "View";
+  return h(
+    Stack,
+    { gap: 1, paddingStart: level * 6 },
+    h(
+      HStack,
+      { gap: 3, flexWrap: "wrap" },
+      h(Text, { fontWeight: "medium", overflowWrap: "anywhere" }, file.folder ? `${file.name}/` : file.name),
+      h(Text, { color: "fg.muted", title: file.checksum }, bytes(file.size)),
+      file.format && h(Text, { color: "fg.muted" }, file.format.replace(/^.*[#/]/, "")),
+      h(Button, { size: "xs", variant: "outline", onClick: () => setOpen(!open), "aria-expanded": open }, label),
+      h(
+        Link,
+        { href: outputAddress(run, file.path, "download"), download: "", color: "fg.info" },
+        file.folder ? "Download as ZIP" : "Download",
+      ),
+    ),
+    file.checksum && open && h(Text, { color: "fg.muted", fontSize: "xs" }, file.checksum.replace("$", " ")),
+    open &&
+      (file.folder
+        ? h(Folder, { run, file, level: level + 1 })
+        : h(Preview, { run, file, show: file.show })),
+  );
+}
+
+function Folder({ run, file, level }) {
+  const { content, error } = useJson(outputAddress(run, file.path, "list"));
+  if (error) return h(Problem, null, error.message);
+  if (!content) return h(Spinner);
+  if (!content.length) return h(Text, { paddingStart: level * 6, color: "fg.muted" }, "Nothing is in it.");
+  return h(React.Fragment, null, content.map((each) => h(Entry, { key: each.path, run, file: each, level })));
+}
+
+function Output({ run, output }) {
+  const left = output.number - output.files.length;
+  return h(
+    Box,
+    null,
+    h(Text, { fontFamily: "mono", color: "fg.muted" }, output.name),
+    output.number ? output.files.map((file) => h(Entry, { key: file.path, run, file, level: 1 })) : h(Words, null, output.value),
+    left > 0 && h(Text, { paddingStart: 6, fontStyle: "italic" }, `and ${left} more, in the folder of the outputs`),
+  );
+}
+
+const state = (name) => h(Badge, { colorPalette: STATES[name] ?? "gray" }, name ?? "waiting");
+
+function Steps({ tasks }) {
+  const columns = ["Step", "State", "Time", "Memory", "Disk", "Exit code", "Jobs", "Queue", "Host", "Tries", "Image", "Command"];
+  const rows = tasks.map((task) => [
+    task.part === null ? task.task : `${task.task} [${task.part}]`,
+    state(task.state),
+    seconds(task.seconds ?? task.duration),
+    bytes(task.memory),
+    bytes(task.disk),
+    (task.exit_codes ?? []).join(", "),
+    task.jobs ?? "",
+    task.queue,
+    task.host,
+    task.tries,
+    Object.entries(task.images ?? {}).map(([name, digest]) => h(Text, { key: name, title: digest }, digest || name)),
+    task.command && h(Words, null, task.command),
+  ]);
+  return h(Rows, { columns, rows });
+}
+
+function Again({ dagId, conf }) {
+  const go = ReactRouterDOM.useNavigate();
+  const [said, say] = React.useState("");
+  const start = () =>
+    fetchJson(address(`api/v2/dags/${part(dagId)}/dagRuns`), {
+      method: "POST",
+      headers: { "Content-Type": "application/json" },
+      body: JSON.stringify({ logical_date: null, conf }),
+    }).then(
+      (run) => go(`/dags/${part(dagId)}/runs/${part(run.dag_run_id)}`),
+      (error) => say(error.message),
+    );
+  return h(
+    Stack,
+    null,
+    h(Box, null, h(Button, { size: "sm", variant: "outline", onClick: start }, "Run again with the same job")),
+    said && h(Problem, null, said),
+  );
+}
+
+/** The outputs of a run, what its steps took, and its job. */
+function Results({ dagId, runId }) {
+  const run = runAddress(dagId, runId);
+  const ends = (content) => !["queued", "running"].includes(content.state);
+  const { content, error } = useJson(run, (found) => !ends(found));
+  if (error) return h(Box, { padding: 4 }, h(Problem, null, error.message));
+  if (!content) return h(Box, { padding: 4 }, h(Spinner));
+  if (!content.cwl) return h(Box, { padding: 4 }, h(Text, null, "This DAG is not made of a CWL document."));
+  const waiting = ends(content) ? content.missing : "The run has not ended yet.";
+  return h(
+    Stack,
+    { gap: 6, padding: 4, className: "cwl-results" },
+    h(
+      Section,
+      { title: "Outputs" },
+      content.outputs
+        ? h(
+            Stack,
+            { gap: 3 },
+            content.outputs.length
+              ? content.outputs.map((output) => h(Output, { key: output.name, run, output }))
+              : h(Text, null, "The document has no outputs."),
+            h(Text, { color: "fg.muted", fontSize: "sm" }, "On the host: ", h(Words, null, content.folder)),
+          )
+        : h(Text, null, waiting),
+    ),
+    h(Section, { title: "Steps" }, h(Steps, { tasks: content.tasks })),
+    h(
+      Section,
+      { title: "Job" },
+      h(Words, null, JSON.stringify(content.conf.job ?? content.conf, null, 2)),
+      h(Again, { dagId, conf: content.conf }),
+    ),
+  );
+}
+
+// By these names Airflow finds them.
+globalThis["CWL results"] = Results;

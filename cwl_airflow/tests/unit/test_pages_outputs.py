@@ -1,0 +1,159 @@
+"""The outputs of a run as pages show them: what is reported, and nothing beside it."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import pytest
+from cwl_airflow.documents.plan import OUTPUTS_REPORT, STATISTICS
+from cwl_airflow.gate import Refused
+from cwl_airflow.pages import content, outputs
+from cwl_airflow.pages.archive import zip_stream
+from cwl_airflow.pages.outputs import RunOutputs
+from gates import open_gate
+
+
+def file_at(path: Path, kind: str = "File", **more: Any) -> dict[str, Any]:
+    return {"class": kind, "location": path.as_uri(), "basename": path.name, **more}
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Return a folder with outputs, and a file that is none."""
+    made = tmp_path / "outputs"
+    (made / "tree/sub").mkdir(parents=True)
+    for name in ("reads.bam", "reads.bam.bai", "secret", "tree/a ä.txt", "tree/sub/b"):
+        (made / name).write_text(name, encoding="utf-8")
+    return made
+
+
+def report(folder: Path, values: Any) -> RunOutputs:
+    (folder / OUTPUTS_REPORT).write_text(json.dumps(values), encoding="utf-8")
+    return RunOutputs(str(folder / OUTPUTS_REPORT), open_gate(folder.parent))
+
+
+@pytest.fixture
+def found(folder: Path) -> RunOutputs:
+    reads = file_at(folder / "reads.bam", size=9, checksum="sha1$1", secondaryFiles=[file_at(folder / "reads.bam.bai")])
+    tree = file_at(folder / "tree", "Directory", listing=[file_at(folder / "tree/a ä.txt")])
+    values = {"reads": [reads], "record": {"tree": tree}, "number": 3, "none": None}
+    return report(folder, {**values, STATISTICS: {"steps": {"align": {"seconds": 1}}}})
+
+
+def test_files_are_found_in_lists_and_records_and_beside_files(found: RunOutputs, folder: Path) -> None:
+    reads, record, number, none = found.describe()
+    assert [(each["path"], each["size"], each["checksum"]) for each in reads["files"]] == [
+        ("reads.bam", 9, "sha1$1"),
+        ("reads.bam.bai", None, ""),
+    ]
+    assert [(each["path"], each["folder"]) for each in record["files"]] == [("tree", True)]
+    assert (number["value"], none["value"], number["number"]) == ("3", "null", 0)
+    assert found.steps == {"align": {"seconds": 1}}
+    assert found.folder == str(folder)
+
+
+def test_many_files_are_counted_and_some_shown(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(outputs, "MOST_ENTRIES", 2)
+    (described,) = report(folder, {"all": [file_at(folder / "secret")] * 3}).describe()
+    assert (len(described["files"]), described["number"]) == (2, 3)
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["secret", "", ".", "..", "../outputs/reads.bam", "tree/../secret", "tree/", "/etc/passwd", "tree//sub/b", "gone",
+     OUTPUTS_REPORT, "reads.bam/x", "tree/link", "tree/up/secret", "link"],
+)  # fmt: skip
+def test_what_is_no_output_is_not_found(found: RunOutputs, folder: Path, path: str) -> None:
+    (folder / "tree/link").symlink_to(folder / "secret")
+    (folder / "tree/up").symlink_to(folder)
+    (folder / "link").symlink_to(folder / "reads.bam")
+    with pytest.raises(FileNotFoundError):
+        found.open(path)
+
+
+def test_a_link_in_the_place_of_an_output_is_not_followed(found: RunOutputs, folder: Path) -> None:
+    (folder / "reads.bam").unlink()
+    (folder / "reads.bam").symlink_to("/etc/passwd")
+    with pytest.raises(FileNotFoundError):
+        found.open("reads.bam")
+    (folder / "tree").rename(folder / "moved")
+    (folder / "tree").symlink_to("/etc")
+    for look in (found.open, found.list_folder, lambda path: list(found.walk(path))):
+        with pytest.raises(FileNotFoundError):
+            look("tree")
+
+
+def test_what_is_in_a_folder_is_found(found: RunOutputs, folder: Path) -> None:
+    (folder / "tree/link").symlink_to("/etc/passwd")
+    os.mkfifo(folder / "tree/fifo")
+    assert [(each.path, each.folder, each.size) for each in found.list_folder("tree")] == [
+        ("tree/sub", True, None),
+        ("tree/a ä.txt", False, 13),
+    ]
+    with found.open("tree/sub/b") as stream:
+        assert stream.read() == b"tree/sub/b"
+    with pytest.raises(NotADirectoryError):
+        found.list_folder("reads.bam")
+    with pytest.raises(Refused):
+        found.open("tree/fifo")
+
+
+def test_a_folder_becomes_an_archive(found: RunOutputs, folder: Path) -> None:
+    (folder / "tree/link").symlink_to("/etc/passwd")
+    (folder / "tree/empty").touch()
+    parts = list(zip_stream(found.walk("tree")))
+    with zipfile.ZipFile(io.BytesIO(b"".join(parts))) as archive:
+        assert archive.testzip() is None
+        assert {name: archive.read(name).decode() for name in archive.namelist()} == {
+            "a ä.txt": "tree/a ä.txt",
+            "empty": "",
+            "sub/b": "tree/sub/b",
+        }
+
+
+@pytest.mark.parametrize("values", [[], 5, "text"])
+def test_a_report_is_an_object(folder: Path, values: Any) -> None:
+    with pytest.raises(ValueError, match="is no report of outputs"):
+        report(folder, values)
+
+
+def test_a_report_is_where_the_run_could_write(folder: Path, found: RunOutputs) -> None:
+    gate = open_gate(folder.parent)
+    with pytest.raises(Refused, match="is no report"):
+        RunOutputs("/etc/passwd", gate)
+    with pytest.raises(Refused, match="may not be written"):
+        RunOutputs(f"/etc/{OUTPUTS_REPORT}", gate)
+
+
+@pytest.mark.parametrize("more", [{STATISTICS: 5}, {STATISTICS: {"steps": 5}}, {}])
+def test_a_report_may_say_nothing_of_steps(folder: Path, more: dict[str, Any]) -> None:
+    assert report(folder, more).steps == {}
+
+
+@pytest.mark.parametrize("location", ["http://example.org/a", "/etc/passwd", "file:///etc/passwd", "", 5, None])
+def test_files_that_are_elsewhere_are_not_shown(folder: Path, location: Any) -> None:
+    (described,) = report(folder, {"a": {"class": "File", "location": location}}).describe()
+    assert described["files"] == []
+
+
+@pytest.mark.parametrize(
+    ("name", "shown"),
+    [("a.PNG", "image"), ("a.html", "html"), ("a.pdf", "pdf"), ("a.csv", "table"), ("a.tsv", "table"),
+     ("a.csv.gz", "text"), ("a.fastq", "text"), ("README", "text"), ("a.json", "text")],
+)  # fmt: skip
+def test_files_are_shown_by_their_names(name: str, shown: str) -> None:
+    assert content.show_as(name) == shown
+
+
+@pytest.mark.parametrize(
+    ("head", "text"),
+    [(b"", True), (b"a\n", True), ("ä".encode(), True), ("aä".encode()[:-1], True), (b"a\0", False),
+     (b"\xff" + 9 * b"a", False)],
+)  # fmt: skip
+def test_text_is_told_from_other_data(head: bytes, text: bool) -> None:
+    assert content.is_text(head) is text
