@@ -46,7 +46,8 @@ SYSTEMD = Path("/run/systemd/system")
 PROCESSES = Path("/proc")
 DPKG = Path("/var/lib/dpkg/info")
 BOOT = Path("/boot")
-#: Debian's packages by the command that shows that they are there.
+#: Debian's packages by the command that shows that they are there: what draws pictures, and what shows pages.
+PACKAGE = {"dot": ("graphviz",), "chromium": ("chromium",)}
 STANDIN = {"dockerd": ("docker.io", "iptables", "apparmor"), "mmdebstrap": ("mmdebstrap",)}
 VAGRANT = {"vagrant": ("vagrant",)}
 LIBVIRT = (
@@ -313,6 +314,7 @@ def stop_engine() -> None:
 def prepare_package() -> None:
     """Prepare for the package's tests."""
     install_tools()
+    need_packages(packages_without_command(PACKAGE))
     install_package()
 
 

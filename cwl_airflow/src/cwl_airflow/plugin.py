@@ -48,7 +48,10 @@ class CWLAirflowPlugin(AirflowPlugin):
 
     name = "cwl_airflow"
     fastapi_apps: list[Any] = [{"name": "CWL pages", "app": Pages(), "url_prefix": "/cwl"}]  # noqa: RUF012
-    react_apps: list[Any] = [view("CWL results", "cwl-results", "dag_run")]  # noqa: RUF012
+    react_apps: list[Any] = [  # noqa: RUF012
+        view("CWL results", "cwl-results", "dag_run"),
+        view("CWL workflow", "cwl-workflow", "dag"),
+    ]
     # The last one is asked first: the others know Airflow's own tokens only.
     fastapi_root_middlewares: list[Any] = [  # noqa: RUF012  # as the base has it
         {"name": "Who starts a run", "middleware": CallerMiddleware, "args": [], "kwargs": {}},

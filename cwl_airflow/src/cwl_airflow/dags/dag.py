@@ -25,6 +25,7 @@ from ..runs.layout import RunLayout, run_folders
 from .form import form_fields
 from .operators import CWLJobDispatcher, CWLJobGatherer, CWLScatterJobsOperator, CWLScatterOperator, CWLStepOperator
 from .page import dag_description, dag_page, dag_tags
+from .picture import keep_picture
 from .queues import queues_of_tasks
 from .retries import retry_arguments
 from .settings import CWLSettings
@@ -106,8 +107,10 @@ class CWLDAG(DAG):
         self.source = document_source(workflow, settings.pickle_folder)
         key = [self.source, dict(settings.cwltool), settings.places]
         self.plan = cached_plan(settings.pickle_folder, key, self._make_plan)
-        if self.plan.ontologies and get_parsing_context().task_id is None:  # a task does not wait for the network
-            refresh_ontologies(self.plan.ontologies, settings.places.gate(dag_id), settings.pickle_folder)
+        if get_parsing_context().task_id is None:  # a task has no use for it, and does not wait for the network
+            if self.plan.ontologies:
+                refresh_ontologies(self.plan.ontologies, settings.places.gate(dag_id), settings.pickle_folder)
+            keep_picture(settings.pickle_folder, dag_id, self.plan.about.graph)
         self._describe()
         self.dispatcher = dispatcher if dispatcher is not None else CWLJobDispatcher(dag=self)
         self.gatherer = gatherer if gatherer is not None else CWLJobGatherer(dag=self)

@@ -10,6 +10,7 @@ from cwltool.update import ORIGINAL_CWLVERSION
 from cwltool.utils import aslist
 from cwltool.workflow import Workflow
 
+from .graph import draw_document
 from .images import with_tag
 from .plan import AboutDocument, AboutParameter
 
@@ -35,6 +36,7 @@ def describe_document(process: Process) -> AboutDocument:
         outputs=tuple(_describe_parameter(parameter, named) for parameter in tool["outputs"]),
         images=tuple(sorted(set(_images(process)))),
         keywords=tuple(str(word) for word in keywords),
+        graph=draw_document(process),
     )
 
 

@@ -20,7 +20,7 @@ DISPATCHER, GATHERER = "CWLJobDispatcher", "CWLJobGatherer"
 #: The file that reports the outputs of a run, and what it has beside them.
 OUTPUTS_REPORT, STATISTICS = "workflow_report.json", "cwl-airflow:statistics"
 #: Which form the entries have, and which plans they hold: another one is not read.
-PLAN_FORMAT = 4
+PLAN_FORMAT = 5
 
 
 @dataclass(frozen=True)
@@ -86,6 +86,8 @@ class AboutDocument:
     outputs: tuple[AboutParameter, ...] = ()
     images: tuple[str, ...] = ()
     keywords: tuple[str, ...] = ()
+    #: Its picture, see `graph`.
+    graph: str = ""
 
 
 @dataclass(frozen=True)

@@ -17,8 +17,9 @@ from starlette.responses import FileResponse, Response, StreamingResponse
 
 from ..gate import Refused
 from .archive import zip_stream
-from .content import attachment, download, view
+from .content import NOTHING, attachment, download, view
 from .outputs import MOST_ENTRIES
+from .picture import NotDrawn, picture
 from .runs import describe_run, find_outputs
 
 SCRIPT = Path(__file__).with_name("cwl.js")
@@ -27,11 +28,14 @@ runs = APIRouter(
     prefix="/runs/{dag_id}/{run_id}", dependencies=[Depends(requires_access_dag("GET", DagAccessEntity.RUN))]
 )
 
+dags = APIRouter(prefix="/dags/{dag_id}", dependencies=[Depends(requires_access_dag("GET"))])
+
 
 def create_app() -> FastAPI:
     """Make the application."""
     app = FastAPI(title="CWL pages", openapi_url=None, docs_url=None, redoc_url=None)
     app.include_router(runs)
+    app.include_router(dags)
 
     @app.get("/cwl.js")
     def get_script() -> FileResponse:
@@ -55,6 +59,18 @@ def answered() -> Iterator[None]:
 def ascii_json(content: Any) -> Response:
     """Return an answer in JSON; names of files may not be text, which UTF-8 has no bytes for."""
     return Response(json.dumps(content), media_type="application/json")
+
+
+@dags.get("/picture.svg")
+def get_picture(dag_id: str) -> Response:
+    """Return the picture of a DAG's document."""
+    with answered():
+        try:
+            svg = picture(dag_id)
+        except NotDrawn as error:
+            raise HTTPException(501, str(error)) from error
+    headers = {"Content-Security-Policy": NOTHING, "Cache-Control": "private, no-cache"}
+    return Response(svg, media_type="image/svg+xml", headers=headers)
 
 
 @runs.get("")

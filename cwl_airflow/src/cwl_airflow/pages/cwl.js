@@ -71,8 +71,8 @@ const Problem = ({ children }) =>
 
 const Section = ({ title, children }) => h(Stack, { gap: 2 }, h(Heading, { size: "md", as: "h3" }, title), children);
 
-function Rows({ columns, rows }) {
-  return h(
+const Grid = ({ columns, children }) =>
+  h(
     Box,
     { overflowX: "auto" },
     h(
@@ -83,16 +83,9 @@ function Rows({ columns, rows }) {
         null,
         h(Table.Row, null, columns.map((name, number) => h(Table.ColumnHeader, { key: number }, name))),
       ),
-      h(
-        Table.Body,
-        null,
-        rows.map((row, number) =>
-          h(Table.Row, { key: number }, row.map((cell, column) => h(Table.Cell, { key: column }, cell))),
-        ),
-      ),
+      h(Table.Body, null, children),
     ),
   );
-}
 
 const Words = ({ children }) => h(Code, { whiteSpace: "pre-wrap", overflowWrap: "anywhere", size: "sm" }, children);
 
@@ -149,7 +142,9 @@ function Preview({ run, file, show }) {
   if (show === "table") {
     const [first, ...rows] = parseTable(state.text, /\.csv$/i.test(file.name) ? "," : "\t");
     const many = rows.length >= TABLE_ROWS && h(Text, { fontStyle: "italic" }, `The first ${TABLE_ROWS} lines.`);
-    return h(Stack, null, h(Rows, { columns: first, rows }), many || cut);
+    const cells = (row) => row.map((cell, column) => h(Table.Cell, { key: column }, cell));
+    const lines = rows.map((row, number) => h(Table.Row, { key: number }, cells(row)));
+    return h(Stack, null, h(Grid, { columns: first }, lines), many || cut);
   }
   return h(
     Stack,
@@ -160,12 +155,12 @@ function Preview({ run, file, show }) {
 }
 
 /** A file or a folder, with what can be done with it, and below it what is in it. */
-function Entry({ run, file, level }) {
+function Entry({ run, file }) {
   const [open, setOpen] = React.useState(false);
   const label = file.folder ? (open ? "Close" : "Open") : open ? "Hide" : "View";
   return h(
     Stack,
-    { gap: 1, paddingStart: level * 6 },
+    { gap: 1, paddingStart: 6 },
     h(
       HStack,
       { gap: 3, flexWrap: "wrap" },
@@ -182,17 +177,17 @@ function Entry({ run, file, level }) {
     file.checksum && open && h(Text, { color: "fg.muted", fontSize: "xs" }, file.checksum.replace("$", " ")),
     open &&
       (file.folder
-        ? h(Folder, { run, file, level: level + 1 })
+        ? h(Folder, { run, file })
         : h(Preview, { run, file, show: file.show })),
   );
 }
 
-function Folder({ run, file, level }) {
+function Folder({ run, file }) {
   const { content, error } = useJson(outputAddress(run, file.path, "list"));
   if (error) return h(Problem, null, error.message);
   if (!content) return h(Spinner);
-  if (!content.length) return h(Text, { paddingStart: level * 6, color: "fg.muted" }, "Nothing is in it.");
-  return h(React.Fragment, null, content.map((each) => h(Entry, { key: each.path, run, file: each, level })));
+  if (!content.length) return h(Text, { paddingStart: 6, color: "fg.muted" }, "Nothing is in it.");
+  return h(React.Fragment, null, content.map((each) => h(Entry, { key: each.path, run, file: each })));
 }
 
 function Output({ run, output }) {
@@ -201,31 +196,58 @@ function Output({ run, output }) {
     Box,
     null,
     h(Text, { fontFamily: "mono", color: "fg.muted" }, output.name),
-    output.number ? output.files.map((file) => h(Entry, { key: file.path, run, file, level: 1 })) : h(Words, null, output.value),
+    output.number ? output.files.map((file) => h(Entry, { key: file.path, run, file })) : h(Words, null, output.value),
     left > 0 && h(Text, { paddingStart: 6, fontStyle: "italic" }, `and ${left} more, in the folder of the outputs`),
   );
 }
 
-const state = (name) => h(Badge, { colorPalette: STATES[name] ?? "gray" }, name ?? "waiting");
+const State = ({ name }) => h(Badge, { colorPalette: STATES[name] ?? "gray" }, name ?? "waiting");
 
-function Steps({ tasks }) {
-  const columns = ["Step", "State", "Time", "Memory", "Disk", "Exit code", "Jobs", "Queue", "Host", "Tries", "Image", "Command"];
-  const rows = tasks.map((task) => [
+const COLUMNS = ["Step", "State", "Time", "Memory", "Disk", "Exit code", "Jobs", "Queue", "Host", "Tries", ""];
+
+/** What a step took, and on demand the command and the images of its jobs. */
+function Step({ task }) {
+  const [open, setOpen] = React.useState(false);
+  const cells = [
     task.part === null ? task.task : `${task.task} [${task.part}]`,
-    state(task.state),
+    h(State, { name: task.state }),
     seconds(task.seconds ?? task.duration),
     bytes(task.memory),
     bytes(task.disk),
     (task.exit_codes ?? []).join(", "),
-    task.jobs ?? "",
+    task.jobs,
     task.queue,
     task.host,
     task.tries,
-    Object.entries(task.images ?? {}).map(([name, digest]) => h(Text, { key: name, title: digest }, digest || name)),
-    task.command && h(Words, null, task.command),
-  ]);
-  return h(Rows, { columns, rows });
+    task.command &&
+      h(Button, { size: "xs", variant: "outline", onClick: () => setOpen(!open), "aria-expanded": open }, "Command"),
+  ];
+  const images = Object.entries(task.images ?? {}).map(([name, digest]) =>
+    h(Text, { key: name, overflowWrap: "anywhere" }, `Image: ${name}${digest ? ` (${digest})` : ""}`),
+  );
+  return h(
+    React.Fragment,
+    null,
+    h(Table.Row, null, cells.map((cell, column) => h(Table.Cell, { key: column }, cell))),
+    open &&
+      h(
+        Table.Row,
+        null,
+        h(
+          Table.Cell,
+          { colSpan: COLUMNS.length },
+          h(Stack, null, images, task.jobs > 1 && h(Text, null, "Of the first job:"), h(Words, null, task.command)),
+        ),
+      ),
+  );
 }
+
+const Steps = ({ tasks }) =>
+  h(
+    Grid,
+    { columns: COLUMNS },
+    tasks.map((task) => h(Step, { key: `${task.task} ${task.part}`, task })),
+  );
 
 function Again({ dagId, conf }) {
   const go = ReactRouterDOM.useNavigate();
@@ -283,5 +305,26 @@ function Results({ dagId, runId }) {
   );
 }
 
+/** The picture of a document. */
+function Workflow({ dagId }) {
+  const source = address(`cwl/dags/${part(dagId)}/picture.svg`);
+  const [said, say] = React.useState("");
+  // An image cannot tell why it does not come.
+  const ask = () => fetchJson(source).catch((error) => say(error.message));
+  if (said) return h(Box, { padding: 4 }, h(Text, null, said));
+  return h(
+    Stack,
+    { padding: 4, className: "cwl-workflow" },
+    h(Text, { color: "fg.muted" }, "Inputs are green, outputs yellow. A dashed step runs once for each of its inputs, one with two lines is a workflow itself."),
+    h(
+      Box,
+      { background: "white", borderRadius: "md", padding: 3, overflow: "auto" },
+      h("img", { src: source, alt: `Workflow of ${dagId}`, onError: ask, style: { maxWidth: "none" } }),
+    ),
+    h(Link, { href: source, target: "_blank", color: "fg.info" }, "Open it alone"),
+  );
+}
+
 // By these names Airflow finds them.
 globalThis["CWL results"] = Results;
+globalThis["CWL workflow"] = Workflow;

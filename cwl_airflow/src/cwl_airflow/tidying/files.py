@@ -12,6 +12,7 @@ from functools import partial
 from pathlib import Path
 from typing import Protocol
 
+from ..dags.picture import PICTURES
 from ..documents.cache import files_unchanged
 from ..gate.places import ATTACHMENTS, EMBEDDED, LOCK
 from ..runs.folder import SHORTEST_KEPT
@@ -114,9 +115,10 @@ def remove_kept(removal: Removal, pickle: Path, days: float) -> None:
             read.update(uri.rpartition("/")[2] for uri in uris)
         elif name.endswith((".kept", ".lock", ".new")):
             removal.remove_if_old(pickle, (name,), days * DAY)
-    with suppress(FileNotFoundError), trees.open_folder(pickle, EMBEDDED) as folder:
-        for name in sorted(set(os.listdir(folder)) - read):
-            removal.remove_if_old(pickle, (EMBEDDED, name), days * DAY)
+    for kind, needed in ((EMBEDDED, read), (PICTURES, set())):
+        with suppress(FileNotFoundError), trees.open_folder(pickle, kind) as folder:
+            for name in sorted(set(os.listdir(folder)) - needed):
+                removal.remove_if_old(pickle, (kind, name), days * DAY)
 
 
 def _usable_texts(entry: Path) -> Collection[str] | None:
