@@ -8,6 +8,7 @@ from airflow.configuration import conf
 from airflow.plugins_manager import AirflowPlugin
 
 from .callers import CallerMiddleware
+from .dags import notes
 from .watchdog import WatchdogMiddleware
 
 
@@ -52,6 +53,7 @@ class CWLAirflowPlugin(AirflowPlugin):
         view("CWL results", "cwl-results", "dag_run"),
         view("CWL workflow", "cwl-workflow", "dag"),
     ]
+    listeners: list[Any] = [notes]  # noqa: RUF012
     # The last one is asked first: the others know Airflow's own tokens only.
     fastapi_root_middlewares: list[Any] = [  # noqa: RUF012  # as the base has it
         {"name": "Who starts a run", "middleware": CallerMiddleware, "args": [], "kwargs": {}},

@@ -26,7 +26,8 @@ from cwl_airflow.containers import FOLDERS as ENGINE_FOLDERS
 from cwl_airflow.dags import operators
 from cwl_airflow.dags.dag import CWLDAG, document_source, unused_task_id
 from cwl_airflow.dags.failures import StepFailed
-from cwl_airflow.dags.operators import ERROR, LONGEST_RESULTS, RESULTS, CWLJobDispatcher, CWLJobGatherer
+from cwl_airflow.dags.notes import ERROR
+from cwl_airflow.dags.operators import LONGEST_RESULTS, RESULTS, CWLJobDispatcher, CWLJobGatherer
 from cwl_airflow.dags.preload import preload_engine
 from cwl_airflow.dags.retries import StepLost
 from cwl_airflow.dags.settings import CWLSettings

@@ -17,7 +17,8 @@ from airflow.models import DagRun
 from airflow.models.taskinstance import clear_task_instances
 from airflow.models.taskinstancehistory import TaskInstanceHistory
 from airflow.utils.session import create_session
-from cwl_airflow.dags.operators import ERROR, RESULTS
+from cwl_airflow.dags.notes import ERROR
+from cwl_airflow.dags.operators import RESULTS
 from cwl_airflow.documents.plan import GATHERER, OUTPUTS_REPORT, STATISTICS
 from cwl_airflow.reports import collect, outbox
 from cwl_airflow.reports.collect import RunCollector

@@ -33,6 +33,7 @@ from ..runs.room import wait_for_room
 from ..runs.tries import Try, begin_try, describe_try, fail_try, write_try
 from .failures import StepFailed, error_line, error_text, failure_line, failure_text, is_expected, last_line
 from .form import job_of_configuration
+from .notes import ERROR
 from .retries import StepLost, first_try, is_lost
 from .settings import CWLSettings
 from .task_log import cwltool_in_task_log
@@ -45,8 +46,8 @@ if TYPE_CHECKING:
     from ..runs.run import CWLRun
     from .dag import CWLDAG
 
-#: Under which keys a failed task pushes its error in a line, and the last task the outputs of the run.
-ERROR, RESULTS = "error", "results"
+#: Under which key the last task pushes the outputs of the run.
+RESULTS = "results"
 #: After how long a task comes again that found no room.
 PAUSE_FOR_ROOM = timedelta(seconds=30)
 #: Outputs that are longer as JSON are not pushed, in bytes: a database takes no more than some MiB at once.

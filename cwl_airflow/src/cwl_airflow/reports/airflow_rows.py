@@ -17,7 +17,8 @@ from sqlalchemy.engine import Row
 from sqlalchemy.orm import Session
 from sqlalchemy.sql import Select
 
-from ..dags.operators import ERROR, OPERATORS, RESULTS
+from ..dags.notes import ERROR
+from ..dags.operators import OPERATORS, RESULTS
 from ..documents.plan import GATHERER, OUTPUTS_REPORT, STATISTICS
 from .events import ReportedRun, TaskKey, TaskTry
 from .outbox import split_into_chunks
