@@ -101,17 +101,18 @@ def from_permissions(manager: Any, user: Any, name: str, documents: str) -> Call
     return Caller(name, None if reads is None else frozenset(reads), bool(may_add))
 
 
-def note_caller(_run: Any, _arguments: Any, values: dict[str, Any]) -> None:
-    """Note who starts a run that is made (SQLAlchemy's event ``init``).
+def note_caller(values: dict[str, Any], of_form: bool = False) -> None:
+    """Note who starts a run that is made.
 
     :param values: of its columns, by name.
+    :param of_form: whether its configuration is a filled-in form of a CWL document.
     """
     conf = values.get("conf")
     if not conf or not isinstance(conf, Mapping):
         return  # there is nothing of the caller's in it
     caller = _current_caller(values.get("triggered_by")) or unrestricted_caller("this host")
     # Of a run of something else as well, as its tasks may give on what it got; as little as possible.
-    if "job" in conf or KEY in conf or caller.reads is not None or not caller.documents:
+    if of_form or "job" in conf or KEY in conf or caller.reads is not None or not caller.documents:
         values["conf"] = caller.noted_in(conf)
 
 

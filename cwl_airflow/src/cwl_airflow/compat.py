@@ -23,19 +23,21 @@ def _prepare_runs(module: Any) -> None:
     from sqlalchemy import event
 
     from .callers import note_caller
-    from .dags.form_check import refuse_incomplete_form
+    from .dags.form_check import check_form
 
-    event.listen(module.DagRun, "init", refuse_incomplete_form)
-    event.listen(module.DagRun, "init", note_caller)
-    event.listen(module.DagRun, "init", _start_in_this_second)
+    def prepare(_run: Any, _arguments: Any, values: dict[str, Any]) -> None:
+        note_caller(values, of_form=check_form(values))
+        start_in_this_second(values)
+
+    event.listen(module.DagRun, "init", prepare)
 
 
-def _start_in_this_second(_run: Any, _arguments: Any, values: dict[str, Any]) -> None:
+def start_in_this_second(values: dict[str, Any]) -> None:
     """Let a run be due since the second in which it is made, as MySQL's ``NOW()`` knows no parts of one.
 
     Schedulers look for the runs that are due by then, so that a run waited for the next second.
 
-    :param values: of its columns, by name (SQLAlchemy's event ``init``).
+    :param values: of a run's columns, by name.
     """
     if due := values.get("run_after"):
         values["run_after"] = due.replace(microsecond=0)

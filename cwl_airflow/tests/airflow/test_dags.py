@@ -287,6 +287,26 @@ def test_a_form_starts_a_run(clean_database: Path, written: Any) -> None:
     assert Path(outputs(run)["lines"]["path"]).read_text(encoding="utf-8").split() == ["1", "hello"]
 
 
+@pytest.mark.parametrize("caller", [Caller("eve", frozenset({"mine"}), False), unrestricted_caller("boss")])
+def test_who_fills_in_a_form_is_noted(clean_database: Path, written: Any, caller: Caller) -> None:
+    rows.add_dag(CWLDAG(dag_id="document", workflow=written(CHAIN)))
+    with acting_as(caller):
+        assert Caller.of(DagRun("document", "a", conf={"word": "hello"}).conf) == caller
+
+
+def test_a_document_that_cannot_be_described_has_a_dag(written: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: Any) -> None:
+        raise RecursionError
+
+    with monkeypatch.context() as patch:
+        patch.setattr("cwl_airflow.documents.about.describe_document", fail)
+        patch.setattr("cwl_airflow.dags.dag.dag_page", fail)
+        patch.setattr("cwl_airflow.dags.dag.form_fields", fail)
+        dag = CWLDAG(dag_id="document", workflow=written(CHAIN))
+    assert len(dag.tasks) > 2
+    assert not [*dag.params]
+
+
 def test_the_data_of_a_failed_run_stays_and_is_marked(ran: Any, site: Site) -> None:
     ran(failing("exit 1"), {})
     (folder,) = site.tmp.glob("document/*")
@@ -615,7 +635,6 @@ def test_a_dag_has_the_default_arguments_of_before(written: Any) -> None:
     assert dag.default_args["owner"] == "lab"
     assert dag.default_args["start_date"].isoformat() == "2020-01-01T00:00:00+00:00"  # the same every day
     assert dag.schedule is None
-    assert dag.inputs() == ["word"]
     assert dag.default_args["cwl"]["tmp_folder"] == conf.get("cwl", "tmp_folder")
     assert isinstance(dag.dispatcher, CWLJobDispatcher)
     assert isinstance(dag.gatherer, CWLJobGatherer)

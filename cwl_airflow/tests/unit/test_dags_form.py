@@ -8,7 +8,7 @@ import pytest
 from airflow.exceptions import ParamValidationError
 from cwl_airflow.callers import KEY
 from cwl_airflow.dags.form import form_fields, job_of_configuration
-from cwl_airflow.dags.form_check import check_required
+from cwl_airflow.dags.form_check import check_fields
 from cwl_airflow.documents.plan import AboutDocument, AboutParameter
 
 ENUM = {"type": "enum", "symbols": ["fast", "slow"]}
@@ -49,6 +49,10 @@ ABOUT = AboutDocument(inputs=INPUTS)
         (array(["int", "string"]), [["a", 1]], ["a"]),
         (RECORD, [{"reads": "a"}, None], ["a"]),
         (["int", "string"], [1, "a", None, []], []),
+        ("null", [None, "a"], []),
+        (array("null"), [[None]], ["a"]),
+        (array(["null", "File"]), [[None, "a"]], [[1]]),
+        ("tree", [{"kids": []}], []),
         ("Any", [1, "a", None], []),
     ],
 )
@@ -66,7 +70,7 @@ def test_a_field_says_what_it_asks_for() -> None:
     reads, threads = (form_fields(ABOUT)[name].schema for name in ("reads", "threads"))
     assert reads["title"] == "reads (required)"
     assert reads["description_md"] == (
-        "`File`, by its path on the host\n\nReads\n\nIn *FASTQ*.\n\nFormat: edam:1\n\nWith .bai beside it"
+        "`File`, by its path on the host\n\nReads\n\nIn *FASTQ*.\n\nFormat: `edam:1`\n\nWith `.bai` beside it"
     )
     assert (threads["title"], threads["description_md"]) == ("threads", "`int?`")
 
@@ -82,6 +86,8 @@ def test_a_field_says_what_it_asks_for() -> None:
         (ENUM, "odd", None),
         (array("int"), [1], [1]),
         (["int", "string"], "a", "a"),
+        ("Any", "123", None),
+        ("string", "x" * 20_000, None),
     ],
 )
 def test_a_field_has_the_documents_default_where_that_fits(kind: Any, default: Any, shown: Any) -> None:
@@ -107,6 +113,32 @@ def test_a_field_has_the_documents_default_where_that_fits(kind: Any, default: A
         ("string", "2", "2"),
         (array("Any"), ["2"], [2]),
         ("int", 2, 2),
+        ("int", 2.0, 2),
+        (array("int"), [1.0], [1]),
+        ("double", 2.0, 2.0),
+        ("Any", "[" * 100_000, "[" * 100_000),
+        ("Any", "NaN", "NaN"),
+        ("Any", "1e999", "1e999"),
+        (["File", array("File")], '["a"]', [{"class": "File", "path": "a"}]),
+        (["int", RECORD], '{"reads": "a"}', {"reads": {"class": "File", "path": "a"}}),
+        (
+            ["null", {"type": "record", "fields": {"a": "int"}}, {"type": "record", "fields": {"b": "string"}}],
+            {"b": "123"},
+            {"b": "123"},
+        ),
+        (
+            {"type": "record", "fields": {"class": "string", "reads": "File"}},
+            {"class": "x", "reads": "a"},
+            {"class": "x", "reads": {"class": "File", "path": "a"}},
+        ),
+        (["File", "Directory"], "/", {"class": "Directory", "path": "/"}),
+        (["File", "Directory"], "a/", {"class": "Directory", "path": "a/"}),
+        (["File", "Directory"], "a", {"class": "File", "path": "a"}),
+        (["Directory", "Any"], "x", "x"),
+        (array("File"), ["", "a", " "], [{"class": "File", "path": "a"}]),
+        (array("string"), [""], [""]),
+        ({"type": "record", "fields": {"index": ["null", "File"]}}, {"index": ""}, {}),
+        ("File", " a ", {"class": "File", "path": "a"}),
     ],
 )
 def test_what_was_filled_in_becomes_a_job(kind: Any, value: Any, job: Any) -> None:
@@ -122,8 +154,12 @@ def test_a_job_may_be_given_as_it_is(job: Any) -> None:
 
 
 def test_what_was_left_empty_is_not_in_the_job() -> None:
-    conf = {"reads": "a", "threads": None, "extra": "", KEY: {"name": "somebody"}}
+    conf = {"reads": "a", "threads": None, "name": "x", KEY: {"name": "somebody"}}
     assert job_of_configuration(conf, INPUTS) == {"reads": {"class": "File", "path": "a"}}
+    assert job_of_configuration({"reads": "  "}, [AboutParameter("reads", ["null", "File"])]) == {}
+    # The page sends what its fields show at first, in which files are names.
+    default = AboutParameter("any", "Any", default="a.txt")
+    assert job_of_configuration({"any": "a.txt"}, [default]) == {}
     assert job_of_configuration({"name": ""}, INPUTS) == {"name": ""}  # a text may be empty
     assert job_of_configuration({}, [INPUTS[1]]) == job_of_configuration(None, []) == {}
 
@@ -147,11 +183,11 @@ def test_a_job_and_a_form_are_not_mixed() -> None:
 
 def test_an_input_that_is_called_job_has_no_field() -> None:
     about = AboutDocument(inputs=(AboutParameter("job", "string"), *INPUTS))
-    assert list(form_fields(about)) == [each.name for each in INPUTS]
+    assert set(form_fields(about)) == {each.name for each in INPUTS}
 
 
 def test_what_must_be_filled_in_comes_first() -> None:
-    assert list(form_fields(AboutDocument(inputs=(*INPUTS[1:], INPUTS[0])))) == ["reads", "threads", "name", "extra"]
+    assert list(form_fields(AboutDocument(inputs=(*INPUTS[1:], INPUTS[0])))) == ["extra", "reads", "threads", "name"]
 
 
 def test_a_job_may_have_an_input_that_is_called_job() -> None:
@@ -163,9 +199,18 @@ def test_a_job_may_have_an_input_that_is_called_job() -> None:
 def test_a_form_in_which_an_input_is_missing_is_refused(value: Any) -> None:
     fields = {name: field.schema for name, field in form_fields(ABOUT).items()}
     with pytest.raises(ValueError, match=r"^Input 'reads' is missing\.$"):
-        check_required({"reads": value, "threads": 1}, fields)
-    check_required({"reads": "a"}, fields)
-    check_required({"job": {}}, fields)
-    check_required({"other": 1}, {"other": {}})
+        check_fields({"reads": value, "threads": 1}, fields)
+    assert check_fields({"reads": "a", "extra": 1}, fields)
+    assert not check_fields({"other": 1}, {"other": {}})
     with pytest.raises(ValueError, match="Did you mean 'job'"):
-        check_required({"jobs": {}}, fields)
+        check_fields({"jobs": {}}, fields)
+
+
+def test_a_dag_may_have_fields_of_its_own() -> None:
+    own = {"email": {}}
+    fields = {name: field.schema for name, field in form_fields(ABOUT).items()}
+    conf = {"reads": "a", "extra": 1, "email": "y"}
+    assert check_fields(conf, {**fields, **own})
+    assert job_of_configuration(conf, INPUTS, own) == {"reads": {"class": "File", "path": "a"}, "extra": 1}
+    with pytest.raises(ValueError, match="has no 'job'"):
+        job_of_configuration(conf, INPUTS)

@@ -108,6 +108,67 @@ def test_a_document_that_says_nothing_has_a_page(tmp_path: Path) -> None:
     assert dag_page(about, "a.cwl").startswith("The job needs no inputs.\n\nThere are no outputs.\n\n")
 
 
+def test_a_type_that_is_made_of_itself_is_called_by_its_name(tmp_path: Path) -> None:
+    tree = {
+        "name": "#tree",
+        "type": "record",
+        "fields": [{"name": "kids", "type": {"type": "array", "items": "#tree"}}],
+    }
+    about = described(
+        tmp_path,
+        {"cwlVersion": "v1.2", **TOOL, "inputs": {"x": "#tree", "nothing": "null"},
+         "requirements": {"SchemaDefRequirement": {"types": [tree]}}},
+    )  # fmt: skip
+    assert {each.name: type_text(each.type) for each in about.inputs} == {
+        "x": "record (kids: tree[])",
+        "nothing": "null",
+    }
+
+
+def test_what_no_database_takes_is_replaced(tmp_path: Path) -> None:
+    about = described(tmp_path, {"cwlVersion": "v1.2", **TOOL, "label": "bad \ud800 \0label", "doc": ["\udfff"],
+                                 "inputs": {"x": {"type": "string", "default": "\ud800"}}})  # fmt: skip
+    assert (about.label, about.doc, about.inputs[0].default) == ("bad ? label", "?", "?")
+
+
+@pytest.mark.parametrize(
+    ("location", "shown"),
+    [("genome.fa", "genome.fa"), ("a%20b.txt", "a b.txt"), ("http://example.org/a/", "a")],
+)
+def test_a_file_that_is_a_default_is_called_by_its_name(tmp_path: Path, location: str, shown: str) -> None:
+    default = {"class": "File", "location": location}
+    about = described(tmp_path, {"cwlVersion": "v1.2", **TOOL, "inputs": {"x": {"type": "Any", "default": default}}})
+    assert about.inputs[0].default == shown
+
+
+@pytest.mark.parametrize(
+    ("keywords", "own", "tags"),
+    [
+        (["CWL", "rna", "RNA"], [], {"cwl", "rna"}),
+        (["Café", "cafe\u0301", "cafe"], [], {"Café"}),
+        (["straße", "STRASSE"], [], {"straße"}),
+        (["\U0001f9ec", "\U0001f9ea"], [], {"\U0001f9ec"}),
+        (["a\u200bb", "ab", " "], [], {"a\u200bb"}),
+        (["mine"], ["Mine", "CWL v1.2"], {"cwl"}),
+    ],
+)
+def test_tags_that_a_database_takes_for_the_same_are_one(keywords: list[str], own: list[str], tags: set[str]) -> None:
+    about = AboutDocument(version="v1.2", keywords=tuple(keywords))
+    assert dag_tags(about, own) - {"cwl v1.2"} | ({"cwl"} & tags) == tags | {"cwl"}
+
+
+@pytest.mark.parametrize(
+    ("doc", "end"), [("```\nnever", "\n```"), ("a\n~~~~ sh\nnever", "\n~~~~"), ("```\na\n```", ""), ("a", "")]
+)
+def test_a_block_of_code_ends_with_the_text_of_the_document(doc: str, end: str) -> None:
+    assert dag_page(AboutDocument(doc=doc), "a.cwl").startswith(f"{doc}{end}\n\nThe job needs no inputs.")
+
+
+def test_logins_of_urls_are_not_shown() -> None:
+    page = dag_page(AboutDocument(), "https://user:SECRET@example.org:8443/x.cwl?sig=SECRET#main")
+    assert page.endswith("<https://example.org:8443/x.cwl#main>\n")
+
+
 @pytest.mark.parametrize(("label", "doc", "line"), [("", "One.\nTwo.", "One."), ("", "x" * 300, "x" * 200 + "…")])
 def test_a_line_of_its_text_stands_for_its_label(label: str, doc: str, line: str) -> None:
     assert dag_description(AboutDocument(label=label, doc=doc)) == line

@@ -56,6 +56,13 @@ def test_an_image_is_pulled_if_it_is_not_there(tmp_path: Path, asked: Path) -> N
     assert pulls(asked) == ["pull example/there:1"]
 
 
+def test_an_image_may_be_called_otherwise_than_it_is_pulled(tmp_path: Path, asked: Path) -> None:
+    image = {"dockerPull": "example/there:1", "dockerImageId": "mine"}
+    document: dict[str, Any] = shell("true", requirements={"DockerRequirement": image})
+    assert run_step(begin(tmp_path, document, use_container=True), None, "tool", StepExecutor(1, 1024)) == "success"
+    assert pulls(asked) == ["pull example/there:1"]
+
+
 @pytest.mark.parametrize("kind", ["requirements", "hints"])
 @pytest.mark.parametrize(
     ("image", "words"),

@@ -69,6 +69,12 @@ def test_what_is_right_is_taken(tmp_path: Path, kind: str, type_of_input: Any, v
     begin(tmp_path, document(kind, type_of_input), {"value": value})
 
 
+def test_a_record_with_a_field_that_is_called_class(tmp_path: Path) -> None:
+    record = {"type": "record", "fields": {"class": "long", "other": "Any"}}
+    with pytest.raises(ValueError, match=r"^A field 'class' of a record must be text"):
+        begin(tmp_path, document("CommandLineTool", record), {"value": {"class": 5, "other": 1}})
+
+
 def test_what_is_no_input_is_told(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     begin(tmp_path, document("Workflow", "string?"), {"value": "a", "valeu": "b"})
     assert "The job gives 'valeu', which is no input of the document and is not used. Did you mean 'value'?" in [

@@ -43,17 +43,18 @@ def test_names(job: dict[str, Any], message: str) -> None:
 @pytest.mark.parametrize(
     "job",
     [
-        {"reads": 1},
+        {"reads": 1, "extra": 3},
         {"reads": 1, "threads": 2, "name": "y", "extra": 3},
         {
             "reads": 1,
+            "extra": False,
             "something": "of a tool that is not ours",
             "id": "x",
             "outputs_folder": "y",
             "cwl:requirements": [],
         },
-        {"reads": 1, "threads": 2, "thread": 3},
-        {"reads": 1, "id": "of nobody"},
+        {"reads": 1, "extra": 3, "threads": 2, "thread": 3},
+        {"reads": 1, "extra": [], "id": "of nobody"},
     ],
 )
 def test_names_that_may_be(job: dict[str, Any]) -> None:
@@ -65,7 +66,8 @@ def test_names_that_may_be(job: dict[str, Any]) -> None:
     [
         ({"outputs_folders": "string"}, "Input 'outputs_folders' is missing. The job gives: outputs_folder."),
         ({"list": {"type": "array", "items": "int"}}, "Input 'list' is missing. The job gives: outputs_folder."),
-        ({"list": ["null", {"type": "array", "items": "int"}], "other": "Any"}, ""),
+        ({"list": ["null", {"type": "array", "items": "int"}], "other": ["null", "Any"]}, ""),
+        ({"any": "Any"}, "Input 'any' is missing. The job gives: outputs_folder."),
     ],
 )
 def test_which_inputs_must_be_given(parameters: dict[str, Any], message: str) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from begun import SAY, begin, shell
-from cwl_airflow.documents.plan import STATISTICS
+from cwl_airflow.documents.plan import OUTPUTS_REPORT, STATISTICS
 from cwl_airflow.gate import Refused
 from cwl_airflow.gate.objects import find_files
 from cwl_airflow.runs.cwl_json import read_cwl_json
@@ -154,6 +154,50 @@ def test_several_outputs_of_the_same_name_stay_apart(tmp_path: Path) -> None:
         "a": "a\n",
         "b": "b\n",
     }
+
+
+@pytest.mark.parametrize("make", ["echo mine >", "mkdir"])
+def test_an_output_may_be_called_like_the_report_of_the_outputs(tmp_path: Path, make: str) -> None:
+    kind = "Directory" if make == "mkdir" else "File"
+    outputs = {"found": {"type": kind, "outputBinding": {"glob": OUTPUTS_REPORT}}}
+    run = ran(tmp_path, shell(f"{make} {OUTPUTS_REPORT}", outputs=outputs))
+    found, report = collect_run(run, tmp_path / "out", True)
+    assert found["found"]["basename"] == f"{OUTPUTS_REPORT}_2"
+    assert Path(found["found"]["path"]).exists()
+    assert json.loads(Path(report).read_text(encoding="utf-8"))["found"] == found["found"]
+
+
+def test_names_that_are_as_long_as_they_may_be_stay_apart(tmp_path: Path) -> None:
+    name = f"{'ä' * 126}.gz"
+    outputs = {each: {"type": "File", "outputBinding": {"glob": f"{each}/*.gz"}} for each in ("a", "b")}
+    run = ran(tmp_path, shell(f"mkdir a b; echo a > a/{name}; echo b > b/{name}", outputs=outputs))
+    found = collect_outputs(run, tmp_path / "out")
+    assert (found["a"]["basename"], found["b"]["basename"]) == (name, f"{'ä' * 126}._2")
+
+
+def test_a_literal_that_is_several_outputs_is_one_file(tmp_path: Path) -> None:
+    document = {
+        "class": "ExpressionTool", "requirements": {"InlineJavascriptRequirement": {}}, "inputs": {"f": "File"},
+        "outputs": {"a": "File", "b": "File[]"}, "expression": "${ return {a: inputs.f, b: [inputs.f, inputs.f]}; }",
+    }  # fmt: skip
+    run = begin(tmp_path, document, {"f": {"class": "File", "contents": "zz", "basename": "lit"}})
+    run_step(run, None, "tool", StepExecutor(1, 1024))
+    found = collect_outputs(run, tmp_path / "out")
+    assert {file["basename"] for file in find_files(found)} == {"lit"}
+
+
+def test_what_an_output_is_called_is_the_name_of_its_file(tmp_path: Path) -> None:
+    document = {
+        "class": "ExpressionTool", "requirements": {"InlineJavascriptRequirement": {}}, "inputs": {"f": "File"},
+        "outputs": {"a": "File", "b": "File"},
+        "expression": "${ return {a: Object.assign({}, inputs.f, {basename: 'A'}),"
+                      " b: Object.assign({}, inputs.f, {basename: 'B'})}; }",
+    }  # fmt: skip
+    (tmp_path / "in").touch()
+    run = begin(tmp_path, document, {"f": {"class": "File", "path": str(tmp_path / "in")}})
+    run_step(run, None, "tool", StepExecutor(1, 1024))
+    for file in find_files(collect_outputs(run, tmp_path / "out")):
+        assert Path(file["path"]).name == file["basename"]
 
 
 SAME = "for each in a b c; do mkdir -p $each/res/sub; echo $each | tee $each/res/v.txt $each/res/sub/v.txt; done"

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
-from contextlib import suppress
+import logging
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from copy import deepcopy
 from dataclasses import replace
 from datetime import datetime, timezone
@@ -111,7 +112,8 @@ class CWLDAG(DAG):
             if self.plan.ontologies:
                 refresh_ontologies(self.plan.ontologies, settings.places.gate(dag_id), settings.pickle_folder)
             keep_picture(settings.pickle_folder, dag_id, self.plan.about.graph)
-        self._describe()
+        with only_words(dag_id):
+            self._describe()
         self.dispatcher = dispatcher if dispatcher is not None else CWLJobDispatcher(dag=self)
         self.gatherer = gatherer if gatherer is not None else CWLJobGatherer(dag=self)
         for task in (self.dispatcher, self.gatherer):
@@ -123,13 +125,14 @@ class CWLDAG(DAG):
         self._assemble(queues_of_tasks(self.plan.tasks, settings.queues, queues or {}, self.default_args.get("queue")))
         if type(self.dispatcher) is CWLJobDispatcher:  # of another one a run may have any configuration
             # Last: a task would have a copy of each.
-            fields = form_fields(self.plan.about)
-            self.params.update({name: field for name, field in fields.items() if name not in self.params})
+            with only_words(dag_id):
+                fields = form_fields(self.plan.about)
+                self.params.update({name: field for name, field in fields.items() if name not in self.params})
 
     def _describe(self) -> None:
         """Say on the DAG's page what its document says of itself, where the DAG file says nothing else."""
         about = self.plan.about
-        self.tags = {*self.tags, *dag_tags(about)}
+        self.tags = {*self.tags, *dag_tags(about, self.tags)}
         self.description = self.description or dag_description(about)
         self.doc_md = self.doc_md or dag_page(about, str(self.source))
 
@@ -172,19 +175,15 @@ class CWLDAG(DAG):
 
         loaded = self._load_document(validate=True)
         name = Path(self.source.partition("#")[0]).stem
-        plan = make_plan(loaded.process, name)
-        return replace(plan, ontologies=loaded.ontologies, about=describe_document(loaded.process)), loaded.texts
+        plan = replace(make_plan(loaded.process, name), ontologies=loaded.ontologies)
+        with only_words(self.dag_id):
+            plan = replace(plan, about=describe_document(loaded.process))
+        return plan, loaded.texts
 
     @property
     def workflow_tool(self) -> Any:
         """The document as cwltool reads it."""
         return self._load_document().process.tool
-
-    def inputs(self) -> list[str]:
-        """Return the names of the document's inputs."""
-        from cwltool.process import shortname
-
-        return [shortname(parameter["id"]) for parameter in self.workflow_tool["inputs"]]
 
     def _assemble(self, queues: Mapping[str, str]) -> None:
         """Make the tasks of the steps, and say which comes after which."""
@@ -214,6 +213,15 @@ class CWLDAG(DAG):
         ).expand(share=scatter.output)
         jobs >> step
         return scatter
+
+
+@contextmanager
+def only_words(dag_id: str) -> Iterator[None]:
+    """Go on without what a DAG says of its document, if that cannot be said: it is no reason to have no DAG."""
+    try:
+        yield
+    except Exception:
+        logging.getLogger(__name__).warning("DAG %s says less of its document than it could", dag_id, exc_info=True)
 
 
 def unused_task_id(name: str, taken: list[str]) -> str:

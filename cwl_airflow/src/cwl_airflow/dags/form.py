@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -9,8 +10,13 @@ from airflow.sdk import Param
 
 from ..callers import KEY
 from ..documents.plan import AboutDocument, AboutParameter
-from ..documents.types import form_schema, form_value, may_be_left_out, type_text, types_in
+from ..documents.types import form_schema, form_value, is_empty_text, may_be_left_out, type_text, types_in
+from ..gate.objects import FILES
 from .form_check import JOB, REQUIRED, check_known, no_job_text
+from .page import LONGEST_LINE, facts, shorten
+
+#: Characters of a text at a field, and of a default in it: Airflow keeps them with each version of the DAG.
+LONGEST_HELP, LONGEST_DEFAULT = 2000, 10_000
 
 
 def form_fields(about: AboutDocument) -> dict[str, Param]:
@@ -38,7 +44,8 @@ def _field(parameter: AboutParameter) -> Param:
 
 def field_default(parameter: AboutParameter, schema: Mapping[str, Any]) -> Any:
     """Return what a field has at first; nothing where the document's own default does not fit in, which holds then."""
-    if {"File", "Directory"} & types_in(parameter.type):  # they are called by their names, which are no places
+    # Files are called by their names there, which are no places, and any value may have some in it.
+    if types_in(parameter.type) & {*FILES, "Any"} or len(json.dumps(parameter.default)) > LONGEST_DEFAULT:
         return None
     return Param(None, schema=dict(schema)).resolve(parameter.default, suppress_exception=True)
 
@@ -50,37 +57,40 @@ def is_required(parameter: AboutParameter) -> bool:
 
 def field_help(parameter: AboutParameter) -> str:
     """Return what stands at a field, in Markdown."""
-    is_path = {"File", "Directory"} & types_in(parameter.type)
-    parts = [
-        f"`{type_text(parameter.type)}`{', by its path on the host' if is_path else ''}",
-        parameter.label,
-        parameter.doc,
-        f"Format: {', '.join(parameter.formats)}" if parameter.formats else "",
-        f"With {', '.join(parameter.secondary)} beside it" if parameter.secondary else "",
-    ]
-    return "\n\n".join(part for part in parts if part)
+    path = ", by its path on the host" if types_in(parameter.type) & {*FILES} else ""
+    about = [f"`{shorten(type_text(parameter.type), LONGEST_LINE)}`{path}", parameter.label]
+    about += [shorten(parameter.doc, LONGEST_HELP), *facts(parameter)]
+    return "\n\n".join(part for part in about if part)
 
 
-def job_of_configuration(conf: Mapping[str, Any] | None, inputs: Iterable[AboutParameter]) -> Any:
+def job_of_configuration(
+    conf: Mapping[str, Any] | None, inputs: Iterable[AboutParameter], others: Iterable[str] = ()
+) -> Any:
     """Return the job of a run: as it is given, or out of the fields of the form.
 
     :param conf: the run's configuration.
     :param inputs: of the document.
+    :param others: names of fields that are no inputs: those of a DAG file's own.
     :raises ValueError: there is neither, both, or a field of no input.
     """
     given = {name: value for name, value in (conf or {}).items() if name != KEY}
     kinds = {each.name: each for each in inputs}
-    fields = {name: value for name, value in given.items() if name in kinds and name != JOB}
+    # A field that has the document's default was not filled in: that holds, as the document has it.
+    filled = {
+        name: value
+        for name, value in given.items()
+        if name != JOB and name in kinds and not _is_empty(kinds[name], value)
+    }
     if JOB in given:
-        filled = [name for name, value in fields.items() if value not in (None, "") and value != kinds[name].default]
-        if filled:
-            raise ValueError(f"The run's configuration has a 'job', and beside it '{filled[0]}': put it into the job.")
+        if mixed := [name for name, value in filled.items() if value != ""]:
+            raise ValueError(f"The run's configuration has a 'job', and beside it '{mixed[0]}': put it into the job.")
         return given[JOB]
-    check_known(given, kinds)
+    check_known(given, {*kinds, *others})
     if not given and any(is_required(each) for each in kinds.values()):
         raise ValueError(no_job_text((), kinds))
-    return {
-        name: form_value(kinds[name].type, value)
-        for name, value in fields.items()
-        if value is not None and (value != "" or not may_be_left_out(kinds[name].type))
-    }
+    return {name: form_value(kinds[name].type, value) for name, value in filled.items()}
+
+
+def _is_empty(parameter: AboutParameter, value: Any) -> bool:
+    """Tell whether a field was left as it was."""
+    return value is None or value == parameter.default or is_empty_text(parameter.type, value)

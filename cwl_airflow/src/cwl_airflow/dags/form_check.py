@@ -14,33 +14,35 @@ JOB = "job"
 REQUIRED = "cwl_required"
 
 
-def refuse_incomplete_form(_run: Any, _arguments: Any, values: dict[str, Any]) -> None:
-    """Refuse a run whose form lacks an input (SQLAlchemy's event ``init``): Airflow's fields cannot say that.
+def check_form(values: Mapping[str, Any]) -> bool:
+    """Tell whether a run that is made was started by a form, and refuse a form that lacks an input.
 
-    A field that must be filled in would have to be where a job is given as it is, too.
+    Airflow's fields cannot say that: one that must be filled in would have to be where a job is given as it is, too.
 
-    :param values: of its columns, by name.
+    :param values: of the run's columns, by name.
     :raises ValueError: names the input; Airflow's API gives it as the answer.
     """
     conf = values.get("conf")
-    if isinstance(conf, Mapping) and conf and JOB not in conf:
-        check_required(conf, field_schemas(str(values.get("dag_id"))))
+    if not isinstance(conf, Mapping) or not conf or JOB in conf:
+        return False
+    return check_fields(conf, field_schemas(str(values.get("dag_id"))))
 
 
-def check_required(conf: Mapping[str, Any], fields: Mapping[str, Mapping[str, Any]]) -> None:
-    """Refuse a form in which a field is empty that must not be.
+def check_fields(conf: Mapping[str, Any], fields: Mapping[str, Mapping[str, Any]]) -> bool:
+    """Refuse a form in which a field is empty that must not be, and tell whether there is a form.
 
     :param conf: the run's configuration.
-    :param fields: the schemas of the DAG's fields, by input.
+    :param fields: the schemas of the DAG's fields, by input; a DAG file may have others of its own.
     :raises ValueError: names the input.
     """
     inputs = {name: schema for name, schema in fields.items() if REQUIRED in schema}
-    if JOB in conf or not inputs:
-        return
+    if not inputs:
+        return False
     check_known(conf, fields)
     for name, schema in inputs.items():
         if schema[REQUIRED] and conf.get(name) in (None, ""):
             raise ValueError(f"Input '{name}' is missing.")
+    return True
 
 
 def check_known(conf: Mapping[str, Any], names: Iterable[str]) -> None:

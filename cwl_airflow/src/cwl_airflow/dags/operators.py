@@ -253,7 +253,7 @@ class CWLJobDispatcher(CWLOperator):
         :raises ValueError: the job has none or a misspelt input.
         """
         settings = self.settings
-        job = job_of_configuration(context["dag_run"].conf, self.cwl_dag.plan.about.inputs)
+        job = job_of_configuration(context["dag_run"].conf, self.cwl_dag.plan.about.inputs, self.cwl_dag.params)
         given = folders_named_by_job(job, str(settings.inputs_folder), self.gate(context))
         folder, outputs_folder = self.cwl_dag.folders(context["run_id"], given)
         remove_old_failures(settings.tmp_folder, settings.keep_failed_days)

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+import re
+import unicodedata
 from collections.abc import Iterable
 from typing import Any
+from urllib.parse import urlsplit
 
 from ..documents.plan import AboutDocument, AboutParameter
 from ..documents.types import type_text
@@ -18,12 +21,26 @@ LONGEST_LINE, LONGEST_TEXT = 200, 20_000
 def dag_description(about: AboutDocument) -> str | None:
     """Return the line that lists of DAGs have; none if the document has no words for it."""
     text = about.label or next(iter(about.doc.splitlines()), "")
-    return _shorten(" ".join(text.split()), LONGEST_LINE) or None
+    return shorten(" ".join(text.split()), LONGEST_LINE) or None
 
 
-def dag_tags(about: AboutDocument) -> set[str]:
-    """Return the tags by which a document is found."""
-    return {"cwl", f"cwl {about.version}".strip(), *(word.strip()[:100] for word in about.keywords if word.strip())}
+def dag_tags(about: AboutDocument, own: Iterable[str] = ()) -> set[str]:
+    """Return the tags by which a document is found, beside those that its DAG file gives.
+
+    Of those that a database takes for the same there is one.
+    """
+    words = (word.strip()[:100] for word in about.keywords)
+    tags = {_folded(tag): tag for tag in reversed(["cwl", f"cwl {about.version}".strip(), *filter(None, words)])}
+    for tag in own:
+        tags.pop(_folded(tag), None)
+    return set(tags.values())
+
+
+def _folded(tag: str) -> str:
+    """Return a tag as a database compares it (MySQL's ``utf8mb4_unicode_ci``): without case, accents and odd signs."""
+    plain = unicodedata.normalize("NFKD", tag).casefold()
+    kept = (sign if sign < "\U00010000" else "\ufffd" for sign in plain if unicodedata.category(sign)[0] not in "MC")
+    return "".join(kept).strip()
 
 
 def dag_page(about: AboutDocument, source: str) -> str:
@@ -33,11 +50,11 @@ def dag_page(about: AboutDocument, source: str) -> str:
     """
     parts = [
         f"### {_plain(about.label)}" if about.label else "",
-        _shorten(about.doc.strip(), LONGEST_TEXT),
+        closed(shorten(about.doc.strip(), LONGEST_TEXT)),
         _table("Inputs", about.inputs, "The job needs no inputs."),
         _table("Outputs", about.outputs, "There are no outputs."),
         _list("Container images", about.images),
-        f"{about.kind} of CWL {about.version}: {f'<{source}>' if '://' in source else _code(source)}",
+        f"{about.kind} of CWL {about.version}: {_link(source) if '://' in source else _code(source)}",
     ]
     # It must not end in the name of a file: Airflow would look for that.
     return "\n\n".join(part for part in parts if part) + "\n"
@@ -54,11 +71,30 @@ def _about(parameter: AboutParameter) -> str:
     words = [
         _plain(parameter.label),
         _plain(parameter.doc),
-        "" if parameter.default is None else f"Default: {_code(_shorten(_json(parameter.default), LONGEST_DEFAULT))}",
+        "" if parameter.default is None else f"Default: {_code(shorten(_json(parameter.default), LONGEST_DEFAULT))}",
+        *facts(parameter),
+    ]
+    return ". ".join(word.rstrip(".") for word in words if word)
+
+
+def facts(parameter: AboutParameter) -> list[str]:
+    """Return what else is known of an input or an output, in Markdown."""
+    return [
         f"Format: {', '.join(_code(each) for each in parameter.formats)}" if parameter.formats else "",
         f"With {', '.join(_code(each) for each in parameter.secondary)} beside it" if parameter.secondary else "",
     ]
-    return ". ".join(word.rstrip(".") for word in words if word)
+
+
+def closed(text: str) -> str:
+    """Return Markdown in which a block of code that was begun ends: all that follows would be in it."""
+    fences = re.findall(r"^ {0,3}(`{3,}|~{3,})", text, re.MULTILINE)
+    return f"{text}\n{fences[-1]}" if len(fences) % 2 else text
+
+
+def _link(url: str) -> str:
+    """Return a URL without what may be a login or a signature in it."""
+    parts = urlsplit(url)
+    return f"<{parts._replace(netloc=parts.netloc.rpartition('@')[2], query='').geturl()}>"
 
 
 def _json(value: Any) -> str:
@@ -72,7 +108,7 @@ def _list(title: str, names: Iterable[str]) -> str:
 
 def _plain(text: str) -> str:
     """Return a text that fits into a line of a table."""
-    return _shorten(" ".join(text.split()), LONGEST_LINE).replace("\\", "\\\\").replace("|", "\\|")
+    return shorten(" ".join(text.split()), LONGEST_LINE).replace("\\", "\\\\").replace("|", "\\|")
 
 
 def _code(text: str) -> str:
@@ -83,5 +119,6 @@ def _code(text: str) -> str:
     return f"`` {plain} ``" if "`" in plain else f"`{plain}`"
 
 
-def _shorten(text: str, length: int) -> str:
+def shorten(text: str, length: int) -> str:
+    """Return the beginning of a text."""
     return text if len(text) <= length else f"{text[:length]}…"

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import os
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any, cast
+from urllib.parse import unquote
 
 from cwltool.process import Process, shortname
 from cwltool.update import ORIGINAL_CWLVERSION
 from cwltool.utils import aslist
 from cwltool.workflow import Workflow
 
+from ..gate.objects import FILES
 from .graph import draw_document
 from .images import with_tag
 from .plan import AboutDocument, AboutParameter
@@ -25,6 +28,7 @@ def describe_document(process: Process) -> AboutDocument:
     """
     tool = process.tool
     schemas, _ = process.get_requirement("SchemaDefRequirement")
+    # Not `schemaDefs`, which has them under names that cwltool makes of these.
     named = {each["name"]: each for each in cast(dict[str, Any], schemas or {}).get("types", [])}
     keywords = [word for uri in KEYWORDS for word in aslist(tool.get(uri) or [])]
     return AboutDocument(
@@ -35,14 +39,19 @@ def describe_document(process: Process) -> AboutDocument:
         inputs=tuple(_describe_parameter(parameter, named) for parameter in tool["inputs"]),
         outputs=tuple(_describe_parameter(parameter, named) for parameter in tool["outputs"]),
         images=tuple(sorted(set(_images(process)))),
-        keywords=tuple(str(word) for word in keywords),
+        keywords=tuple(_text(word) for word in keywords),
         graph=draw_document(process),
     )
 
 
 def _text(value: Any) -> str:
     """Return a text that may be given as its lines."""
-    return "\n".join(str(line) for line in aslist(value)) if value else ""
+    return _storable("\n".join(str(line) for line in aslist(value)) if value else "")
+
+
+def _storable(text: str) -> str:
+    """Return a text as databases take it: without half characters and NUL."""
+    return text.encode(errors="replace").decode().replace("\0", "")
 
 
 def _describe_parameter(parameter: Mapping[str, Any], named: Mapping[str, Any]) -> AboutParameter:
@@ -61,33 +70,43 @@ def _without_places(value: Any) -> Any:
     """Return a default in which files are called by their names, as JSON has it."""
     if isinstance(value, list):
         return [_without_places(each) for each in value]
-    if isinstance(value, Mapping) and value.get("class") in ("File", "Directory"):
-        return value.get("basename") or shortname(str(value.get("location") or value.get("path") or "(a literal)"))
-    return {str(name): _without_places(each) for name, each in value.items()} if isinstance(value, Mapping) else value
+    if isinstance(value, Mapping) and value.get("class") in FILES:
+        place = unquote(str(value.get("location") or value.get("path") or "")).rstrip("/")
+        return _storable(str(value.get("basename") or os.path.basename(place) or "(a literal)"))
+    if isinstance(value, Mapping):
+        return {str(name): _without_places(each) for name, each in value.items()}
+    return _storable(value) if isinstance(value, str) else value
 
 
 def _pattern(secondary: Any) -> str:
     return str(secondary["pattern"] if isinstance(secondary, Mapping) else secondary)
 
 
-def plain_type(kind: Any, named: Mapping[str, Any]) -> Any:
+def plain_type(kind: Any, named: Mapping[str, Any], inside: Collection[str] = ()) -> Any:
     """Return a type in values of JSON, in which nothing has to be looked up.
 
     :param kind: the type, as cwltool has it.
     :param named: the types that the document names.
+    :param inside: the names of those that this is a part of: one that is made of itself is called by its name then.
     """
     if isinstance(kind, str):
-        return plain_type(named[kind], named) if kind in named else shortname(kind).rpartition(".")[2]
+        if kind in named and kind not in inside:
+            return plain_type(named[kind], named, {*inside, kind})
+        return shortname(kind).rpartition(".")[2]
     if isinstance(kind, list):
-        return [plain_type(each, named) for each in kind]
+        return [plain_type(each, named, inside) for each in kind]
     if kind["type"] == "array":
-        return {"type": "array", "items": plain_type(kind["items"], named)}
+        return {"type": "array", "items": plain_type(kind["items"], named, inside)}
     if kind["type"] == "enum":
         return {"type": "enum", "symbols": [shortname(symbol) for symbol in kind["symbols"]]}
     if kind["type"] == "record":
-        fields = {shortname(field["name"]): plain_type(field["type"], named) for field in kind.get("fields", [])}
-        return {"type": "record", "fields": fields}
-    return plain_type(kind["type"], named)
+        inside = {*inside, *([kind["name"]] if "name" in kind else [])}
+        fields = kind.get("fields", [])
+        return {
+            "type": "record",
+            "fields": {shortname(field["name"]): plain_type(field["type"], named, inside) for field in fields},
+        }
+    return plain_type(kind["type"], named, inside)
 
 
 def _images(process: Process) -> Iterable[str]:

@@ -6,9 +6,13 @@ a record.
 
 from __future__ import annotations
 
-import json
+import os
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any
+
+from .. import strict_json
+from ..gate.objects import FILES
 
 #: Of JSON's types, what a form asks for.
 JSON_TYPES = {
@@ -48,7 +52,18 @@ def alternatives(kind: Any) -> list[Any]:
 
 def may_be_left_out(kind: Any) -> bool:
     """Tell whether an input of a type needs no value."""
-    return "null" in kind if isinstance(kind, list) else kind in ("null", "Any")
+    return "null" in kind if isinstance(kind, list) else kind == "null"
+
+
+def is_empty_text(kind: Any, value: Any) -> bool:
+    """Tell whether a text is none: it is empty, and a type has no text that may be."""
+    takes_text = any(
+        each in ("string", "Any") or (isinstance(each, Mapping) and value in each.get("symbols", ()))
+        for each in alternatives(kind)
+    )
+    if not isinstance(value, str) or value.strip():
+        return False
+    return not takes_text or (value == "" and may_be_left_out(kind))
 
 
 def types_in(kind: Any) -> set[str]:
@@ -65,10 +80,12 @@ def form_schema(kind: Any) -> dict[str, Any]:
     No form can know what a job in another form gives, so that nothing has to be there.
     """
     kinds = alternatives(kind)
-    if len(kinds) != 1 or kinds == ["Any"]:
+    if len(kinds) != 1:
         return {}  # anything, which a form takes as text
     (one,) = kinds
     if isinstance(one, str):
+        if one not in JSON_TYPES:
+            return {}
         limit = LIMITS.get(one)
         bounds = {"minimum": -limit, "maximum": limit - 1} if limit else {}
         return {"type": ["null", JSON_TYPES[one]], **bounds}
@@ -76,8 +93,10 @@ def form_schema(kind: Any) -> dict[str, Any]:
         return {"type": ["null", "string"], "enum": [None, *one["symbols"]], "values_display": {"null": "(none)"}}
     if one["type"] == "record":
         return {"type": ["null", "object"]}
-    items = form_schema(one["items"])
-    return {"type": ["null", "array"], "items": {"type": items["type"][1]} if items else {}}
+    items = form_schema(one["items"]).get("type")
+    if not items:
+        return {"type": ["null", "array"], "items": {}}
+    return {"type": ["null", "array"], "items": {"type": items if may_be_left_out(one["items"]) else items[1]}}
 
 
 def form_value(kind: Any, value: Any) -> Any:
@@ -90,28 +109,42 @@ def form_value(kind: Any, value: Any) -> Any:
     if isinstance(value, str):
         return _of_text(kinds, value)
     if isinstance(value, list):
-        items = next((each["items"] for each in kinds if _is_array(each)), "Any")
-        return [form_value(items, each) for each in value]
-    if isinstance(value, Mapping) and "class" not in value:
-        records = [each["fields"] for each in kinds if isinstance(each, Mapping) and each["type"] == "record"]
-        fields: Mapping[str, Any] = records[0] if records else {}
-        return {name: form_value(fields.get(name, "Any"), each) for name, each in value.items()}
-    return value
+        items = next((each["items"] for each in kinds if _is(each, "array")), "Any")
+        return [form_value(items, each) for each in value if not is_empty_text(items, each)]
+    if isinstance(value, Mapping) and value.get("class") not in FILES:
+        records = [each["fields"] for each in kinds if _is(each, "record")]
+        fields: Mapping[str, Any] = next((each for each in records if value.keys() <= each.keys()), {})
+        return {
+            name: form_value(fields.get(name, "Any"), each)
+            for name, each in value.items()
+            if not is_empty_text(fields.get(name, "Any"), each)
+        }
+    whole = isinstance(value, float) and value.is_integer() and not {"float", "double", "Any"} & {*_names(kinds)}
+    return int(value) if whole else value
 
 
-def _is_array(kind: Any) -> bool:
-    return isinstance(kind, Mapping) and kind["type"] == "array"
+def _names(kinds: list[Any]) -> list[str]:
+    return [each for each in kinds if isinstance(each, str)]
+
+
+def _is(kind: Any, composed: str) -> bool:
+    return isinstance(kind, Mapping) and kind["type"] == composed
 
 
 def _of_text(kinds: list[Any], text: str) -> Any:
     """Return what a text means where a type has no text, or several forms."""
-    if any(each == "string" or (isinstance(each, Mapping) and text in each.get("symbols", ())) for each in kinds):
+    names = _names(kinds)
+    if "string" in names or any(_is(each, "enum") and text in each["symbols"] for each in kinds):
         return text
-    if files := [each for each in kinds if each in ("File", "Directory")]:
-        return {"class": files[0], "location" if "://" in text else "path": text}
-    if len(kinds) > 1 or kinds == ["Any"]:
-        try:
-            return json.loads(text)
-        except ValueError:
-            return text
+    # Not a path, though a file may be called so.
+    if text.lstrip()[:1] in ("[", "{") and (len(kinds) > 1 or names == ["Any"]):
+        with suppress(ValueError):
+            return form_value(kinds, strict_json.loads(text))
+    if "Any" not in names and (files := [each for each in FILES if each in names]):
+        text = text.strip()
+        is_folder = len(files) == 2 and (text.endswith("/") or os.path.isdir(text))
+        return {"class": files[is_folder], "location" if "://" in text else "path": text}
+    if len(kinds) > 1 or names == ["Any"]:
+        with suppress(ValueError):
+            return strict_json.loads(text)
     return text

@@ -6,8 +6,9 @@ import re
 
 #: With this cwltool begins.
 FAILED = "Expression evaluation error:"
-#: The expression with the number of its lines, after what cwltool puts before it.
-SCRIPT = re.compile(r"^\d+ var runtime = \{\n(?:.*\n)*?\d+ \};\n((?:\d+ .*\n)+)stdout was:", re.MULTILINE)
+#: The last of what cwltool puts before an expression, and what it puts after it.
+BEFORE, AFTER = re.compile(r"^\d+ var runtime = \{$", re.MULTILINE), "\nstdout was:"
+END = re.compile(r"^\d+ \};\n", re.MULTILINE)
 
 
 def thrown_error(said: str) -> str:
@@ -21,5 +22,7 @@ def thrown_error(said: str) -> str:
 
 def failed_expression(said: str) -> str:
     """Return the expression, as cwltool gave it to Node.js; nothing if cwltool does not say it."""
-    found = SCRIPT.search(said)
-    return re.sub(r"^\d+ ", "", found[1], flags=re.MULTILINE).strip() if found else ""
+    begin = BEFORE.search(said)
+    end = END.search(said, begin.end()) if begin else None
+    script, after, _ = said[end.end() :].partition(AFTER) if end else ("", "", "")
+    return re.sub(r"^\d+ ", "", script, flags=re.MULTILINE).strip() if after else ""

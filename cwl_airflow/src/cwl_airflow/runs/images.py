@@ -30,7 +30,8 @@ def pull_with_words(job: Any) -> None:
             return get_image(requirement, pull_image, force_pull, prefix)
         if force_pull or not get_image(requirement, False, False, prefix):
             pull_image_of(job.docker_exec, requirement["dockerPull"])
-        return get_image(requirement, False, False, prefix)
+        requirement.setdefault("dockerImageId", requirement["dockerPull"])
+        return True
 
     job.get_image = get_pulled_image  # type: ignore[method-assign,assignment]
 

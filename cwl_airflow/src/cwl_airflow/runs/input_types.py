@@ -9,13 +9,14 @@ from collections.abc import Mapping, MutableMapping, Sequence
 from typing import Any, cast
 
 from cwltool.builder import INPUT_OBJ_VOCAB
-from cwltool.process import Process, fill_in_defaults, shortname
+from cwltool.process import Process, fill_in_defaults
 from cwltool.stdfsaccess import StdFsAccess
 from cwltool.utils import normalizeFilesDirs
 from schema_salad.avro.schema import Schema
 from schema_salad.exceptions import ValidationException
 from schema_salad.validate import validate_ex
 
+from ..documents.about import plain_type
 from ..gate.objects import FILES
 from .near_names import did_you_mean, nearest_name
 
@@ -51,49 +52,40 @@ def check_types(process: Process, job: Mapping[str, Any], access: StdFsAccess) -
         normalizeFilesDirs(inputs)
         schema = cast(Schema, process.names.get_name("input_record_schema", None))
         validate_ex(schema, inputs, strict=False, vocab=INPUT_OBJ_VOCAB, logger=_SILENT)
+    except TypeError as error:  # it takes what has a 'class' for a thing of CWL
+        raise ValueError("A field 'class' of a record must be text that names no type of CWL's.") from error
     except ValidationException as error:
         for field in cast(list[dict[str, Any]], process.inputs_record_schema["fields"]):
             name = field["name"]
-            if wrong := type_error(field["type"], inputs.get(name), process.schemaDefs):
+            if wrong := type_error(plain_type(field["type"], process.schemaDefs), inputs.get(name)):
                 raise ValueError(f"Input '{name}'{wrong}") from error
         raise
 
 
-def type_error(kind: Any, value: Any, named: Mapping[str, Any]) -> str | None:
+def type_error(kind: Any, value: Any) -> str | None:
     """Return what is wrong with a value, as it goes on after the name of its input; none if it is of a type.
 
-    :param kind: the type, as cwltool has it.
-    :param named: the types that the document names.
+    :param kind: the type, as `documents.types` has it.
     """
-    kind = _resolved(kind, named)
     if isinstance(kind, list):
-        return _union_error(kind, value, named)
+        return _union_error(kind, value)
     if isinstance(kind, str):
         return _named_error(kind, value)
-    return _COMPOSED[kind["type"]](kind, value, named)
+    return _COMPOSED[kind["type"]](kind, value)
 
 
-def _resolved(kind: Any, named: Mapping[str, Any]) -> Any:
-    """Return what a name of the document's stands for, and what is in a type that adds nothing."""
-    if isinstance(kind, str):  # cwltool has File as org.w3id.cwl.cwl.File
-        return _resolved(named[kind], named) if kind in named else kind.rpartition(".")[2]
-    if isinstance(kind, Mapping) and not (isinstance(kind["type"], str) and kind["type"] in _COMPOSED):
-        return _resolved(kind["type"], named)
-    return kind
-
-
-def _union_error(kinds: list[Any], value: Any, named: Mapping[str, Any]) -> str | None:
-    errors = [type_error(kind, value, named) for kind in kinds]
+def _union_error(kinds: list[Any], value: Any) -> str | None:
+    errors = [type_error(kind, value) for kind in kinds]
     if None in errors:
         return None
     others = [error for kind, error in zip(kinds, errors, strict=True) if kind != "null"]
-    return others[0] if len(others) == 1 else _must_be(describe_type(kinds, named), value)
+    return others[0] if len(others) == 1 else _must_be(describe_type(kinds), value)
 
 
 def _named_error(kind: str, value: Any) -> str | None:
     if kind in FILES:
         return _file_error(kind, value)
-    return None if isinstance(value, KINDS.get(kind, (object,))) else _must_be(kind, value)
+    return None if isinstance(value, KINDS.get(kind, (object,))) else _must_be(describe_type(kind), value)
 
 
 def _file_error(kind: str, value: Any) -> str | None:
@@ -105,29 +97,28 @@ def _file_error(kind: str, value: Any) -> str | None:
     return None if value["class"] == kind else f": must be a {kind}, not a {value['class']}."
 
 
-def _array_error(kind: Mapping[str, Any], value: Any, named: Mapping[str, Any]) -> str | None:
+def _array_error(kind: Mapping[str, Any], value: Any) -> str | None:
     if not isinstance(value, Sequence) or isinstance(value, str):
-        return _must_be(f"a list of {describe_type(kind['items'], named)}", value)
+        return _must_be(f"a list of {describe_type(kind['items'])}", value)
     for number, item in enumerate(value, 1):
-        if wrong := type_error(kind["items"], item, named):
+        if wrong := type_error(kind["items"], item):
             return f", item {number}{wrong}"
     return None
 
 
-def _enum_error(kind: Mapping[str, Any], value: Any, _: Mapping[str, Any]) -> str | None:
-    symbols = [shortname(symbol) for symbol in kind["symbols"]]
+def _enum_error(kind: Mapping[str, Any], value: Any) -> str | None:
+    symbols = kind["symbols"]
     if value in symbols:
         return None
     nearest = nearest_name(value, symbols) if isinstance(value, str) else None
-    return _must_be(describe_type(kind, {}), value) + did_you_mean(nearest)
+    return _must_be(describe_type(kind), value) + did_you_mean(nearest)
 
 
-def _record_error(kind: Mapping[str, Any], value: Any, named: Mapping[str, Any]) -> str | None:
-    fields = {shortname(field["name"]): field["type"] for field in kind["fields"]}
+def _record_error(kind: Mapping[str, Any], value: Any) -> str | None:
     if not isinstance(value, MutableMapping):
-        return _must_be(f"an object with {', '.join(fields)}", value)
-    for name, field in fields.items():
-        if wrong := type_error(field, value.get(name), named):
+        return _must_be(f"an object with {', '.join(kind['fields'])}", value)
+    for name, field in kind["fields"].items():
+        if wrong := type_error(field, value.get(name)):
             return f", field '{name}'{wrong}" if name in value else f": field '{name}' is missing."
     return None
 
@@ -136,20 +127,18 @@ def _record_error(kind: Mapping[str, Any], value: Any, named: Mapping[str, Any])
 _COMPOSED = {"array": _array_error, "enum": _enum_error, "record": _record_error}
 
 
-def describe_type(kind: Any, named: Mapping[str, Any]) -> str:
+def describe_type(kind: Any) -> str:
     """Return a type in words.
 
-    :param kind: the type, as cwltool has it.
-    :param named: the types that the document names.
+    :param kind: the type, as `documents.types` has it.
     """
-    kind = _resolved(kind, named)
     if isinstance(kind, str):
         return "nothing" if kind == "null" else kind
     if isinstance(kind, list):
-        return " or ".join(describe_type(each, named) for each in kind)
+        return " or ".join(describe_type(each) for each in kind)
     if kind["type"] == "enum":
-        return f"one of {', '.join(repr(shortname(symbol)) for symbol in kind['symbols'])}"
-    return f"a list of {describe_type(kind['items'], named)}" if kind["type"] == "array" else "a record"
+        return f"one of {', '.join(map(repr, kind['symbols']))}"
+    return f"a list of {describe_type(kind['items'])}" if kind["type"] == "array" else "a record"
 
 
 def _must_be(what: str, value: Any) -> str:

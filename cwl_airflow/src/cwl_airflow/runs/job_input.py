@@ -50,7 +50,7 @@ def check_input_names(job: Mapping[str, Any], parameters: Sequence[Mapping[str, 
 def _is_optional(parameter: Mapping[str, Any]) -> bool:
     kind = parameter.get("type")
     kinds = kind if isinstance(kind, MutableSequence) else [kind]
-    return "default" in parameter or bool({"null", "Any"} & {k for k in kinds if isinstance(k, str)})
+    return "default" in parameter or "null" in kinds
 
 
 def folders_named_by_job(job: Any, base: str, gate: Gate) -> dict[str, str]:

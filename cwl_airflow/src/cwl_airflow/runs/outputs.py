@@ -99,7 +99,7 @@ def _relocate_outputs(
     folder = Path(os.path.realpath(run.layout.folder))
     scratch = folder / run.layout.scratch(GATHERER).relative_to(run.layout.folder)
     visit_class(outputs, ("Directory",), _forget_listing)
-    name_apart(outputs)
+    name_apart(outputs, taken=[OUTPUTS_REPORT])
     links: dict[str, str] = {}
     for kind in ("Directory", "File"):  # a file may be in one of the folders
         visit_class(outputs, (kind,), functools.partial(_give_second_name, run.gate, folder, scratch, links))
@@ -180,3 +180,4 @@ def _as_cwltool_prints(value: dict[str, Any]) -> None:
         value.pop(name, None)
     if path := local_path(value):
         value["path"] = path
+        value["basename"] = os.path.basename(path.rstrip("/"))  # a file that is two outputs has the name of the first
