@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import uuid
+from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -68,3 +70,19 @@ def check_broker(timeout: int) -> str:
         message.ack()
         queue.close()
         return f"{connection.hostname}:{connection.port} passes messages"
+
+
+def count_consumers(queues: Iterable[str], timeout: int) -> dict[str, int]:
+    """Return how many workers take tasks of queues; none of one that the broker does not know.
+
+    :param timeout: bound of the connection attempt, in seconds.
+    """
+    from kombu import Connection
+
+    found = {}
+    with Connection(read_option("celery", "broker_url"), connect_timeout=timeout) as connection:
+        for name in queues:
+            found[name] = 0
+            with suppress(*connection.channel_errors), connection.channel() as channel:
+                found[name] = int(channel.queue_declare(name, passive=True).consumer_count)
+    return found

@@ -52,6 +52,7 @@ class CWLAirflowPlugin(AirflowPlugin):
     react_apps: list[Any] = [  # noqa: RUF012
         view("CWL results", "cwl-results", "dag_run"),
         view("CWL workflow", "cwl-workflow", "dag"),
+        view("CWL", "cwl", "nav"),
     ]
     listeners: list[Any] = [notes]  # noqa: RUF012
     # The last one is asked first: the others know Airflow's own tokens only.

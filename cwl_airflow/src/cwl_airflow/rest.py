@@ -15,8 +15,8 @@ import requests
 from requests.adapters import HTTPAdapter
 from urllib3.util import Retry
 
-#: Below the URL of the api-server: its API, and where a user and password give a token for that.
-API_PATH, LOGIN_PATH = "/api/v2", "/auth/token"
+#: Below the URL of the api-server: its API, where a user and password give a token for that, and this package's pages.
+API_PATH, LOGIN_PATH, PAGES_PATH = "/api/v2", "/auth/token", "/cwl"
 #: How much of a list the API gives at once, at most.
 PAGE = 100
 ACTIVE_RUN_STATES = ("queued", "running")
@@ -62,7 +62,6 @@ class AirflowClient:
         :param pause: seconds between two questions whether something has ended, by default `PAUSE`.
         """
         self._server = url.rstrip("/")
-        self._url = self._server + API_PATH
         self._login = {"username": user, "password": password}
         self._token: str | None = None
         self._pause = PAUSE if pause is None else pause
@@ -85,16 +84,16 @@ class AirflowClient:
         :raises NotFound: it does not know what it was asked for.
         :raises RestError: it cannot be reached, or refuses.
         """
-        return check_answer(self._send(method, path, params=params, json=json, headers=headers))
+        return check_answer(self._send(method, f"{API_PATH}/{path}", params=params, json=json, headers=headers))
 
     def _send(self, method: str, path: str, **arguments: Any) -> requests.Response:
         if self._token is None:
             self._log_in()
-        answer = self._ask(method, f"{self._url}/{path}", **arguments)
+        answer = self._ask(method, self._server + path, **arguments)
         if answer.status_code != 401:
             return answer
         self._log_in()  # the token has expired
-        return self._ask(method, f"{self._url}/{path}", **arguments)
+        return self._ask(method, self._server + path, **arguments)
 
     def _ask(self, method: str, url: str, **arguments: Any) -> requests.Response:
         try:
@@ -123,6 +122,14 @@ class AirflowClient:
         :raises RestError: it cannot be reached, or refuses.
         """
         return self.request("GET", path, params=params).json()
+
+    def get_page(self, path: str) -> Any:
+        """Return the JSON that what Airflow's pages show of CWL is made of.
+
+        :param path: below that of these pages.
+        :raises RestError: it cannot be reached, or refuses.
+        """
+        return check_answer(self._send("GET", f"{PAGES_PATH}/{path}")).json()
 
     def has_dag(self, dag_id: str) -> bool:
         """Tell whether Airflow knows a DAG."""
@@ -162,7 +169,7 @@ class AirflowClient:
         :raises RestError: it cannot be started, for instance as there is one of that name.
         """
         body = {"dag_run_id": run_id, "logical_date": None, "conf": conf}
-        answer = self._send("POST", f"{dag_path(dag_id)}/dagRuns", json=body)
+        answer = self._send("POST", f"{API_PATH}/{dag_path(dag_id)}/dagRuns", json=body)
         # The answer to the first request was lost, and the run is the one that it started.
         if not (answer.status_code == 409 and was_retried(answer)):
             check_answer(answer)

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from cwl_airflow.commands import check
+from kombu import Connection
 
 from cwl_airflow import connectivity
 
@@ -32,3 +33,10 @@ def test_a_broker_that_is_away(
         configure(tmp_path, f"amqp://127.0.0.1:{closed.getsockname()[1]}//", monkeypatch)
         assert check.main(["amqp", "--timeout", "1"]) == 1
     assert "refused" in capsys.readouterr().err
+
+
+def test_the_consumers_of_queues_are_counted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    configure(tmp_path, "memory://broker", monkeypatch)
+    with Connection("memory://broker") as connection, connection.channel() as channel:
+        channel.queue_declare("known")
+        assert connectivity.count_consumers(["known", "unknown"], 5) == {"known": 0, "unknown": 0}

@@ -244,6 +244,12 @@ def reads_runs(caller, _):
     return alike(may(caller.ask("GET", url), 200) for url in asked)
 
 
+def sees_outputs(caller, _):
+    run = f"{SERVER}/cwl/runs/{OTHER}/run"
+    ways = [run, f"{run}/outputs/out.txt", f"{run}/outputs/out.txt?as=view", f"{SERVER}/cwl/dags/{OTHER}/picture.svg"]
+    return alike(may(caller.ask("GET", url), 200) for url in ways)
+
+
 def reads_wes(caller, place):
     return may(caller.ask("GET", f"{API}/wes/runs/{place['attached']}"), 200)
 
@@ -365,6 +371,7 @@ TRIES = {
     "see the web pages' login": sees_the_pages,
     "list DAGs": lists_dags,
     "read runs and the logs of their tasks": reads_runs,
+    "look at a run's outputs on its page, download them": sees_outputs,
     "read what a run of WES gave": reads_wes,
     "trigger a run": triggers_a_run,
     "give a run outputs of another DAG as inputs": takes_anothers_output,

@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import Annotated, Any
 
 # As the plug-ins of Airflow's own providers (edge3) ask who may do what.
-from airflow.api_fastapi.auth.managers.models.resource_details import DagAccessEntity
-from airflow.api_fastapi.core_api.security import requires_access_dag
+from airflow.api_fastapi.app import get_auth_manager
+from airflow.api_fastapi.auth.managers.models.resource_details import AccessView, DagAccessEntity
+from airflow.api_fastapi.core_api.security import GetUserDep, requires_access_dag, requires_access_view
 from fastapi import APIRouter, Depends, FastAPI, HTTPException, Query
 from starlette.responses import FileResponse, Response, StreamingResponse
 
@@ -21,6 +22,7 @@ from .content import NOTHING, attachment, download, view
 from .outputs import MOST_ENTRIES
 from .picture import NotDrawn, picture
 from .runs import describe_run, find_outputs
+from .status import describe_site
 
 SCRIPT = Path(__file__).with_name("cwl.js")
 #: Who may see the runs of a DAG may see their outputs.
@@ -36,6 +38,11 @@ def create_app() -> FastAPI:
     app = FastAPI(title="CWL pages", openapi_url=None, docs_url=None, redoc_url=None)
     app.include_router(runs)
     app.include_router(dags)
+
+    @app.get("/status", dependencies=[Depends(requires_access_view(AccessView.CLUSTER_ACTIVITY))])
+    def get_status(user: GetUserDep) -> Response:
+        """Describe the site, with the runs that a user may see."""
+        return ascii_json(describe_site(get_auth_manager().get_authorized_dag_ids(user=user)))
 
     @app.get("/cwl.js")
     def get_script() -> FileResponse:

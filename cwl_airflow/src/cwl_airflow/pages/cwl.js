@@ -325,6 +325,64 @@ function Workflow({ dagId }) {
   );
 }
 
+const Runs = ({ runs, time }) =>
+  h(
+    Grid,
+    { columns: ["DAG", "Run", time === "end" ? "Failed at" : "Since", time === "end" ? "Why" : ""] },
+    runs.map((run) =>
+      h(
+        Table.Row,
+        { key: `${run.dag_id} ${run.run_id}` },
+        h(Table.Cell, null, run.dag_id),
+        h(
+          Table.Cell,
+          null,
+          h(
+            ReactRouterDOM.Link,
+            { to: `/dags/${part(run.dag_id)}/runs/${part(run.run_id)}` },
+            h(Text, { color: "fg.info" }, run.run_id),
+          ),
+        ),
+        h(Table.Cell, { whiteSpace: "nowrap" }, run[time]),
+        h(Table.Cell, null, (run.why ?? []).map((line, number) => h(Words, { key: number }, line))),
+      ),
+    ),
+  );
+
+/** How the site is, what runs, and what failed and why. */
+function Site() {
+  const { content, error } = useJson(address("cwl/status"), () => true);
+  if (error) return h(Box, { padding: 4 }, h(Problem, null, error.message));
+  if (!content) return h(Box, { padding: 4 }, h(Spinner));
+  const queue = (each) =>
+    h(
+      Table.Row,
+      { key: each.name },
+      [each.name, each.running, each.waiting, each.workers, each.grants].map((cell, column) =>
+        h(Table.Cell, { key: column }, cell),
+      ),
+    );
+  const sitePart = (each) =>
+    h(
+      Table.Row,
+      { key: each.name },
+      h(Table.Cell, null, h(Badge, { colorPalette: each.state === "ok" ? "green" : "red" }, each.state)),
+      h(Table.Cell, { whiteSpace: "nowrap" }, each.name),
+      h(Table.Cell, { overflowWrap: "anywhere" }, each.text),
+    );
+  return h(
+    Stack,
+    { gap: 6, padding: 4, className: "cwl-site", overflowY: "auto", height: "100%" },
+    h(Heading, { size: "lg", as: "h2" }, content.well ? "This site is well." : "Something has to be seen to."),
+    h(Section, { title: "Failed in the last days" }, content.failed.length ? h(Runs, { runs: content.failed, time: "end" }) : h(Text, null, "Nothing.")),
+    h(Section, { title: "Running" }, content.running.length ? h(Runs, { runs: content.running, time: "start" }) : h(Text, null, "Nothing.")),
+    h(Section, { title: "Queues" }, h(Grid, { columns: ["Queue", "Running tasks", "Waiting", "Workers", "A task may use"] }, content.queues.map(queue))),
+    h(Section, { title: "Parts" }, h(Grid, { columns: ["", "Part", ""] }, content.parts.map(sitePart))),
+    h(Text, { color: "fg.muted" }, Object.entries(content.versions).map(([name, version]) => `${name} ${version}`).join(", ")),
+  );
+}
+
 // By these names Airflow finds them.
 globalThis["CWL results"] = Results;
 globalThis["CWL workflow"] = Workflow;
+globalThis["CWL"] = Site;

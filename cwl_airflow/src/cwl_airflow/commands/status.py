@@ -1,0 +1,87 @@
+"""Show how this site is: services, broker, database, disks, queues; what runs, and what failed and why.
+
+Exit code 0 if it is well, 1 if something has to be seen to, 2 if nobody answers.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterable
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from ..configuration import read_administrator
+from ..rest import AirflowClient, RestError
+
+#: How states are shown.
+STYLES = {"ok": "green", "wrong": "red"}
+#: Units that a host may have.
+UNITS = ("airflow-*", "mysql*", "rabbitmq-server*", "docker*", "containerd*")
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Show it, for people or for programs."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--url", default="http://127.0.0.1:8080", help="Airflow's api-server (default: %(default)s)")
+    parser.add_argument("--json", action="store_true", help="print all of it in JSON")
+    options = parser.parse_args(argv)
+    try:
+        found = AirflowClient(options.url, *read_administrator()).get_page("status")
+    except (RestError, OSError) as error:
+        print(f"Airflow's api-server does not say: {error}", file=sys.stderr)
+        return 2
+    found["parts"] += local_units()
+    found["well"] = all(each["state"] == "ok" for each in found["parts"])
+    if options.json:
+        print(json.dumps(found, indent=2))
+    else:
+        show(found, Console())
+    return 0 if found["well"] else 1
+
+
+def local_units() -> list[dict[str, str]]:
+    """Return how the units of this host are that are not as they should be; nothing where there is no systemd."""
+    if not shutil.which("systemctl"):
+        return []
+    command = ["systemctl", "list-units", "--all", "--plain", "--no-legend", "--type=service,timer,socket", *UNITS]
+    lines = subprocess.run(command, check=False, capture_output=True, text=True).stdout.splitlines()
+    units = [line.split(maxsplit=4) for line in lines]
+    return [
+        {"name": unit, "state": "wrong", "text": f"{active} ({more}): journalctl -u {unit} says why"}
+        for unit, _, active, more, *_ in units
+        if active == "failed" or (active in ("activating", "deactivating") and more == "auto-restart")
+    ]
+
+
+def show(found: dict[str, Any], console: Console) -> None:
+    """Show it in tables."""
+    _table(console, "", ["", "part", ""], ([each["state"], each["name"], each["text"]] for each in found["parts"]))
+    names = ["name", "running", "waiting", "workers", "grants"]
+    _table(console, "Queues", names, ([each[name] for name in names] for each in found["queues"]))
+    rows = ([each["dag_id"], each["run_id"], each["start"]] for each in found["running"])
+    _table(console, "Running", ["DAG", "run", "since"], rows)
+    rows = ([each["dag_id"], each["run_id"], each["end"], "\n".join(each["why"])] for each in found["failed"])
+    _table(console, "Failed in the last days", ["DAG", "run", "at", "why"], rows)
+    console.print(", ".join(f"{name} {version}" for name, version in found["versions"].items()), highlight=False)
+    console.print("[green]This site is well.[/]" if found["well"] else "[red]Something has to be seen to.[/]")
+
+
+def _table(console: Console, title: str, columns: list[str], rows: Iterable[list[Any]]) -> None:
+    table = Table(*columns, title=title or None, title_justify="left", box=None, pad_edge=False)
+    table.show_header = bool(title)
+    for row in rows:
+        table.add_row(*(Text("" if cell is None else str(cell), style=STYLES.get(cell, "")) for cell in row))
+    if table.row_count:
+        console.print(table)
+        console.print()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
