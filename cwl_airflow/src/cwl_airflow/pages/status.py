@@ -56,7 +56,8 @@ def describe_site(readable: Collection[str] | None) -> dict[str, Any]:
     :returns: ``well``; ``parts`` with a state and a line each; ``queues`` with slots, running and waiting tasks;
         ``running`` and ``failed`` runs; ``versions``.
     """
-    parts = [*_services(), _checked("Database", check_database), _checked("Broker", check_broker)]
+    parts = [*_services(), _checked("Database", check_database)]
+    parts += [_checked("Broker", check_broker)] if has_broker() else []
     queues = _queues()
     parts += [*_workers(queues), *_disks(), *_maintenance()]
     return {
@@ -67,6 +68,11 @@ def describe_site(readable: Collection[str] | None) -> dict[str, Any]:
         "failed": _runs("failed", readable),
         "versions": _versions(),
     }
+
+
+def has_broker() -> bool:
+    """Tell whether tasks go to workers through a broker."""
+    return "Celery" in str(conf.get("core", "executor"))
 
 
 def _services() -> Iterator[Part]:
@@ -100,7 +106,7 @@ def _queues() -> list[dict[str, Any]]:
     queues = CWLSettings.read({}).queues
     names = sorted({*queues, *(queue for queue, _ in counted), conf.get("operators", "default_queue")})
     workers = {}
-    if "Celery" in conf.get("core", "executor"):
+    if has_broker():
         with suppress(Exception):  # each driver has its own; that it is away is told of the broker
             workers = count_consumers(names, TIMEOUT)
     return [
