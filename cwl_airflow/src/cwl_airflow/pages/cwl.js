@@ -154,6 +154,14 @@ function Preview({ run, file, show }) {
   );
 }
 
+/** A button that shows something or hides it, and says of what. */
+const Toggle = ({ open, setOpen, label, of }) =>
+  h(
+    Button,
+    { size: "xs", variant: "outline", onClick: () => setOpen(!open), "aria-expanded": open, "aria-label": `${label} ${of}` },
+    label,
+  );
+
 /** A file or a folder, with what can be done with it, and below it what is in it. */
 function Entry({ run, file }) {
   const [open, setOpen] = React.useState(false);
@@ -167,7 +175,7 @@ function Entry({ run, file }) {
       h(Text, { fontWeight: "medium", overflowWrap: "anywhere" }, file.folder ? `${file.name}/` : file.name),
       h(Text, { color: "fg.muted", title: file.checksum }, bytes(file.size)),
       file.format && h(Text, { color: "fg.muted" }, file.format.replace(/^.*[#/]/, "")),
-      h(Button, { size: "xs", variant: "outline", onClick: () => setOpen(!open), "aria-expanded": open }, label),
+      h(Toggle, { open, setOpen, label, of: file.name }),
       h(
         Link,
         { href: outputAddress(run, file.path, "download"), download: "", color: "fg.info" },
@@ -219,8 +227,7 @@ function Step({ task }) {
     task.queue,
     task.host,
     task.tries,
-    task.command &&
-      h(Button, { size: "xs", variant: "outline", onClick: () => setOpen(!open), "aria-expanded": open }, "Command"),
+    task.command && h(Toggle, { open, setOpen, label: "Command", of: task.task }),
   ];
   const images = Object.entries(task.images ?? {}).map(([name, digest]) =>
     h(Text, { key: name, overflowWrap: "anywhere" }, `Image: ${name}${digest ? ` (${digest})` : ""}`),
