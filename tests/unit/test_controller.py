@@ -112,7 +112,7 @@ def test_uv_is_installed_by_its_hashes(machine: Machine, capsys: pytest.CaptureF
 
 
 def test_uv_of_the_locked_version_stays(machine: Machine) -> None:
-    machine.commands.add("uv")
+    machine.commands |= {"uv", "dot", "chromium"}
     assert machine.program.main(["uv"]) == 0
     assert machine.ran == [".venv-uv/bin/uv --version"]
     machine.write("files/airflow/uv.txt", "uv==1.2.4 \\\n")
@@ -136,7 +136,7 @@ def test_debian_has_what_makes_environments_in_a_package(machine: Machine, capsy
 
 
 def test_tools_that_are_there_are_not_installed(machine: Machine, capsys: pytest.CaptureFixture[str]) -> None:
-    machine.commands.add("uv")
+    machine.commands |= {"uv", "dot", "chromium"}
     sync = ".venv-uv/bin/uv sync --locked --compile-bytecode --quiet"
     assert machine.program.main(["tools"]) == 0
     assert machine.ran[1:] == [f"{sync} --check"]
@@ -164,7 +164,7 @@ def test_a_command_that_fails_is_named(machine: Machine, capsys: pytest.CaptureF
 
 
 def test_the_hosts_airflow_is_made_again_when_its_locks_change(machine: Machine) -> None:
-    machine.commands.add("uv")
+    machine.commands |= {"uv", "dot", "chromium"}
 
     def made() -> list[str]:
         machine.ran.clear()
@@ -180,6 +180,13 @@ def test_the_hosts_airflow_is_made_again_when_its_locks_change(machine: Machine)
     assert made() == []
     machine.write("cwl_airflow/pyproject.toml", "[project.scripts]")
     assert len(made()) == 3
+
+
+def test_the_packages_tests_need_what_draws_and_what_shows(machine: Machine) -> None:
+    machine.write("debian")
+    machine.commands |= {"uv"}
+    assert machine.prepare("package") == 0
+    assert "apt-get install --yes -q --no-install-recommends graphviz chromium" in machine.ran
 
 
 def test_what_is_half_made_is_made_again(machine: Machine) -> None:
