@@ -1,5 +1,5 @@
 # A thin list of verbs: each calls the real tool.
-.PHONY: help up down role verify test lint unit unit-project unit-package unit-airflow unit-fast mutants try molecule base-box box test-box faults conformance vagrant-docker bench lock audit docs tools package standin
+.PHONY: help up down role verify test lint unit unit-project unit-package unit-airflow unit-fast mutants try molecule base-box box test-box faults conformance vagrant-docker bench lock audit docs site tools package standin
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
 help: ## list the verbs
@@ -75,6 +75,9 @@ vagrant-docker: standin ## make the image, network and registry of vagrant up --
 
 bench: standin ## measure, and write docs/benchmarks.md
 	python bench/run.py
+
+site: tools ## render the docs into build/site
+	NO_MKDOCS_2_WARNING=true mkdocs build --strict
 
 lock: ## resolve the Python requirements again
 	@bin/controller uv
