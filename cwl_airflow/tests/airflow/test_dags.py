@@ -626,6 +626,22 @@ def test_tasks_of_a_scattered_step_follow_from_the_slots(option: Any, slots: str
     assert CWLSettings.read({}).scatter_tasks == tasks
 
 
+def test_a_document_that_asks_for_too_much_runs_if_it_may(
+    ran: Any, written: Any, option: Any, site: Site, caplog: pytest.LogCaptureFixture
+) -> None:
+    queues = site.dags / "queues.yaml"
+    queues.write_text("default: {cpus: 1, ram: 1024}\n", encoding="utf-8")
+    option("queues", str(queues))
+    document = {**failing("exit 0"), "requirements": {"ResourceRequirement": {"coresMin": 64}}}
+    with pytest.raises(ValueError, match="requires 64 cores and 256 MiB, and no queue has as much"):
+        CWLDAG(dag_id="document", workflow=written(document))
+    said = "requires 64 cores and 256 MiB, and runs with 1 core and 256 MiB: this site has no more (oversized = cap)."
+    dag = CWLDAG(dag_id="document", workflow=written(document), default_args={"cwl": {"oversized": "cap"}})
+    assert said in (dag.doc_md or "").partition("\n")[0]
+    option("oversized", "cap")
+    assert set(states(ran(document, {})).values()) == {"success"}
+
+
 def test_a_task_id_that_is_taken() -> None:
     assert unused_task_id("say.jobs", ["say.jobs", "say.jobs_"]) == "say.jobs__"
 

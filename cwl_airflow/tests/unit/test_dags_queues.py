@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from cwl_airflow.dags.queues import Queue, choose_queue, queues_of_tasks, read_queues
+from cwl_airflow.dags.queues import Queue, capped_text, choose_queue, queues_of_tasks, read_queues
 from cwl_airflow.documents import load as documents
 from cwl_airflow.documents import plan as plans
 from cwl_airflow.documents.plan import ResourceNeed, StepTask
@@ -252,7 +252,8 @@ def test_a_requirement_that_no_queue_holds_is_refused() -> None:
         choose_queue("align", ResourceNeed(64, 256, 64, 256), SITE)
     assert str(caught.value) == (
         "Step 'align' requires 64 cores and 256 MiB, and no queue has as much: the largest is 'advanced' with 4 cores "
-        "and 30000 MiB. Change the site's cwl_airflow_queues or the document's ResourceRequirement."
+        "and 30000 MiB. Change the site's cwl_airflow_queues or the document's ResourceRequirement, or let it run with "
+        "less: oversized = cap, of the site or the DAG."
     )
 
 
@@ -265,9 +266,41 @@ def test_a_hint_that_no_queue_holds_goes_to_the_largest(caplog: pytest.LogCaptur
     assert choose_queue("align", ResourceNeed(64, 256), SITE) == "advanced"
     (record,) = caplog.records
     assert record.levelno == logging.WARNING
-    assert record.getMessage().startswith("Step 'align' asks for 64 cores and 256 MiB in a hint, and no queue has")
+    said = "Step 'align' asks for 64 cores and 256 MiB in a hint or under a condition, and no queue has"
+    assert record.getMessage().startswith(said)
     # Beside a requirement the largest of those that hold that.
     assert choose_queue("align", ResourceNeed(16, 90000, 16, 0), SITE) == "cores"
+
+
+def test_a_step_under_a_condition_may_need_nothing(plan: Plan) -> None:
+    large = {"run": tool(requirements=asks(coresMin=64)), "when": "$(false)", "in": {}}
+    inner = {"run": workflow({"large": large}), "in": {}}
+    for document in (workflow({"align": large}), workflow({"align": inner})):
+        assert need_of(plan(document)) == ResourceNeed(64, 256)
+
+
+@pytest.mark.parametrize(
+    ("need", "said"),
+    [
+        (
+            ResourceNeed(64, 100, 64, 100),
+            "64 cores and 100 MiB, and runs with 4 cores and 100 MiB",
+        ),
+        (
+            ResourceNeed(1, 9000, 1, 9000),
+            "1 core and 9000 MiB, and runs with 1 core and 8000 MiB",
+        ),
+        (ResourceNeed(64, 9000), None),
+        (ResourceNeed(4, 8000, 4, 8000), None),
+    ],
+)
+def test_what_a_step_gets_less_is_said(need: ResourceNeed, said: str | None) -> None:
+    text = capped_text("align", need, 4, 8000)
+    assert text == (said and f"Step 'align' requires {said}: this site has no more (oversized = cap).")
+
+
+def test_a_step_that_requires_too_much_runs_in_the_largest_queue_if_it_may() -> None:
+    assert queues_of_tasks(TASKS, SITE, {}, capped=True) == {"align": "advanced", "sort": "cores"}
 
 
 TASKS = {"align": StepTask("align", need=ResourceNeed(64, 1, 64, 1)), "sort": StepTask("sort", need=ResourceNeed(2, 1))}

@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 from begun import begin, scattered, shell
 from cwl_airflow.runs import executor
+from cwl_airflow.runs.cwl_json import read_cwl_json
 from cwl_airflow.runs.executor import StepExecutor
-from cwl_airflow.runs.limits import Resources, limit_container
+from cwl_airflow.runs.limits import Resources, capped_resources, limit_container
 from cwl_airflow.runs.steps import run_step
 from cwltool.context import RuntimeContext
 from cwltool.docker import DockerCommandLineJob, PodmanCommandLineJob
@@ -87,6 +88,25 @@ def test_a_site_may_do_without(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, 
     monkeypatch.setattr(executor, "limit_container", lambda job, each: limits.append(each))
     run_step(begin(tmp_path, shell("true")), None, "tool", StepExecutor(4, 4096, limited))
     assert limits == [Resources(4, 4096)] * asked
+
+
+def test_a_job_that_asks_for_more_sees_what_is_granted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    limits: list[Resources] = []
+    monkeypatch.setattr(executor, "limit_container", lambda job, each: limits.append(each))
+    asked = {"ResourceRequirement": {"coresMin": 64, "ramMin": 90000}}
+    outputs = {"said": {"type": "string", "outputBinding": {"outputEval": "$(runtime.cores) $(runtime.ram)"}}}
+    run = begin(tmp_path, shell("true", requirements=asked, outputs=outputs))
+    run_step(run, None, "tool", StepExecutor(4, 4096.5, capped=True))
+    assert limits == [Resources(4, 4096.5)]
+    assert read_cwl_json(run.layout.step("tool"))["outputs"] == {"said": "4 4096"}
+
+
+@pytest.mark.parametrize("more", [{}, {"cudaDeviceCountMin": 2}])
+def test_what_is_not_capped_is_as_asked_for(more: dict[str, int | float]) -> None:
+    request: dict[str, int | float] = {"coresMin": 2, "ramMin": 100.5, "tmpdirMin": 7.5, "outdirMin": 9, **more}
+    given = capped_resources(Resources(4, 4096), request, RuntimeContext())
+    cuda = {"cudaDeviceCount": 2} if more else {}
+    assert given == {"cores": 2, "ram": 101, "tmpdirSize": 8, "outdirSize": 9, **cuda}
 
 
 def test_scattered_jobs_share_what_there_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -27,7 +27,7 @@ from .form import form_fields
 from .operators import CWLJobDispatcher, CWLJobGatherer, CWLScatterJobsOperator, CWLScatterOperator, CWLStepOperator
 from .page import dag_description, dag_page, dag_tags
 from .picture import keep_picture
-from .queues import queues_of_tasks
+from .queues import capped_text, queues_of_tasks
 from .retries import retry_arguments
 from .settings import CWLSettings
 
@@ -122,7 +122,12 @@ class CWLDAG(DAG):
                     for name, value in retry_arguments({"retries": task.retries}, settings.retries).items():
                         setattr(task, name, value)
                 self.add_task(task)
-        self._assemble(queues_of_tasks(self.plan.tasks, settings.queues, queues or {}, self.default_args.get("queue")))
+        chosen = queues_of_tasks(
+            self.plan.tasks, settings.queues, queues or {}, self.default_args.get("queue"), settings.capped
+        )
+        with only_words(dag_id):
+            self._say_what_is_capped(settings, chosen)
+        self._assemble(chosen)
         if type(self.dispatcher) is CWLJobDispatcher:  # of another one a run may have any configuration
             # Last: a task would have a copy of each.
             with only_words(dag_id):
@@ -135,6 +140,20 @@ class CWLDAG(DAG):
         self.tags = {*self.tags, *dag_tags(about, self.tags)}
         self.description = self.description or dag_description(about)
         self.doc_md = self.doc_md or dag_page(about, str(self.source))
+
+    def _say_what_is_capped(self, settings: CWLSettings, queues: Mapping[str, str]) -> None:
+        """Say on the DAG's page which steps run with less than they require."""
+        texts = [self.capped_text(task, settings.granted_resources(queue)) for task, queue in queues.items()]
+        if settings.capped and (said := [text for text in texts if text]):
+            self.doc_md = "\n\n".join([*(f"**{text}**" for text in said), self.doc_md or ""])
+
+    def capped_text(self, task: str, granted: tuple[float, float]) -> str | None:
+        """Return in a sentence that a task's step gets less than it requires; none if it does not.
+
+        :param granted: cores and MiB of its queue.
+        """
+        planned = self.plan.tasks[task]
+        return capped_text(planned.step or task, planned.need, *granted)
 
     def folders(self, run_id: str, given: Mapping[str, str]) -> tuple[Path, Path]:
         """Return the folders of a run: of its intermediate data and of its outputs.

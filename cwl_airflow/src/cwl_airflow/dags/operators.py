@@ -282,6 +282,8 @@ class CWLStepOperator(CWLOperator):
         """
         super().__init__(task_id=task_id, **kwargs)
         self.step = step
+        #: The task that has the step's name.
+        self.step_task_id = task_id
 
     def act(self, context: Context) -> Any:
         """Run the step, and return the path of the file that reports its outputs.
@@ -308,7 +310,11 @@ class CWLStepOperator(CWLOperator):
         """Make what runs the jobs of the step, and say how they failed."""
         from ..runs.executor import StepExecutor
 
-        executor = StepExecutor(*self.settings.granted_resources(self.queue), self.settings.limit_containers)
+        settings = self.settings
+        granted = settings.granted_resources(self.queue)
+        if settings.capped and (said := self.cwl_dag.capped_text(self.step_task_id, granted)):
+            self.log.warning("%s", said)
+        executor = StepExecutor(*granted, settings.limit_containers, settings.capped)
         began = time.time()
         try:
             yield executor

@@ -79,26 +79,31 @@ def choose_queue(step: str, need: ResourceNeed, queues: Mapping[str, Queue]) -> 
     if not enough:
         raise ValueError(
             f"Step '{step}' requires {resources_in_words(need.required_cores, need.required_ram)}, "
-            f"and no queue has as much: {largest}. "
-            "Change the site's cwl_airflow_queues or the document's ResourceRequirement."
+            f"and no queue has as much: {largest}. Change the site's cwl_airflow_queues or the document's "
+            "ResourceRequirement, or let it run with less: oversized = cap, of the site or the DAG."
         )
     if held := holding(need.cores, need.ram):
         return held[0] if need.known else held[-1]
     logging.getLogger(__name__).warning(
-        "Step '%s' asks for %s in a hint, and no queue has as much: %s. It goes to '%s'.",
+        "Step '%s' asks for %s in a hint or under a condition, and no queue has as much: %s. It goes to '%s'.",
         step, resources_in_words(need.cores, need.ram), largest, enough[-1],
     )  # fmt: skip
     return enough[-1]
 
 
 def queues_of_tasks(
-    tasks: Mapping[str, StepTask], queues: Mapping[str, Queue], named: Mapping[str, str], for_all: str | None = None
+    tasks: Mapping[str, StepTask],
+    queues: Mapping[str, Queue],
+    named: Mapping[str, str],
+    for_all: str | None = None,
+    capped: bool = False,
 ) -> dict[str, str]:
     """Return the queues of the tasks of steps.
 
     :param queues: those of the site; where nothing is known of them, only what is named is returned.
     :param named: what the DAG file names for tasks.
     :param for_all: what it names for all others.
+    :param capped: whether a step that requires more than any queue has runs in the largest one.
     :raises ValueError: it names a task or a queue that is not there, or no queue holds what a step requires.
     """
     for name in named:
@@ -111,5 +116,20 @@ def queues_of_tasks(
         if queue not in queues:  # its tasks would wait for ever
             raise ValueError(f"Queue '{queue}' is not one of the site's cwl_airflow_queues: {', '.join(queues)}")
     return {
-        name: chosen.get(name) or choose_queue(task.step or name, task.need, queues) for name, task in tasks.items()
+        name: chosen.get(name) or choose_queue(task.step or name, task.need.hinted() if capped else task.need, queues)
+        for name, task in tasks.items()
     }
+
+
+def capped_text(step: str, need: ResourceNeed, cores: float, ram: float) -> str | None:
+    """Return in a sentence that a step gets less than it requires; none if it does not.
+
+    :param cores: what its queue grants.
+    :param ram: likewise, in MiB.
+    """
+    if need.required_cores <= cores and need.required_ram <= ram:
+        return None
+    return (
+        f"Step '{step}' requires {resources_in_words(need.required_cores, need.required_ram)}, and runs with "
+        f"{resources_in_words(min(need.cores, cores), min(need.ram, ram))}: this site has no more (oversized = cap)."
+    )

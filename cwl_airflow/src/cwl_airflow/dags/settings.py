@@ -45,6 +45,8 @@ class CWLSettings(BaseModel, frozen=True):
     min_free: float = Field(default=0, ge=0, allow_inf_nan=False)
     #: Whether Docker lets the containers of a task take no more memory and cores than its queue grants.
     limit_containers: bool = True
+    #: Whether a document is refused with a step that requires more than any queue has, or runs with what there is.
+    oversized: Literal["refuse", "cap"] = "refuse"
     #: Where the container engine has its data, if not where it usually is.
     engine_folder: Path | None = None
     #: A scattered step with more jobs than this gets tasks for them.
@@ -95,6 +97,11 @@ class CWLSettings(BaseModel, frozen=True):
         """The queues of the site by name; none if nothing is said of them."""
         file = conf.get("cwl", "queues", fallback=None)
         return read_queues(Path(file)) if file else {}
+
+    @property
+    def capped(self) -> bool:
+        """Whether steps that require more than there is run with less."""
+        return self.oversized == "cap"
 
     def granted_resources(self, queue: str) -> tuple[float, float]:
         """Return the cores and the memory in MiB that a task in a queue may use: all where nothing says less."""

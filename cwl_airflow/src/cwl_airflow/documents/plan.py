@@ -9,7 +9,7 @@ import hashlib
 import json
 import re
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import asdict, astuple, dataclass
+from dataclasses import asdict, astuple, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +36,10 @@ class ResourceNeed:
     required_ram: float = 0
     #: False if an expression may ask for more.
     known: bool = True
+
+    def hinted(self) -> ResourceNeed:
+        """Return the same without any of it required."""
+        return replace(self, required_cores=0, required_ram=0)
 
     def __or__(self, other: ResourceNeed) -> ResourceNeed:
         """Return what the jobs of both need at most."""

@@ -10,7 +10,7 @@ from cwltool.utils import aslist
 from cwltool.workflow import Workflow
 
 from .plan import DocumentPlan, StepTask, task_ids
-from .resources import resource_need
+from .resources import resource_need, step_need
 
 
 def make_plan(process: Process, name: str) -> DocumentPlan:
@@ -25,7 +25,7 @@ def make_plan(process: Process, name: str) -> DocumentPlan:
     task_of_output = {
         output_id(output): ids[shortname(step["id"])] for step in process.tool["steps"] for output in step["out"]
     }
-    needs = {shortname(step.id): resource_need(step.embedded_tool) for step in process.steps}
+    needs = {shortname(step.id): step_need(step) for step in process.steps}
     tasks = {}
     for step in process.tool["steps"]:
         step_name = shortname(step["id"])

@@ -10,9 +10,15 @@ from typing import Any
 
 from cwltool.process import Process
 from cwltool.update import ORIGINAL_CWLVERSION
-from cwltool.workflow import Workflow
+from cwltool.workflow import Workflow, WorkflowStep
 
 from .plan import ResourceNeed
+
+
+def step_need(step: WorkflowStep) -> ResourceNeed:
+    """Return what the jobs of a step need; one that runs under a condition only may need nothing."""
+    need = resource_need(step.embedded_tool)
+    return need.hinted() if "when" in step.tool else need
 
 
 def resource_need(process: Process) -> ResourceNeed:
@@ -21,9 +27,7 @@ def resource_need(process: Process) -> ResourceNeed:
     Precedence and inheritance are cwltool's; which field decides is as in its ``Process.evalResources``.
     """
     if isinstance(process, Workflow):
-        return functools.reduce(
-            operator.or_, (resource_need(step.embedded_tool) for step in process.steps), ResourceNeed()
-        )
+        return functools.reduce(operator.or_, map(step_need, process.steps), ResourceNeed())
     found, required = process.get_requirement("ResourceRequirement")
     resources: Mapping[str, Any] = found or {}
     cores = resources.get("coresMin") or resources.get("coresMax") or 1

@@ -25,7 +25,7 @@ from ..gate.hooks import Context, OutputAccess, check_streams, checked_callback
 from ..gate.places import open_regular
 from ..javascript.thrown import thrown_error
 from .images import ImageNotPulled, pull_with_words
-from .limits import KILLED, Resources, limit_container, runs_one_job
+from .limits import KILLED, Resources, capped_resources, limit_container, runs_one_job
 from .processes import adopt_orphans
 from .step_workflow import OutputCallback
 from .usage import JobUsage, new_usage
@@ -129,17 +129,19 @@ def _needed_resources(job: Any) -> Resources:
 class StepExecutor(JobExecutor):
     """Runs as many jobs at a time as fit into what is granted; one that alone needs more runs alone."""
 
-    def __init__(self, cores: float, ram: float, limited: bool = True) -> None:
+    def __init__(self, cores: float, ram: float, limited: bool = True, capped: bool = False) -> None:
         """Say what is granted.
 
         :param cores: number of cores.
         :param ram: memory in MiB.
         :param limited: whether containers get no more than that.
+        :param capped: whether jobs that ask for more run as if they asked for that.
         """
         super().__init__()
         self.output_dirs = _KeptFolders()
         self.granted = Resources(cores, ram)
         self._limited = limited
+        self._capped = capped
         self._alone = True
         self.failures: list[JobFailure] = []
         #: What the jobs took, in the order in which they began.
@@ -157,6 +159,8 @@ class StepExecutor(JobExecutor):
         adopt_orphans()
         self._alone = runs_one_job(process)
         context = cast(Context, runtime_context)  # as `runs.run.CWLRun` makes it
+        if self._capped:
+            context.select_resources = functools.partial(capped_resources, self.granted)
         changed = _changed_condition(context)
         _logger.addHandler(self._reasons)
         try:

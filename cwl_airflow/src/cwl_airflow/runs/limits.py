@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -34,6 +35,21 @@ class Resources:
             return Resources(max(need.cores, self.cores), max(need.ram, self.ram))
         number = max(1, math.floor(min(self.cores / (need.cores or 1), self.ram / (need.ram or 1))))
         return Resources(max(need.cores, self.cores / number), max(need.ram, self.ram / number))
+
+
+def capped_resources(
+    granted: Resources, request: Mapping[str, int | float], _: RuntimeContext
+) -> dict[str, int | float]:
+    """Return what a job gets of what it asks for (cwltool's ``select_resources``): no more than is granted."""
+    given: dict[str, int | float] = {
+        "cores": min(request["coresMin"], granted.cores),
+        "ram": min(math.ceil(request["ramMin"]), math.floor(granted.ram)),
+        "tmpdirSize": math.ceil(request["tmpdirMin"]),
+        "outdirSize": math.ceil(request["outdirMin"]),
+    }
+    if "cudaDeviceCountMin" in request:
+        given["cudaDeviceCount"] = request["cudaDeviceCountMin"]
+    return given
 
 
 def runs_one_job(process: Any) -> bool:
