@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from typing import Any
 
+from ansible.module_utils.parsing.convert_bool import boolean
 from ansible.plugins.action import ActionBase
 from ansible.plugins.loader import vars_loader
 
@@ -48,6 +49,44 @@ def refused(
             yield f"{name} is known to nobody: did you mean {like}?"
 
 
+def mistyped(name: str, value: Any, kind: str) -> str:
+    """Describe a variable with a value of another type than its role takes; nothing where it fits, or is not known yet.
+
+    Ansible would take a text for the list of its characters, and name what fails for that later.
+
+    :param kind: as argument specs name types.
+    """
+    if value is None or kind not in TYPES or (isinstance(value, str) and ("{{" in value or "{%" in value)):
+        return ""
+    fits, fix = TYPES[kind]
+    return "" if fits(value) else f"{name} is {value!r}: give {fix}"
+
+
+def _is_number(value: Any, kind: Callable[[Any], Any]) -> bool:
+    try:
+        return not isinstance(value, (bool, Mapping, list)) and kind(value) == float(value)
+    except (TypeError, ValueError):
+        return False
+
+
+def _is_switch(value: Any) -> bool:
+    try:
+        boolean(value)
+    except TypeError:
+        return False
+    return True
+
+
+#: By type what fits, and what to give.
+TYPES: dict[str, tuple[Callable[[Any], bool], str]] = {
+    "list": (lambda value: isinstance(value, list), "a list, like [first, second]"),
+    "dict": (lambda value: isinstance(value, Mapping), "a mapping, like {name: value}"),
+    "int": (lambda value: _is_number(value, int), "a whole number (int)"),
+    "float": (lambda value: _is_number(value, float), "a number (float)"),
+    "bool": (_is_switch, "true or false (bool)"),
+}
+
+
 class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible is not typed
     """Ansible's way to run this on the controller, for each host."""
 
@@ -66,7 +105,8 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible is not typed
             host: [name for name, value in of_site.items() if variables.get(name, value) != value]
             for host, variables in raw.items()
         }
-        known = dict.fromkeys([*site.options(self._loader), *of_site, "site_address"], "")
+        types = site.options(self._loader)
+        known = dict.fromkeys([*types, *of_site, "site_address"], "")
         known |= dict.fromkeys(site.internals(self._loader), "is a role's own and cannot be set")
         known |= {
             name: f"is made by the wiring: {f'set {instead} in its place' if instead else 'remove it'}"
@@ -76,6 +116,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible is not typed
         host = (task_vars or {})["inventory_hostname"]
         own = [*given[host], *(raw[host].keys() - of_site.keys())]
         errors = list(refused(raw[host].keys(), own, site.roles(), known))
+        errors += filter(None, (mistyped(name, raw[host][name], types.get(name, "")) for name in sorted(own)))
         if errors:
             more = [f"and {len(errors) - SHOWN} more"] if len(errors) > SHOWN else []
             result |= {"failed": True, "msg": f"Variables of {host}: " + "; ".join(errors[:SHOWN] + more) + "."}

@@ -86,10 +86,11 @@ class VarsModule(BaseVarsPlugin):  # type: ignore[misc]  # Ansible is not typed
         return sorted(path.parents[1].name for path in PROJECT.glob("roles/*/meta/main.yml"))
 
     @classmethod
-    def options(cls, loader: DataLoader) -> list[str]:
-        """Return the variables that the roles take."""
+    def options(cls, loader: DataLoader) -> dict[str, str]:
+        """Return the variables that the roles take, with their types."""
         specs = [read(loader, f"roles/{role}/meta/argument_specs.yml") for role in cls.roles()]
-        return [name for spec in specs for name in spec["argument_specs"]["main"]["options"]]
+        options = [spec["argument_specs"]["main"]["options"] for spec in specs]
+        return {name: each.get("type", "str") for of_role in options for name, each in of_role.items()}
 
     @staticmethod
     def internals(loader: DataLoader) -> list[str]:

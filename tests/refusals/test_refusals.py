@@ -48,7 +48,11 @@ def of_roles(variables: dict[str, object]) -> str:
             {"base_apt_repositories": [{**REPOSITORY, "packages": ["mysql-server"]}]},
             ["base_apt_repositories has 'example' with packages and the pin ''", "release n=sid"],
         ),
-        ({"mysql_port": "many"}, ["mysql_port", "many", "int"]),
+        ({"mysql_port": "many"}, ["mysql_port is 'many': give a whole number (int)"]),
+        (
+            {"airflow_worker_concurrency": "lots", "docker_registry_mirrors": "foo"},
+            ["airflow_worker_concurrency is 'lots': give a whole", "docker_registry_mirrors is 'foo': give a list"],
+        ),
         ({"mysql_airflow_remote_hosts": ["192.0.2.0/24"]}, ["mysql_airflow_remote_hosts", "192.0.2.0/24", "netmasks"]),
         (
             {"cwl_airflow_queues": {"default": {"cpus": "two", "ram": 1024}}},
