@@ -5,10 +5,13 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import pwd
 import shutil
+import tempfile
 import time
 import uuid
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +20,8 @@ from .documents.plan import OUTPUTS_REPORT, STATISTICS
 from .files import write_atomically
 from .gate import Places
 from .gate.job import check_job
-from .rest import AirflowClient, DeadlineExceeded, RestError, RunFailed
+from .input_options import fill_form
+from .rest import AirflowClient, DeadlineExceeded, RestError, RunFailed, dag_path
 
 #: The name of the only run of each DAG.
 RUN_ID = "run"
@@ -32,50 +36,86 @@ class LocalRunFailed(Exception):
     """The document did not run; the message says why."""
 
 
-def run_document(
-    client: AirflowClient, document: str, job: str | None, outdir: Path | None, timeout: float
-) -> dict[str, Any]:
+@dataclass(frozen=True)
+class LocalRun:
+    """What is run, and how."""
+
+    #: Path or URL, perhaps with ``#name``.
+    document: str
+    #: Path of the job's file; none for no inputs, or those of `options`.
+    job: str | None = None
+    #: Inputs, as `input_options.read_options` gives them.
+    options: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    #: Folder for the outputs; none to leave them in the host's.
+    outdir: Path | None = None
+    #: For how long to wait, in seconds.
+    timeout: float = 3600
+    #: Is called with the id of the DAG, and returns what is called while its run is at work.
+    watch: Callable[[str], Callable[[], None]] = lambda _: lambda: None
+
+
+def run_document(client: AirflowClient, run: LocalRun) -> dict[str, Any]:
     """Run a document and return its outputs.
 
-    :param document: path or URL, perhaps with ``#name``.
-    :param job: path of the job's file; none for no inputs.
-    :param outdir: folder for the outputs; none to leave them in the host's.
-    :param timeout: for how long to wait, in seconds.
     :raises LocalRunFailed: it did not succeed, or not in time; then it was stopped.
     :raises Refused: the job or the document names what runs may not read or write.
     """
-    deadline = time.monotonic() + timeout
+    deadline = time.monotonic() + run.timeout
     dag_id = f"cwl-run-{uuid.uuid4()}"
-    workflow = make_absolute(document)
-    conf_job: str | dict[str, Any] = make_absolute(job) if job else {}
-    check_access(dag_id, workflow, conf_job)
+    workflow = make_absolute(run.document)
+    job: str | dict[str, Any] = make_absolute(run.job) if run.job else {}
+    check_access(dag_id, workflow, job)
+    check_outdir(run.outdir)
     file = Path(read_option("core", "dags_folder")) / f"{dag_id}.py"
     write_atomically(file, DAG_FILE.format(dag_id=dag_id, workflow=workflow))
     try:
         file.chmod(0o644)
-        run_dag(client, dag_id, file, conf_job, deadline)
-    except (RestError, RunFailed, DeadlineExceeded) as error:
+        run_dag(client, dag_id, file, run, job, deadline)
+    except (RestError, RunFailed, DeadlineExceeded, ValueError) as error:
         raise LocalRunFailed(str(error)) from error
     finally:
         file.unlink(missing_ok=True)
         with contextlib.suppress(RestError):  # refused while a task ends
             client.delete_dag(dag_id)
-    return read_outputs(Path(read_option("cwl", "outputs_folder")) / dag_id / RUN_ID, outdir)
+    return read_outputs(Path(read_option("cwl", "outputs_folder")) / dag_id / RUN_ID, run.outdir)
 
 
-def run_dag(client: AirflowClient, dag_id: str, file: Path, job: str | Mapping[str, Any], deadline: float) -> None:
+def run_dag(
+    client: AirflowClient, dag_id: str, file: Path, run: LocalRun, job: str | Mapping[str, Any], deadline: float
+) -> None:
     """Run the DAG of a file once, and end the run when this is interrupted or too late.
 
+    :param job: where the inputs are not given as options.
     :param deadline: until when, by `time.monotonic`.
+    :raises ValueError: an option is no input of the document, or of another type.
     """
     try:
         client.wait_for_dag(dag_id, file.name, deadline)
-        client.trigger(dag_id, RUN_ID, {"job": job})
-        client.wait_for_run(dag_id, RUN_ID, deadline)
+        conf: Mapping[str, Any] = {"job": job}
+        if run.options:
+            conf = fill_form(run.options, client.get(f"{dag_path(dag_id)}/details")["params"] or {})
+        client.trigger(dag_id, RUN_ID, conf)
+        client.wait_for_run(dag_id, RUN_ID, deadline, run.watch(dag_id))
     except BaseException:
         with contextlib.suppress(RestError):
             client.set_run_state(dag_id, RUN_ID, "failed")
         raise
+
+
+def check_outdir(outdir: Path | None) -> None:
+    """Make the folder for the outputs, or refuse it before anything runs.
+
+    :raises LocalRunFailed: it cannot be made, or not be written.
+    """
+    if outdir is None:
+        return
+    try:
+        outdir.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=outdir):
+            pass
+    except OSError as error:
+        user = pwd.getpwuid(os.geteuid()).pw_name
+        raise LocalRunFailed(f"--outdir: {outdir} may not be written by the user {user}: {error.strerror}.") from error
 
 
 def make_absolute(source: str) -> str:

@@ -6,7 +6,7 @@ Source: https://airflow.apache.org/docs/apache-airflow/3.3.2/stable-rest-api-ref
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import PurePath
 from typing import Any
 from urllib.parse import quote
@@ -186,9 +186,10 @@ class AirflowClient:
         """Remove a DAG with its runs; refused while a task runs."""
         self.request("DELETE", dag_path(dag_id))
 
-    def wait_for_run(self, dag_id: str, run_id: str, deadline: float) -> None:
+    def wait_for_run(self, dag_id: str, run_id: str, deadline: float, watch: Callable[[], None] = lambda: None) -> None:
         """Wait until a run has succeeded.
 
+        :param watch: is called each time that it has not yet.
         :param deadline: until when, by `time.monotonic`.
         :raises RunFailed: it failed, with the end of the log of each failed task.
         :raises DeadlineExceeded: it is too late.
@@ -196,6 +197,7 @@ class AirflowClient:
         while (state := self.get_run_state(dag_id, run_id)) in ACTIVE_RUN_STATES:
             if time.monotonic() > deadline:
                 raise DeadlineExceeded("The run took too long")
+            watch()
             time.sleep(self._pause)
         if state != "success":
             raise RunFailed("\n".join(self.read_failures(dag_id, run_id)) or "The run failed")

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -16,6 +18,7 @@ import pytest
 from airflow_api import AirflowApi, Answer, log_answer, serve, tasks_answer
 from cwl_airflow.commands import run as command
 from cwl_airflow.documents.plan import OUTPUTS_REPORT, STATISTICS
+from rich.console import Console
 
 from cwl_airflow import local_run, rest
 
@@ -128,6 +131,77 @@ def test_who_asks_is_the_administrator(
     monkeypatch.setattr(command, "run_document", lambda *_: {})
     assert site.run(str(site.document)) == 0
     assert asked == [(site.api.url, "admin", password)]
+
+
+FORM = {
+    "params": {
+        "reads": {"value": None, "schema": {"type": ["null", "string"], "cwl_files": True}},
+        "threads": {"value": 2, "schema": {"type": ["null", "integer"]}},
+    }
+}
+
+
+def test_inputs_may_be_options(site: Site, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.chdir(tmp_path)
+    site.api.answer(f"GET /dags/{DAG_ID}/details", (200, FORM))
+    assert site.run(str(site.document), "--reads", "a.fq") == 0
+    (body,) = [body for question, body in site.api.requests if question == f"POST /dags/{DAG_ID}/dagRuns"]
+    assert body["conf"] == {"reads": str(tmp_path / "a.fq"), "threads": 2}
+
+
+@pytest.mark.parametrize(
+    ("inputs", "said"),
+    [
+        (
+            ["--raeds", "a"],
+            "--raeds is no input of the document, which has: --reads, --threads. Did you mean 'reads'?\n",
+        ),
+        (["--threads", "two"], "--threads must be integer, not 'two'.\n"),
+    ],
+)
+def test_an_option_that_is_wrong_is_named(
+    site: Site, capsys: pytest.CaptureFixture[str], inputs: list[str], said: str
+) -> None:
+    site.api.answer(f"GET /dags/{DAG_ID}/details", (200, FORM))
+    assert site.run(str(site.document), *inputs) == 1
+    assert capsys.readouterr().err == said
+    assert list(site.dags.glob("*.py")) == []
+
+
+def test_inputs_are_in_a_file_or_options(site: Site, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        site.run(str(site.document), "job.yml", "--reads", "a")
+    assert "give the inputs in the job's file or as options, not both" in capsys.readouterr().err
+
+
+def test_a_folder_that_may_not_be_written_is_refused_before(site: Site, capsys: pytest.CaptureFixture[str]) -> None:
+    (site.folder / "file").touch()
+    assert site.run("--outdir", str(site.folder / "file/out"), str(site.document)) == 1
+    assert "--outdir: " in (said := capsys.readouterr().err)
+    assert "may not be written by the user" in said
+    assert site.api.requests == []
+
+
+def test_the_steps_are_shown_to_whoever_looks(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    tasks = [
+        {"task_id": "CWLJobDispatcher", "map_index": -1, "state": "success", "duration": 1.0},
+        {"task_id": "align", "map_index": -1, "state": "running", "duration": 2.5},
+        {"task_id": "align.jobs", "map_index": 3, "state": "success", "duration": 2.5},
+        {"task_id": "sort", "map_index": -1, "state": None, "duration": None},
+    ]
+    shown = io.StringIO()
+    monkeypatch.setattr(command, "Console", lambda **_: Console(file=shown, force_terminal=True, width=80))
+    site.api.answer(f"GET {RUN}/taskInstances", tasks_answer(tasks))
+    client = rest.AirflowClient(site.api.url, "a", "b")
+    with command.StepLines(client, shown=True) as lines:
+        lines.watch(DAG_ID)()
+    text = re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", shown.getvalue())
+    assert [line.split() for line in text.splitlines() if line.strip()][:2] == [
+        ["align", "running", "2.5", "s"],
+        ["sort", "waiting"],
+    ]
+    with command.StepLines(client, shown=False) as lines:
+        lines.watch(DAG_ID)()
 
 
 def test_a_run_that_fails(site: Site, capsys: pytest.CaptureFixture[str]) -> None:

@@ -12,6 +12,8 @@ from ..runs.near_names import did_you_mean, nearest_name
 JOB = "job"
 #: In the schema of a field: whether its input must be given.
 REQUIRED = "cwl_required"
+#: Likewise: whether texts in it may be the paths of files or folders.
+FILES_IN = "cwl_files"
 
 
 def check_form(values: Mapping[str, Any]) -> bool:
