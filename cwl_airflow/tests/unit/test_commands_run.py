@@ -152,11 +152,8 @@ def test_inputs_may_be_options(site: Site, monkeypatch: pytest.MonkeyPatch, tmp_
 @pytest.mark.parametrize(
     ("inputs", "said"),
     [
-        (
-            ["--raeds", "a"],
-            "--raeds is no input of the document, which has: --reads, --threads. Did you mean 'reads'?\n",
-        ),
-        (["--threads", "two"], "--threads must be integer, not 'two'.\n"),
+        (["--raeds", "a"], "--raeds is no input of the document, which has: --reads, --threads. Did you mean 'reads'?"),
+        (["--threads", "two"], "--threads must be integer, not 'two'."),
     ],
 )
 def test_an_option_that_is_wrong_is_named(
@@ -164,7 +161,7 @@ def test_an_option_that_is_wrong_is_named(
 ) -> None:
     site.api.answer(f"GET /dags/{DAG_ID}/details", (200, FORM))
     assert site.run(str(site.document), *inputs) == 1
-    assert capsys.readouterr().err == said
+    assert capsys.readouterr().err == f"{said}\n"
     assert list(site.dags.glob("*.py")) == []
 
 
@@ -196,10 +193,8 @@ def test_the_steps_are_shown_to_whoever_looks(site: Site, monkeypatch: pytest.Mo
     with command.StepLines(client, shown=True) as lines:
         lines.watch(DAG_ID)()
     text = re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", shown.getvalue())
-    assert [line.split() for line in text.splitlines() if line.strip()][:2] == [
-        ["align", "running", "2.5", "s"],
-        ["sort", "waiting"],
-    ]
+    lines_shown = [line.split() for line in text.splitlines() if line.strip()]
+    assert lines_shown[:2] == [["align", "running", "2.5", "s"], ["sort", "waiting"]]
     with command.StepLines(client, shown=False) as lines:
         lines.watch(DAG_ID)()
 
