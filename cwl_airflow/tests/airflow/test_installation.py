@@ -27,6 +27,12 @@ def engine(clean_database: Path) -> Any:
     return settings.engine
 
 
+@pytest.fixture(autouse=True)
+def logging_level(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Restore the option that the command sets: whoever configures Airflow's logs later would have it."""
+    monkeypatch.setenv("AIRFLOW__LOGGING__LOGGING_LEVEL", "WARNING")
+
+
 @pytest.fixture
 def programs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str, str], None]:
     """Return a function that makes a program, beside which there are only those of a shell."""
@@ -56,7 +62,6 @@ def test_an_airflow_that_is_as_it_must_be(
     programs("docker", "echo one; echo two")
     (tmp_path / "airflow.cfg").touch()
     monkeypatch.setenv("AIRFLOW_CONFIG", str(tmp_path / "airflow.cfg"))
-    monkeypatch.setenv("AIRFLOW__LOGGING__LOGGING_LEVEL", "WARNING")  # is set, and shall not stay so
     before = sorted(HOME.rglob("*"))
     assert main(["init", "--timeout", "5"]) == 0
     shown = capsys.readouterr().out
