@@ -65,7 +65,7 @@ def mistyped(name: str, value: Any, kind: str) -> str:
 def _is_number(value: Any, kind: Callable[[Any], Any]) -> bool:
     try:
         return not isinstance(value, (bool, Mapping, list)) and kind(value) == float(value)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         return False
 
 

@@ -38,7 +38,7 @@ def test_what_is_made_is_refused_where_it_was_changed() -> None:
     [
         ("list", [[], ["a"]], ["foo", 5, {"a": 1}]),
         ("dict", [{}, {"a": 1}], ["foo", [], 5]),
-        ("int", [0, -1, "8"], ["lots", "1.5", 1.5, True, [1], ""]),
+        ("int", [0, -1, "8"], ["lots", "1.5", 1.5, True, [1], "", float("inf")]),
         ("float", [1, 0.4, "0.4"], ["lots", {}, False]),
         ("bool", [True, "yes", "false", 0], ["maybe", [True], 7]),
         ("str", ["a", 5, []], []),

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from . import strict_json
 from .dags.form_check import FILES_IN
 from .runs.near_names import did_you_mean, nearest_name
 
@@ -54,14 +54,17 @@ def _value(name: str, values: list[str], schema: Mapping[str, Any]) -> Any:
     if "boolean" in kinds and not values:
         return True
     if len(values) != 1:
-        raise ValueError(f"--{name} takes one value, not {len(values)}.")
+        hint = "" if values else f" One that begins with -- is given as --{name}=--…"
+        raise ValueError(f"--{name} takes one value, not {len(values)}.{hint}")
     (text,) = values
     if {"boolean", "integer", "number", "object"} & kinds:
         try:
-            return json.loads(text)
+            return strict_json.loads(text)
         except ValueError as error:
             kind = " or ".join(sorted(kinds - {"null"}))
             raise ValueError(f"--{name} must be {kind}, not {text!r}.") from error
+    if schema.get(FILES_IN) and kinds and not text.strip():
+        raise ValueError(f"--{name} is empty: give a path.")
     # Of a type of several forms it may be a path.
     if schema.get(FILES_IN) and "://" not in text and (kinds or os.path.exists(text)):
         return os.path.abspath(text)

@@ -58,6 +58,11 @@ def _items_inside(item: Any) -> Iterable[Any]:
     return ()
 
 
+def storable(text: str) -> str:
+    """Return a text as databases, files and programs take it: without half characters and NUL."""
+    return text.encode(errors="replace").decode().replace("\0", "")
+
+
 def _check_text(text: str) -> None:
     try:
         text.encode()

@@ -633,7 +633,7 @@ def test_a_document_that_asks_for_too_much_has_a_dag_if_it_may(written: Any, opt
     document = {**failing("exit 0"), "requirements": {"ResourceRequirement": {"coresMin": 64}}}
     with pytest.raises(ValueError, match="requires 64 cores and 256 MiB, and no queue has as much"):
         CWLDAG(dag_id="document", workflow=written(document))
-    said = "requires 64 cores and 256 MiB, and runs with 1 core and 256 MiB: this site has no more (oversized = cap)."
+    said = "requires 64 cores and 256 MiB, and runs with 1 core and 256 MiB: its queue has no more (oversized = cap)."
     dag = CWLDAG(dag_id="document", workflow=written(document), default_args={"cwl": {"oversized": "cap"}})
     assert said in (dag.doc_md or "").partition("\n")[0]
     option("oversized", "cap")

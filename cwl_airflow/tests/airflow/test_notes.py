@@ -69,6 +69,31 @@ def test_what_somebody_noted_stays(state: str) -> None:
 
 
 @pytest.mark.parametrize("state", ["failed", "running", "success"])
+def test_what_somebody_noted_stays_whatever_it_is_like(state: str) -> None:
+    rows.add_run()
+    fail("first", "first: no")
+    with create_session() as session:
+        (run,) = DagRun.find(run_id=rows.RUN, session=session)
+        run.note = ("Failed: bad reagent", "7")
+    assert notify(state) == "Failed: bad reagent"
+
+
+def test_a_run_of_no_session_is_left_alone() -> None:
+    run = DagRun("a", "b")
+    for hook in (notes.on_dag_run_failed, notes.on_dag_run_running, notes.on_dag_run_success):
+        hook(dag_run=run, msg="")
+
+
+@pytest.mark.parametrize(
+    ("line", "shown"),
+    [("a", "`a`"), ("a `b`", "`` a `b` ``"), ("`` ![x](y) ``", "``` `` ![x](y) `` ```"), ("", "`it says nothing`"),
+     ("\ud800", "`?`")],
+)  # fmt: skip
+def test_a_line_is_shown_as_it_is(line: str, shown: str) -> None:
+    assert notes._as_code(line) == shown
+
+
+@pytest.mark.parametrize("state", ["failed", "running", "success"])
 def test_a_run_in_which_no_task_of_cwl_failed_gets_no_note(state: str) -> None:
     rows.add_run()
     fail("of something else", operator="BashOperator")

@@ -86,10 +86,33 @@ def test_the_last_backup_and_proof_are_told(site: Site) -> None:
         assert parts(status.describe_site(None))["Last backup"] == ("ok", "2026-01-02 (a.age)")
         assert parts(status.describe_site(None))["Last proof"][1].endswith(": passed")
         failed("verify-2")
-        state, text = parts(status.describe_site(None))["Last proof"]
-        assert (state, text.partition(": ")[2]) == ("wrong", "mine failed")
+        for readable, shown in ((None, "mine"), ({"mine"}, "mine"), ({"other"}, "a workflow")):
+            state, text = parts(status.describe_site(readable))["Last proof"]
+            assert (state, text.partition(": ")[2]) == ("wrong", f"{shown} failed")
+        rows.add_run("verify-3", "mine", "running", logical_date=None, run_after=NOW + timedelta(days=1))
+        assert parts(status.describe_site(None))["Last proof"][1].endswith(": is at work")
+        for text in ("[]", "null", "{"):
+            (HOME / status.BACKUP).write_text(text, encoding="utf-8")
+            assert "Last backup" not in parts(status.describe_site(None))
     finally:
         (HOME / status.BACKUP).unlink()
+
+
+@pytest.mark.usefixtures("clean_database")
+def test_only_what_the_administrator_started_is_a_proof(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(status, "read_administrator", lambda: ("admin", "secret"))
+    failed("verify-2")
+    assert "Last proof" not in parts(status.describe_site(None))
+    rows.add_run("verify-1", "mine", "success", logical_date=None, run_after=NOW, triggering_user_name="admin")
+    assert parts(status.describe_site(None))["Last proof"][0] == "ok"
+
+
+@pytest.mark.usefixtures("clean_database")
+def test_queues_that_cannot_be_read_are_told(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AIRFLOW__CWL__QUEUES", "/no/such/queues.yaml")
+    found = status.describe_site(None)
+    assert parts(found)["Queues"][0] == "wrong"
+    assert found["queues"] == []
 
 
 @pytest.mark.usefixtures("clean_database")

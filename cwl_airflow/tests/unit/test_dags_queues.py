@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from cwl_airflow.dags.queues import Queue, capped_text, choose_queue, queues_of_tasks, read_queues
+from cwl_airflow.dags.queues import Queue, capped_text, choose_capped_queue, choose_queue, queues_of_tasks, read_queues
 from cwl_airflow.documents import load as documents
 from cwl_airflow.documents import plan as plans
 from cwl_airflow.documents.plan import ResourceNeed, StepTask
@@ -296,11 +296,15 @@ def test_a_step_under_a_condition_may_need_nothing(plan: Plan) -> None:
 )
 def test_what_a_step_gets_less_is_said(need: ResourceNeed, said: str | None) -> None:
     text = capped_text("align", need, 4, 8000)
-    assert text == (said and f"Step 'align' requires {said}: this site has no more (oversized = cap).")
+    assert text == (said and f"Step 'align' requires {said}: its queue has no more (oversized = cap).")
 
 
 def test_a_step_that_requires_too_much_runs_in_the_largest_queue_if_it_may() -> None:
-    assert queues_of_tasks(TASKS, SITE, {}, capped=True) == {"align": "advanced", "sort": "cores"}
+    assert queues_of_tasks(TASKS, SITE, {}, capped=True) == {"align": "cores", "sort": "cores"}
+    queues = {"bigmem": Queue(100_000, 2), "bigcpu": Queue(8000, 32)}
+    for ram, queue in ((4000, "bigcpu"), (9000, "bigmem"), (200_000, "bigmem")):
+        assert choose_capped_queue("align", ResourceNeed(64, ram, 64, ram), queues) == queue
+    assert choose_capped_queue("align", ResourceNeed(1, 10, 1, 10), queues) == "bigcpu"
 
 
 TASKS = {"align": StepTask("align", need=ResourceNeed(64, 1, 64, 1)), "sort": StepTask("sort", need=ResourceNeed(2, 1))}

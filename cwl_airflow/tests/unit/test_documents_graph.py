@@ -66,6 +66,24 @@ def test_a_workflow_is_drawn_with_what_goes_where(tmp_path: Any) -> None:
     assert {name for name, node in looks.items() if node.get("peripheries") == "2"} == {"inner"}
 
 
+def test_what_has_the_same_name_is_drawn_apart(tmp_path: Any) -> None:
+    found = drawn(tmp_path, {**TOOL, "id": "mine", "inputs": {"bam": "File"}, "outputs": {"bam": "File", "in": "File"}})
+    assert sorted(node["tooltip"] for node in found["objects"]) == ["bam", "bam", "in", "mine"]
+    assert edges(found) == {("bam", "mine"), ("mine", "bam"), ("mine", "in")}
+    step = {"run": TOOL, "in": {"in": "one"}, "out": ["out"]}
+    outputs = {"one": {"type": "string[]", "outputSource": "one/out"}}
+    found = drawn(
+        tmp_path, {"class": "Workflow", "inputs": {"one": "string[]"}, "outputs": outputs, "steps": {"one": step}}
+    )
+    assert len(found["objects"]) == 3
+    assert len(found["edges"]) == 2
+    assert all(edge["tail"] != edge["head"] for edge in found["edges"])
+
+
+def test_signs_that_no_picture_takes_are_left_out() -> None:
+    assert quote("a\x01b\0c\ud800") == '"abc?"'
+
+
 def test_a_tool_is_drawn_between_inputs_and_outputs(tmp_path: Any) -> None:
     assert edges(drawn(tmp_path, {**TOOL, "id": "mine"})) == {("in", "mine"), ("mine", "out")}
 

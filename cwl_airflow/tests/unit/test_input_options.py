@@ -77,7 +77,10 @@ def test_paths_are_those_of_the_folder_where_it_is_called(
     [
         ("int", {"value": ["two"]}, "--value must be integer, not 'two'."),
         ("string", {"value": ["a", "b"]}, "--value takes one value, not 2."),
-        ("string", {"value": []}, "--value takes one value, not 0."),
+        ("string", {"value": []}, "--value takes one value, not 0. One that begins with -- is given as --value=--…"),
+        ("File", {"value": [""]}, "--value is empty: give a path."),
+        ({"type": "array", "items": "File"}, {"value": ["a", " "]}, "--value is empty: give a path."),
+        (RECORD, {"value": ["[" * 10_000]}, f"--value must be object, not {'[' * 10_000!r}."),
         ("string", {"valeu": ["a"]}, "--valeu is no input of the document, which has: --value. Did you mean 'value'?"),
     ],
 )

@@ -34,7 +34,7 @@ def folder(tmp_path: Path) -> Path:
 
 def report(folder: Path, values: Any) -> RunOutputs:
     (folder / OUTPUTS_REPORT).write_text(json.dumps(values), encoding="utf-8")
-    return RunOutputs(str(folder / OUTPUTS_REPORT), open_gate(folder.parent))
+    return RunOutputs(str(folder / OUTPUTS_REPORT), open_gate(folder.parent), "first")
 
 
 @pytest.fixture
@@ -65,8 +65,8 @@ def test_many_files_are_counted_and_some_shown(folder: Path, monkeypatch: pytest
 
 @pytest.mark.parametrize(
     "path",
-    ["secret", "", ".", "..", "../outputs/reads.bam", "tree/../secret", "tree/", "/etc/passwd", "tree//sub/b", "gone",
-     OUTPUTS_REPORT, "reads.bam/x", "tree/link", "tree/up/secret", "link"],
+    ["secret", "a\0", "", ".", "..", "../outputs/reads.bam", "tree/../secret", "tree/", "/etc/passwd", "tree//sub/b",
+     "gone", OUTPUTS_REPORT, "reads.bam/x", "tree/link", "tree/up/secret", "link"],
 )  # fmt: skip
 def test_what_is_no_output_is_not_found(found: RunOutputs, folder: Path, path: str) -> None:
     (folder / "tree/link").symlink_to(folder / "secret")
@@ -125,12 +125,29 @@ def test_a_report_is_an_object(folder: Path, values: Any) -> None:
 def test_a_report_is_where_the_run_could_write(folder: Path, found: RunOutputs) -> None:
     gate = open_gate(folder.parent)
     with pytest.raises(Refused, match="is no report"):
-        RunOutputs("/etc/passwd", gate)
+        RunOutputs("/etc/passwd", gate, "first")
     with pytest.raises(Refused, match="may not be written"):
-        RunOutputs(f"/etc/{OUTPUTS_REPORT}", gate)
+        RunOutputs(f"/etc/{OUTPUTS_REPORT}", gate, "first")
 
 
-@pytest.mark.parametrize("more", [{STATISTICS: 5}, {STATISTICS: {"steps": 5}}, {}])
+@pytest.mark.parametrize("run", [{"dag_id": "dag", "run_id": "second"}, {"dag_id": "other", "run_id": "first"}, 5])
+def test_a_report_of_another_run_in_the_same_folder_is_not_this_ones(folder: Path, run: Any) -> None:
+    assert report(folder, {STATISTICS: {"run": {"dag_id": "dag", "run_id": "first"}}}).describe() == []
+    with pytest.raises(Refused, match="Another run has written"):
+        report(folder, {STATISTICS: {"run": run}})
+
+
+def test_what_nobody_may_read_is_not_shown_in_a_folder_either(found: RunOutputs, folder: Path) -> None:
+    (folder / "tree/.ssh").mkdir()
+    (folder / "tree/.ssh/id_rsa").write_text("KEY", encoding="utf-8")
+    assert ".ssh" not in [each.name for each in found.list_folder("tree")]
+    assert sorted(name for name, _ in found.walk("tree")) == ["a ä.txt", "sub/b"]
+    for path in ("tree/.ssh", "tree/.ssh/id_rsa"):
+        with pytest.raises(Refused):
+            found.find(path)
+
+
+@pytest.mark.parametrize("more", [{STATISTICS: 5}, {STATISTICS: {"steps": 5}}, {STATISTICS: {"steps": {"a": []}}}, {}])
 def test_a_report_may_say_nothing_of_steps(folder: Path, more: dict[str, Any]) -> None:
     assert report(folder, more).steps == {}
 

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from begun import begin, scattered, shell
+from cwl_airflow.containers import ContainerEngine
 from cwl_airflow.runs import usage
 from cwl_airflow.runs.executor import StepExecutor
 from cwl_airflow.runs.outputs import run_statistics
@@ -104,6 +105,28 @@ exit 1
     assert image_digest(str(engine), "there") == "there@sha256:1"
     assert image_digest(str(engine), "gone") == ""
     assert image_digest("/no/such/engine", "there") == ""
+
+
+@pytest.mark.parametrize(
+    ("image", "found"),
+    [("b/x:1", "b/x@sha256:1"), ("docker.io/b/x", "b/x@sha256:1"), ("localhost:5000/a/x:2", "a/x@sha256:1"),
+     ("c/x", "a/x@sha256:1")],
+)  # fmt: skip
+def test_of_several_names_its_own_is_taken(monkeypatch: pytest.MonkeyPatch, image: str, found: str) -> None:
+    image_digest.cache_clear()
+    monkeypatch.setattr(ContainerEngine, "image_digests", lambda *_: ["a/x@sha256:1", "b/x@sha256:1"])
+    assert image_digest("docker", image) == found
+    image_digest.cache_clear()
+
+
+def test_what_cannot_be_measured_or_kept_fails_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: Any) -> None:
+        raise OSError("no")
+
+    monkeypatch.setattr(usage, "process_memory", fail)
+    monkeypatch.setattr(usage, "write_atomically", fail)
+    run = begin(tmp_path, shell("exec sleep 0.2"))
+    assert run_step(run, None, "tool", StepExecutor(1, 1024)) == "success"
 
 
 def test_what_is_kept_is_json(tmp_path: Path) -> None:

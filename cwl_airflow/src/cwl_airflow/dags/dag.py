@@ -111,7 +111,8 @@ class CWLDAG(DAG):
         if get_parsing_context().task_id is None:  # a task has no use for it, and does not wait for the network
             if self.plan.ontologies:
                 refresh_ontologies(self.plan.ontologies, settings.places.gate(dag_id), settings.pickle_folder)
-            keep_picture(settings.pickle_folder, dag_id, self.plan.about.graph)
+            with only_words(dag_id):
+                keep_picture(settings.pickle_folder, dag_id, self.plan.about.graph)
         with only_words(dag_id):
             self._describe()
         self.dispatcher = dispatcher if dispatcher is not None else CWLJobDispatcher(dag=self)
@@ -143,8 +144,11 @@ class CWLDAG(DAG):
 
     def _say_what_is_capped(self, settings: CWLSettings, queues: Mapping[str, str]) -> None:
         """Say on the DAG's page which steps run with less than they require."""
-        texts = [self.capped_text(task, settings.granted_resources(queue)) for task, queue in queues.items()]
-        if settings.capped and (said := [text for text in texts if text]):
+        if not settings.capped:
+            return
+        granted = {queue: settings.granted_resources(queue) for queue in set(queues.values())}
+        texts = [self.capped_text(task, granted[queue]) for task, queue in queues.items()]
+        if said := [text for text in texts if text]:
             self.doc_md = "\n\n".join([*(f"**{text}**" for text in said), self.doc_md or ""])
 
     def capped_text(self, task: str, granted: tuple[float, float]) -> str | None:

@@ -5,9 +5,12 @@ Source: https://airflow.apache.org/docs/apache-airflow/3.3.2/administration-and-
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from airflow.listeners import hookimpl
+
+from ..strict_json import storable
 
 #: Under which key a failed task pushes its error in a line.
 ERROR = "error"
@@ -20,7 +23,7 @@ LONGEST, MOST_LINES = 1000, 3
 @hookimpl
 def on_dag_run_failed(dag_run: Any, msg: str) -> None:
     """Note why a run failed."""
-    if _is_free(dag_run.note) and (lines := failure_lines(dag_run)):
+    if _is_ours(dag_run, or_none=True) and (lines := failure_lines(dag_run)):
         dag_run.note = note_text(lines)
 
 
@@ -37,12 +40,23 @@ def on_dag_run_success(dag_run: Any, msg: str) -> None:
 
 
 def _forget(dag_run: Any) -> None:
-    if (dag_run.note or "").startswith(BEGIN):
+    if _is_ours(dag_run, or_none=False):
         dag_run.dag_run_note = None
 
 
-def _is_free(note: str | None) -> bool:
-    return not note or note.startswith(BEGIN)
+def _is_ours(dag_run: Any, or_none: bool) -> bool:
+    """Tell whether the note of a run was written here, and by nobody.
+
+    :param or_none: whether it counts that there is none.
+    """
+    from sqlalchemy.orm import object_session
+
+    if object_session(dag_run) is None:  # a run of a test of a DAG
+        return False
+    note = dag_run.dag_run_note
+    if note is None or not note.content:
+        return or_none
+    return note.user_id is None and str(note.content).startswith(BEGIN)
 
 
 def failure_lines(dag_run: Any) -> list[str]:
@@ -90,5 +104,7 @@ def note_text(lines: list[str]) -> str:
 
 def _as_code(line: str) -> str:
     """Return a line as it is, in Markdown, which notes are in."""
-    line = " ".join(line.split())
-    return f"`` {line} ``" if "`" in line else f"`{line}`"
+    line = " ".join(storable(line).split()) or "it says nothing"
+    longest = max((len(ticks) for ticks in re.findall("`+", line)), default=0)
+    fence = "`" * (longest + 1)
+    return f"{fence} {line} {fence}" if longest else f"`{line}`"

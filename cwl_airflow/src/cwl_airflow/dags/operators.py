@@ -409,7 +409,8 @@ class CWLJobGatherer(CWLOperator):
         layout, outputs_folder = RunLayout(Path(job["tmp_folder"])), Path(job["outputs_folder"])
         with self.acting(context, layout):
             own = outputs_folder == self.cwl_dag.folders(context["run_id"], {})[1]
-            outputs, report = collect_run(self.run_in(context, layout), outputs_folder, own)
+            of = {"dag_id": self.cwl_dag.dag_id, "run_id": str(context["run_id"])}
+            outputs, report = collect_run(self.run_in(context, layout), outputs_folder, own, of)
         text = json.dumps(outputs)
         if len(text) <= LONGEST_RESULTS:
             context["ti"].xcom_push(key=RESULTS, value=read_results(text))

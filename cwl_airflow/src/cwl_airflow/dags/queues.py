@@ -115,10 +115,24 @@ def queues_of_tasks(
     for queue in chosen.values():
         if queue not in queues:  # its tasks would wait for ever
             raise ValueError(f"Queue '{queue}' is not one of the site's cwl_airflow_queues: {', '.join(queues)}")
-    return {
-        name: chosen.get(name) or choose_queue(task.step or name, task.need.hinted() if capped else task.need, queues)
-        for name, task in tasks.items()
-    }
+    choose = choose_capped_queue if capped else choose_queue
+    return {name: chosen.get(name) or choose(task.step or name, task.need, queues) for name, task in tasks.items()}
+
+
+def choose_capped_queue(step: str, need: ResourceNeed, queues: Mapping[str, Queue]) -> str:
+    """Return the queue for a step, which runs with less than it requires if there is no other way.
+
+    That is one with memory enough, if any has as much: a tool with fewer cores only takes longer.
+    """
+    try:
+        return choose_queue(step, need, queues)
+    except ValueError:
+
+        def given(name: str) -> tuple[float, float, Queue, str]:
+            queue = queues[name]
+            return min(queue.ram, need.required_ram), min(queue.cpus, need.required_cores), queue, name
+
+        return max(queues, key=given)
 
 
 def capped_text(step: str, need: ResourceNeed, cores: float, ram: float) -> str | None:
@@ -131,5 +145,5 @@ def capped_text(step: str, need: ResourceNeed, cores: float, ram: float) -> str 
         return None
     return (
         f"Step '{step}' requires {resources_in_words(need.required_cores, need.required_ram)}, and runs with "
-        f"{resources_in_words(min(need.cores, cores), min(need.ram, ram))}: this site has no more (oversized = cap)."
+        f"{resources_in_words(min(need.cores, cores), min(need.ram, ram))}: its queue has no more (oversized = cap)."
     )

@@ -13,6 +13,7 @@ from cwltool.utils import aslist
 from cwltool.workflow import Workflow
 
 from ..gate.objects import FILES
+from ..strict_json import storable
 from .graph import draw_document
 from .images import with_tag
 from .plan import AboutDocument, AboutParameter
@@ -46,12 +47,7 @@ def describe_document(process: Process) -> AboutDocument:
 
 def _text(value: Any) -> str:
     """Return a text that may be given as its lines."""
-    return _storable("\n".join(str(line) for line in aslist(value)) if value else "")
-
-
-def _storable(text: str) -> str:
-    """Return a text as databases take it: without half characters and NUL."""
-    return text.encode(errors="replace").decode().replace("\0", "")
+    return storable("\n".join(str(line) for line in aslist(value)) if value else "")
 
 
 def _describe_parameter(parameter: Mapping[str, Any], named: Mapping[str, Any]) -> AboutParameter:
@@ -72,10 +68,10 @@ def _without_places(value: Any) -> Any:
         return [_without_places(each) for each in value]
     if isinstance(value, Mapping) and value.get("class") in FILES:
         place = unquote(str(value.get("location") or value.get("path") or "")).rstrip("/")
-        return _storable(str(value.get("basename") or os.path.basename(place) or "(a literal)"))
+        return storable(str(value.get("basename") or os.path.basename(place) or "(a literal)"))
     if isinstance(value, Mapping):
         return {str(name): _without_places(each) for name, each in value.items()}
-    return _storable(value) if isinstance(value, str) else value
+    return storable(value) if isinstance(value, str) else value
 
 
 def _pattern(secondary: Any) -> str:

@@ -5,12 +5,15 @@ Source: https://graphviz.org/doc/info/lang.html
 
 from __future__ import annotations
 
+import itertools
+import unicodedata
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from cwltool.process import Process, shortname
 from cwltool.workflow import Workflow
 
+from ..strict_json import storable
 from .planning import output_id, source_ids
 
 #: Characters of a name that are drawn.
@@ -33,42 +36,49 @@ def draw_document(process: Process) -> str:
     :param process: the document as cwltool reads it.
     """
     tool = process.tool
-    nodes: dict[str, str] = {}
-    lines = [_node(nodes, each["id"], INPUT) for each in tool["inputs"]]
-    if isinstance(process, Workflow):
-        kinds = {step.id: isinstance(step.embedded_tool, Workflow) for step in process.steps}
-        for step in tool["steps"]:
-            looks = [NESTED if kinds.get(step["id"]) else "", SCATTERED if "scatter" in step else ""]
-            lines.append(_node(nodes, step["id"], ", ".join(filter(None, looks))))
-            nodes.update({output_id(output): nodes[step["id"]] for output in step["out"]})
-        lines += (edge for step in tool["steps"] for edge in _edges(nodes, step["id"], step["in"], "source"))
-    else:
-        lines.append(_node(nodes, tool["id"], ""))
-        lines += [f"  {nodes[each['id']]} -> {nodes[tool['id']]};" for each in tool["inputs"]]
+    numbers = itertools.count()
+    lines: list[str] = []
+
+    def node(identifier: str, looks: str = "") -> str:
+        name = shortname(identifier)
+        made = f"n{next(numbers)}"
+        label = name if len(name) <= LONGEST_NAME else f"{name[:LONGEST_NAME]}…"
+        lines.append(f"  {made} [label={quote(label)}, tooltip={quote(name)}{f', {looks}' if looks else ''}];")
+        return made
+
+    #: The nodes that give values, by the URI of the parameter; an output may be called like an input.
+    sources = {each["id"]: node(each["id"], INPUT) for each in tool["inputs"]}
+    if not isinstance(process, Workflow):
+        itself = node(tool["id"])
+        outputs = [node(output["id"], OUTPUT) for output in tool["outputs"]]
+        lines += [f"  {each} -> {itself};" for each in sources.values()]
+        lines += [f"  {itself} -> {each};" for each in outputs]
+        return _graph(lines)
+    nested = {step.id for step in process.steps if isinstance(step.embedded_tool, Workflow)}
+    steps = []
+    for step in tool["steps"]:
+        looks = [NESTED if step["id"] in nested else "", SCATTERED if "scatter" in step else ""]
+        steps.append(node(step["id"], ", ".join(filter(None, looks))))
+        sources.update({output_id(output): steps[-1] for output in step["out"]})
+    for number, step in enumerate(tool["steps"]):
+        lines += _edges(sources, steps[number], step["in"], "source")
     for output in tool["outputs"]:
-        lines.append(_node(nodes, output["id"], OUTPUT))
-        if isinstance(process, Workflow):
-            lines += _edges(nodes, output["id"], [output], "outputSource")
-        else:
-            lines.append(f"  {nodes[tool['id']]} -> {nodes[output['id']]};")
+        lines += _edges(sources, node(output["id"], OUTPUT), [output], "outputSource")
+    return _graph(lines)
+
+
+def _graph(lines: Iterable[str]) -> str:
     return "\n".join(["digraph {", STYLE, *lines, "}", ""])
 
 
-def _node(nodes: dict[str, str], identifier: str, looks: str) -> str:
-    """Note the node of a parameter or a step, and return the line that draws it."""
-    nodes[identifier] = f"n{len(set(nodes.values()))}"
-    name = shortname(identifier)
-    label = name if len(name) <= LONGEST_NAME else f"{name[:LONGEST_NAME]}…"
-    return f"  {nodes[identifier]} [label={quote(label)}, tooltip={quote(name)}{f', {looks}' if looks else ''}];"
-
-
-def _edges(nodes: Mapping[str, str], to: str, parameters: Iterable[Mapping[str, Any]], field: str) -> Iterator[str]:
-    sources = source_ids(parameters, field)
-    for node in sorted({nodes[source] for source in sources if source in nodes}):
-        yield f"  {node} -> {nodes[to]};"
+def _edges(sources: Mapping[str, str], to: str, parameters: Iterable[Mapping[str, Any]], field: str) -> Iterator[str]:
+    wanted = source_ids(parameters, field)
+    for node in sorted({sources[source] for source in wanted if source in sources}):
+        yield f"  {node} -> {to};"
 
 
 def quote(text: str) -> str:
     """Return a text in Graphviz's language, where a backslash would begin something that stands for another text."""
-    escaped = text.replace("\\", "\\\\").replace('"', '\\"')
+    shown = "".join(sign for sign in storable(text) if unicodedata.category(sign) != "Cc")
+    escaped = shown.replace("\\", "\\\\").replace('"', '\\"')
     return f'"{escaped}"'

@@ -59,7 +59,7 @@ def answered() -> Iterator[None]:
         yield
     except Refused as error:
         raise HTTPException(403, str(error)) from error
-    except OSError as error:
+    except (OSError, ValueError, RecursionError) as error:  # of a report that nobody's run wrote
         raise HTTPException(404, str(error)) from error
 
 

@@ -64,6 +64,13 @@ class StreamResponse(FileResponse):
         number = stream.fileno()
         super().__init__(f"/proc/self/fd/{number}", stat_result=os.fstat(number), **more)
 
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        """Send it (ASGI), and close the file, also if nobody takes all of it."""
+        try:
+            await super().__call__(scope, receive, send)
+        finally:
+            self._stream.close()
+
 
 def attachment(name: str) -> str:
     """Return the header by which a browser keeps what it gets, in a file of this name (RFC 6266)."""

@@ -6,10 +6,13 @@ const h = React.createElement;
 
 const STATES = { success: "green", failed: "red", running: "blue", skipped: "gray", upstream_failed: "orange" };
 const TABLE_ROWS = 200;
+const TABLE_COLUMNS = 100;
+const MOST_ENTRIES = 500;
 const PREVIEW_BYTES = 200_000;
 
 const address = (path) => new URL(path, document.baseURI).href;
-const part = encodeURIComponent;
+// Names of files may be no text.
+const part = (text) => encodeURIComponent(text.toWellFormed());
 const runAddress = (dagId, runId) => address(`cwl/runs/${part(dagId)}/${part(runId)}`);
 const outputAddress = (run, path, as) => `${run}/outputs/${path.split("/").map(part).join("/")}?as=${as}`;
 
@@ -40,7 +43,12 @@ function useJson(url, again = () => false) {
           setState({ content });
           if (again(content)) timer = setTimeout(load, 5000);
         },
-        (error) => gone || setState({ error }),
+        // A server that is restarted answers again.
+        (error) => {
+          if (gone) return;
+          setState((before) => ({ ...before, error }));
+          timer = setTimeout(load, 10_000);
+        },
       );
     load();
     return () => {
@@ -140,8 +148,11 @@ function Preview({ run, file, show }) {
   if (state.text === "") return h(Text, null, "The file is empty.");
   const cut = file.size > PREVIEW_BYTES && h(Text, { fontStyle: "italic" }, "The rest is left out: download the file.");
   if (show === "table") {
-    const [first, ...rows] = parseTable(state.text, /\.csv$/i.test(file.name) ? "," : "\t");
-    const many = rows.length >= TABLE_ROWS && h(Text, { fontStyle: "italic" }, `The first ${TABLE_ROWS} lines.`);
+    const all = parseTable(state.text, /\.csv$/i.test(file.name) ? "," : "\t");
+    const [first = [], ...rows] = all.map((row) => row.slice(0, TABLE_COLUMNS));
+    const more = rows.length >= TABLE_ROWS || all.some((row) => row.length > TABLE_COLUMNS);
+    const many =
+      more && h(Text, { fontStyle: "italic" }, `At most ${TABLE_ROWS} lines and ${TABLE_COLUMNS} columns are shown.`);
     const cells = (row) => row.map((cell, column) => h(Table.Cell, { key: column }, cell));
     const lines = rows.map((row, number) => h(Table.Row, { key: number }, cells(row)));
     return h(Stack, null, h(Grid, { columns: first }, lines), many || cut);
@@ -152,6 +163,20 @@ function Preview({ run, file, show }) {
     h(Box, { as: "pre", fontSize: "sm", overflow: "auto", maxHeight: "70vh", whiteSpace: "pre" }, state.text),
     cut,
   );
+}
+
+/** What cannot be shown takes nothing else of the page with it. */
+class Careful extends React.Component {
+  state = {};
+
+  static getDerivedStateFromError(error) {
+    return { error };
+  }
+
+  render() {
+    const { error } = this.state;
+    return error ? h(Problem, null, `${this.props.name} cannot be shown: ${error.message}`) : this.props.children;
+  }
 }
 
 /** A button that shows something or hides it, and says of what. */
@@ -174,7 +199,7 @@ function Entry({ run, file }) {
       { gap: 3, flexWrap: "wrap" },
       h(Text, { fontWeight: "medium", overflowWrap: "anywhere" }, file.folder ? `${file.name}/` : file.name),
       h(Text, { color: "fg.muted", title: file.checksum }, bytes(file.size)),
-      file.format && h(Text, { color: "fg.muted" }, file.format.replace(/^.*[#/]/, "")),
+      file.format && h(Text, { color: "fg.muted" }, String(file.format).replace(/^.*[#/]/, "")),
       h(Toggle, { open, setOpen, label, of: file.name }),
       h(
         Link,
@@ -192,10 +217,15 @@ function Entry({ run, file }) {
 
 function Folder({ run, file }) {
   const { content, error } = useJson(outputAddress(run, file.path, "list"));
-  if (error) return h(Problem, null, error.message);
-  if (!content) return h(Spinner);
+  if (!content) return error ? h(Problem, null, error.message) : h(Spinner);
   if (!content.length) return h(Text, { paddingStart: 6, color: "fg.muted" }, "Nothing is in it.");
-  return h(React.Fragment, null, content.map((each) => h(Entry, { key: each.path, run, file: each })));
+  const more = content.length >= MOST_ENTRIES && h(Text, { fontStyle: "italic" }, `The first ${MOST_ENTRIES}.`);
+  return h(
+    React.Fragment,
+    null,
+    content.map((each) => h(Careful, { key: each.path, name: each.name }, h(Entry, { run, file: each }))),
+    more,
+  );
 }
 
 function Output({ run, output }) {
@@ -204,7 +234,9 @@ function Output({ run, output }) {
     Box,
     null,
     h(Text, { fontFamily: "mono", color: "fg.muted" }, output.name),
-    output.number ? output.files.map((file) => h(Entry, { key: file.path, run, file })) : h(Words, null, output.value),
+    output.number
+      ? output.files.map((file) => h(Careful, { key: file.path, name: file.name }, h(Entry, { run, file })))
+      : h(Words, null, output.value),
     left > 0 && h(Text, { paddingStart: 6, fontStyle: "italic" }, `and ${left} more, in the folder of the outputs`),
   );
 }
@@ -222,7 +254,7 @@ function Step({ task }) {
     seconds(task.seconds ?? task.duration),
     bytes(task.memory),
     bytes(task.disk),
-    (task.exit_codes ?? []).join(", "),
+    [task.exit_codes ?? []].flat().join(", "),
     task.jobs,
     task.queue,
     task.host,
@@ -281,8 +313,7 @@ function Results({ dagId, runId }) {
   const run = runAddress(dagId, runId);
   const ends = (content) => !["queued", "running"].includes(content.state);
   const { content, error } = useJson(run, (found) => !ends(found));
-  if (error) return h(Box, { padding: 4 }, h(Problem, null, error.message));
-  if (!content) return h(Box, { padding: 4 }, h(Spinner));
+  if (!content) return h(Box, { padding: 4 }, error ? h(Problem, null, error.message) : h(Spinner));
   if (!content.cwl) return h(Box, { padding: 4 }, h(Text, null, "This DAG is not made of a CWL document."));
   const waiting = ends(content) ? content.missing : "The run has not ended yet.";
   return h(
@@ -359,8 +390,7 @@ const Runs = ({ runs, time }) =>
 /** How the site is, what runs, and what failed and why. */
 function Site() {
   const { content, error } = useJson(address("cwl/status"), () => true);
-  if (error) return h(Box, { padding: 4 }, h(Problem, null, error.message));
-  if (!content) return h(Box, { padding: 4 }, h(Spinner));
+  if (!content) return h(Box, { padding: 4 }, error ? h(Problem, null, error.message) : h(Spinner));
   const queue = (each) =>
     h(
       Table.Row,
@@ -381,6 +411,7 @@ function Site() {
     Stack,
     { gap: 6, padding: 4, className: "cwl-site", overflowY: "auto", height: "100%" },
     h(Heading, { size: "lg", as: "h2" }, content.well ? "This site is well." : "Something has to be seen to."),
+    error && h(Problem, null, `This was so before: ${error.message}`),
     h(Section, { title: "Failed in the last days" }, content.failed.length ? h(Runs, { runs: content.failed, time: "end" }) : h(Text, null, "Nothing.")),
     h(Section, { title: "Running" }, content.running.length ? h(Runs, { runs: content.running, time: "start" }) : h(Text, null, "Nothing.")),
     h(Section, { title: "Queues" }, h(Grid, { columns: ["Queue", "Running tasks", "Waiting", "Workers", "A task may use"] }, content.queues.map(queue))),

@@ -43,12 +43,12 @@ class Entry:
 class RunOutputs:
     """The outputs of a run that are there."""
 
-    def __init__(self, report: str, gate: Gate) -> None:
+    def __init__(self, report: str, gate: Gate, run_id: str) -> None:
         """Read what a run reported.
 
         :param report: path of the file.
-        :param gate: of a run of the DAG: what it could not write is not its output.
-        :raises Refused: the file is not where a run of the DAG has its outputs.
+        :param gate: of a run of the DAG: what it could not write or read is not its output.
+        :raises Refused: the file is not where a run of the DAG has its outputs, or is another run's.
         :raises OSError: it is gone.
         :raises ValueError: it is not what a run writes.
         """
@@ -59,7 +59,12 @@ class RunOutputs:
             content = json.loads(stream.read(LARGEST_REPORT))
         if not isinstance(content, dict):
             raise ValueError(f"{report} is no report of outputs")
-        self._statistics = content.pop(STATISTICS, {})
+        found = content.pop(STATISTICS, {})
+        self._statistics: dict[str, Any] = found if isinstance(found, dict) else {}
+        run = {"dag_id": gate.dag_id, "run_id": run_id}
+        if self._statistics.get("run", run) != run:
+            raise Refused(f"Another run has written its outputs over these in {self._folder}.")
+        self._gate = gate
         self._values: dict[str, Any] = content
 
     @property
@@ -70,8 +75,8 @@ class RunOutputs:
     @property
     def steps(self) -> Mapping[str, Any]:
         """What each step took, by its task."""
-        found = self._statistics.get("steps") if isinstance(self._statistics, dict) else None
-        return found if isinstance(found, dict) else {}
+        found = self._statistics.get("steps")
+        return {name: each for name, each in found.items() if isinstance(each, dict)} if isinstance(found, dict) else {}
 
     def describe(self) -> list[dict[str, Any]]:
         """Return for each output its name, its files, and its value if it has none."""
@@ -107,10 +112,10 @@ class RunOutputs:
         :param path: below the folder of the outputs.
         :raises FileNotFoundError: it is none, or is gone.
         """
-        real = os.path.realpath(f"{self._folder}/{path}")
+        real = os.path.realpath(f"{self._folder}/{path}") if "\0" not in path else ""
         # By the name that was asked for: links are never followed.
         if real == f"{self._folder}/{path}" and is_within(real, self._reported) and os.path.lexists(real):
-            return real
+            return self._gate.read(real, "The output")
         raise FileNotFoundError(f"There is no output {path!r}.")
 
     @property
@@ -136,9 +141,16 @@ class RunOutputs:
         finally:
             os.close(number)
         folders = [Entry(name, f"{path}/{name}", True) for name, of in found if stat.S_ISDIR(of.st_mode)]
-        return folders + [
-            Entry(name, f"{path}/{name}", False, of.st_size) for name, of in found if stat.S_ISREG(of.st_mode)
-        ]
+        files = [Entry(name, f"{path}/{name}", False, of.st_size) for name, of in found if stat.S_ISREG(of.st_mode)]
+        return [each for each in folders + files if self._may_be_read(each.path)]
+
+    def _may_be_read(self, path: str) -> bool:
+        """Tell whether what is in a folder may be read: somebody may have had files there before the run."""
+        try:
+            self._gate.read(f"{self._folder}/{path}", "The output")
+        except Refused:
+            return False
+        return True
 
     def walk(self, path: str) -> Iterator[tuple[str, IO[bytes]]]:
         """Open one after the other all files in a folder that is an output, with their paths in it; closes each."""
@@ -147,6 +159,6 @@ class RunOutputs:
             folders.sort()
             for name in sorted(files):
                 real = f"{folder}/{name}"
-                if stat.S_ISREG(os.lstat(real).st_mode):
+                if stat.S_ISREG(os.lstat(real).st_mode) and self._may_be_read(real[len(self._folder) + 1 :]):
                     with open_regular(real, f"Output {name!r}") as stream:
                         yield str(Path(real).relative_to(top)), stream

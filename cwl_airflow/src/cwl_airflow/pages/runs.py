@@ -15,9 +15,6 @@ from ..documents.plan import DISPATCHER, GATHERER
 from ..gate import Refused
 from .outputs import RunOutputs
 
-#: Characters of a job that are shown.
-LONGEST_JOB = 100_000
-
 
 def find_outputs(dag_id: str, run_id: str) -> RunOutputs:
     """Return the outputs of a run.
@@ -31,8 +28,8 @@ def find_outputs(dag_id: str, run_id: str) -> RunOutputs:
     if not isinstance(report, str):
         raise FileNotFoundError("The run has no outputs.")
     try:
-        return RunOutputs(report, CWLSettings.read({}).places.gate(dag_id))
-    except (OSError, ValueError, Refused) as error:
+        return RunOutputs(report, CWLSettings.read({}).places.gate(dag_id), run_id)
+    except (OSError, ValueError, RecursionError, Refused) as error:
         raise FileNotFoundError(f"The outputs are not there any more: {error}") from error
 
 

@@ -19,8 +19,9 @@ from airflow.sdk import conf
 from airflow.utils.session import create_session
 from sqlalchemy import func, select
 
+from ..configuration import read_administrator
 from ..connectivity import check_broker, check_database, count_consumers
-from ..dags.notes import failure_lines
+from ..dags.notes import MOST_LINES, failure_lines
 from ..dags.settings import CWLSettings
 from ..runs.room import existing
 from ..tidying.outcome import check_tidying
@@ -57,9 +58,14 @@ def describe_site(readable: Collection[str] | None) -> dict[str, Any]:
         ``running`` and ``failed`` runs; ``versions``.
     """
     parts = [*_services(), _checked("Database", check_database)]
-    parts += [_checked("Broker", check_broker)] if has_broker() else []
-    queues = _queues()
-    parts += [*_workers(queues), *_disks(), *_maintenance()]
+    broker = _checked("Broker", check_broker) if has_broker() else None
+    parts += [broker] if broker else []
+    try:
+        queues = _queues(ask=broker is not None and broker.state == OK)
+    except (OSError, ValueError) as error:  # of the file with the site's queues
+        queues = []
+        parts.append(Part("Queues", WRONG, str(error)))
+    parts += [*_workers(queues), *_disks(), *_maintenance(readable)]
     return {
         "well": all(part.state == OK for part in parts),
         "parts": [asdict(part) for part in parts],
@@ -93,8 +99,11 @@ def _checked(name: str, check: Any) -> Part:
         return Part(name, WRONG, " ".join(str(error).split())[:300] or type(error).__name__)
 
 
-def _queues() -> list[dict[str, Any]]:
-    """Return the queues with their workers at the broker, and the tasks in them as the database has it."""
+def _queues(ask: bool) -> list[dict[str, Any]]:
+    """Return the queues with their workers at the broker, and the tasks in them as the database has it.
+
+    :param ask: whether there is a broker that answers.
+    """
     counted: dict[tuple[str, str], int] = {}
     with create_session() as session, suppress(Exception):
         rows = (
@@ -106,7 +115,7 @@ def _queues() -> list[dict[str, Any]]:
     queues = CWLSettings.read({}).queues
     names = sorted({*queues, *(queue for queue, _ in counted), conf.get("operators", "default_queue")})
     workers = {}
-    if has_broker():
+    if ask:
         with suppress(Exception):  # each driver has its own; that it is away is told of the broker
             workers = count_consumers(names, TIMEOUT)
     return [
@@ -145,19 +154,23 @@ def _disks() -> Iterator[Part]:
             yield Part(f"Disk of {folder}", OK if enough else WRONG, text + less)
 
 
-def _maintenance() -> Iterator[Part]:
+def _maintenance(readable: Collection[str] | None) -> Iterator[Part]:
     yield _checked("Tidying", check_tidying)
     home = Path(conf.get_mandatory_value("core", "dags_folder")).parent
-    with suppress(OSError, ValueError, KeyError):
+    with suppress(OSError, ValueError, KeyError, TypeError):
         noted = json.loads((home / BACKUP).read_text(encoding="utf-8"))
         yield Part("Last backup", OK, f"{noted['time']} ({noted['file']})")
     with create_session() as session:
-        query = select(DagRun).where(DagRun.run_id.like(PROOF)).order_by(DagRun.run_after.desc()).limit(1)
-        if last := session.scalar(query):
-            runs = list(session.scalars(select(DagRun).where(DagRun.run_id == last.run_id)))
-            failed = sorted(run.dag_id for run in runs if str(run.state) == "failed")
-            text = f"{_moment(last.run_after)}: {', '.join(failed) + ' failed' if failed else 'passed'}"
-            yield Part("Last proof", WRONG if failed else OK, text)
+        proofs = select(DagRun).where(DagRun.run_id.like(PROOF))
+        with suppress(OSError, ValueError, KeyError):  # anybody may call a run so
+            proofs = proofs.where(DagRun.triggering_user_name == read_administrator()[0])
+        if last := session.scalar(proofs.order_by(DagRun.run_after.desc()).limit(1)):
+            runs = {run.dag_id: str(run.state) for run in session.scalars(proofs.where(DagRun.run_id == last.run_id))}
+            failed = [dag_id for dag_id, state in runs.items() if state == "failed"]
+            shown = sorted(dag_id for dag_id in failed if readable is None or dag_id in readable)
+            said = "is at work" if {"queued", "running"} & {*runs.values()} else "passed"
+            said = f"{', '.join(shown) or 'a workflow'} failed" if failed else said
+            yield Part("Last proof", WRONG if failed else OK, f"{_moment(last.run_after)}: {said}")
 
 
 def _runs(state: str, readable: Collection[str] | None) -> list[dict[str, Any]]:
@@ -175,7 +188,7 @@ def _runs(state: str, readable: Collection[str] | None) -> list[dict[str, Any]]:
                 "run_id": run.run_id,
                 "start": _moment(run.start_date),
                 "end": _moment(run.end_date),
-                **({"why": failure_lines(run)} if state == "failed" else {}),
+                **({"why": failure_lines(run)[:MOST_LINES]} if state == "failed" else {}),
             }
             for run in session.scalars(query)
         ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 import os
 from collections.abc import Mapping
@@ -13,6 +14,8 @@ from cwltool.docker import DockerCommandLineJob
 from cwltool.workflow import Workflow
 
 from .step_workflow import StepWorkflow
+
+_logger = logging.getLogger("cwltool")
 
 #: The exit status of what the kernel, or anybody else, has killed.
 KILLED = "exit status 137"
@@ -47,6 +50,11 @@ def capped_resources(
         "tmpdirSize": math.ceil(request["tmpdirMin"]),
         "outdirSize": math.ceil(request["outdirMin"]),
     }
+    if request["coresMin"] > given["cores"] or request["ramMin"] > given["ram"]:
+        _logger.warning(
+            "A job asks for %g cores and %g MiB, and runs with %g and %g: its queue has no more (oversized = cap).",
+            request["coresMin"], request["ramMin"], given["cores"], given["ram"],
+        )  # fmt: skip
     if "cudaDeviceCountMin" in request:
         given["cudaDeviceCount"] = request["cudaDeviceCountMin"]
     return given

@@ -6,7 +6,7 @@ import functools
 import json
 import os
 import shutil
-from collections.abc import MutableMapping
+from collections.abc import Mapping, MutableMapping
 from pathlib import Path
 from typing import Any
 
@@ -28,18 +28,22 @@ from .step_workflow import StepWorkflow
 from .usage import summarize_usage
 
 
-def collect_run(run: CWLRun, outdir: Path, own: bool) -> tuple[dict[str, Any], str]:
+def collect_run(
+    run: CWLRun, outdir: Path, own: bool, of: Mapping[str, str] | None = None
+) -> tuple[dict[str, Any], str]:
     """Move the outputs of a run to a folder, and report them there in a file.
 
     :param outdir: where they go.
     :param own: whether the folder is the run's own: what an earlier try left there is removed.
+    :param of: what the report says of whose it is, as others may report into the same folder.
     :returns: the outputs, and the path of the file that reports them.
     """
     if own:
         shutil.rmtree(outdir, ignore_errors=True)
     outputs = collect_outputs(run, outdir)
     report = outdir / OUTPUTS_REPORT
-    write_atomically(report, json.dumps({**outputs, STATISTICS: run_statistics(run)}, indent=2))
+    statistics = {**run_statistics(run), **({"run": dict(of)} if of else {})}
+    write_atomically(report, json.dumps({**outputs, STATISTICS: statistics}, indent=2))
     return outputs, str(report)
 
 

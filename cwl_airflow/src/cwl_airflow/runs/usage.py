@@ -34,6 +34,8 @@ PEAKS = (
 CGROUPS = Path("/sys/fs/cgroup")
 #: For how long is waited between two looks, in seconds: at first, and at most.
 FIRST_LOOK, LOOKS = 0.05, 1.0
+#: For how long an engine may take to say what an image is, in seconds.
+ENGINE_TIMEOUT = 5
 
 
 @dataclass
@@ -79,8 +81,8 @@ class JobUsage:
                 process.wait(timeout=pause)
                 break
             except subprocess.TimeoutExpired:
-                if taken := memory(process):
-                    self.memory = max(self.memory or 0, taken)
+                with contextlib.suppress(Exception):  # what cannot be measured is no reason to fail
+                    self.memory = max(self.memory or 0, memory(process) or 0) or None
                 pause = min(2 * pause, LOOKS)
         if self.memory:
             _logger.info("[job %s] Max memory used: %iMiB", name, round(self.memory / 2**20))
@@ -123,15 +125,22 @@ def container_memory(engine: str, cidfile: Path, _: Any = None) -> int | None:
 @functools.lru_cache
 def image_digest(engine: str, image: str) -> str:
     """Return the name with which an image can be pulled again, ``name@sha256:…``; nothing if there is none."""
-    with contextlib.suppress(ContainerEngineError):
-        return next(iter(ContainerEngine(engine).image_digests(image)), "")
+    with contextlib.suppress(ContainerEngineError, ValueError):
+        digests = ContainerEngine(engine, ENGINE_TIMEOUT).image_digests(image)
+        # One image may have several names.
+        name = image.removeprefix("docker.io/").removeprefix("library/").partition("@")[0]
+        folder, slash, last = name.rpartition("/")
+        own = f"{folder}{slash}{last.partition(':')[0]}"
+        return next((each for each in digests if each.partition("@")[0].endswith(own)), next(iter(digests), ""))
     return ""
 
 
 def write_usage(usages: Iterable[JobUsage], file: Path) -> None:
-    """Keep what jobs took in a file."""
-    file.parent.mkdir(parents=True, exist_ok=True)
-    write_atomically(file, json.dumps([asdict(each) for each in usages]))
+    """Keep what jobs took in a file; a full disk is no reason for a step to fail that has succeeded."""
+    try:
+        write_atomically(file, json.dumps([asdict(each) for each in usages]))
+    except OSError as error:
+        _logger.warning("What the jobs took cannot be kept: %s", error)
 
 
 def summarize_usage(folder: Path) -> dict[str, Any]:
