@@ -58,24 +58,15 @@ def test_a_task_without_a_word_is_named() -> None:
     assert notify("failed") == "Failed: `killed: its log says why`"
 
 
+@pytest.mark.parametrize("note", ["mine", "Failed: bad reagent"])
 @pytest.mark.parametrize("state", ["failed", "running", "success"])
-def test_what_somebody_noted_stays(state: str) -> None:
+def test_what_somebody_noted_stays_whatever_it_is_like(state: str, note: str) -> None:
     rows.add_run()
     fail("first", "first: no")
     with create_session() as session:
         (run,) = DagRun.find(run_id=rows.RUN, session=session)
-        run.note = "mine"
-    assert notify(state) == "mine"
-
-
-@pytest.mark.parametrize("state", ["failed", "running", "success"])
-def test_what_somebody_noted_stays_whatever_it_is_like(state: str) -> None:
-    rows.add_run()
-    fail("first", "first: no")
-    with create_session() as session:
-        (run,) = DagRun.find(run_id=rows.RUN, session=session)
-        run.note = ("Failed: bad reagent", "7")
-    assert notify(state) == "Failed: bad reagent"
+        run.note = (note, "7")
+    assert notify(state) == note
 
 
 def test_a_run_of_no_session_is_left_alone() -> None:
@@ -90,7 +81,7 @@ def test_a_run_of_no_session_is_left_alone() -> None:
      ("\ud800", "`?`")],
 )  # fmt: skip
 def test_a_line_is_shown_as_it_is(line: str, shown: str) -> None:
-    assert notes._as_code(line) == shown
+    assert notes.note_text([line]) == notes.BEGIN + shown
 
 
 @pytest.mark.parametrize("state", ["failed", "running", "success"])

@@ -5,7 +5,6 @@ Source: https://airflow.apache.org/docs/apache-airflow/3.3.2/administration-and-
 
 from __future__ import annotations
 
-import re
 from typing import Any
 
 from airflow.listeners import hookimpl
@@ -97,14 +96,8 @@ def note_text(lines: list[str]) -> str:
 
     :param lines: of its failed tasks.
     """
-    shown = BEGIN + "\n\n".join(_as_code(line) for line in lines[:MOST_LINES])
+    from .page import as_code
+
+    shown = BEGIN + "\n\n".join(as_code(storable(line) or "it says nothing") for line in lines[:MOST_LINES])
     more = f"\n\nand {len(lines) - MOST_LINES} more." if len(lines) > MOST_LINES else ""
     return shown[: LONGEST - len(more)] + more
-
-
-def _as_code(line: str) -> str:
-    """Return a line as it is, in Markdown, which notes are in."""
-    line = " ".join(storable(line).split()) or "it says nothing"
-    longest = max((len(ticks) for ticks in re.findall("`+", line)), default=0)
-    fence = "`" * (longest + 1)
-    return f"{fence} {line} {fence}" if longest else f"`{line}`"

@@ -115,8 +115,15 @@ def _code(text: str) -> str:
     """Return a text as it is, in a table as well, where a code may not have a bar after a backslash."""
     if "|" in text and "\\" in text:
         return _plain(text)
-    plain = " ".join(text.split()).replace("|", "\\|")
-    return f"`` {plain} ``" if "`" in plain else f"`{plain}`"
+    return as_code(text.replace("|", "\\|"))
+
+
+def as_code(text: str) -> str:
+    """Return a text as it is, in a line of Markdown: no backticks in it end the code."""
+    line = " ".join(text.split())
+    longest = max(map(len, re.findall("`+", line)), default=0)
+    fence = "`" * (longest + 1)
+    return f"{fence} {line} {fence}" if longest else f"`{line}`"
 
 
 def shorten(text: str, length: int) -> str:

@@ -103,7 +103,7 @@ def queues_of_tasks(
     :param queues: those of the site; where nothing is known of them, only what is named is returned.
     :param named: what the DAG file names for tasks.
     :param for_all: what it names for all others.
-    :param capped: whether a step that requires more than any queue has runs in the largest one.
+    :param capped: whether a step that requires more than any queue has runs all the same, see `choose_capped_queue`.
     :raises ValueError: it names a task or a queue that is not there, or no queue holds what a step requires.
     """
     for name in named:

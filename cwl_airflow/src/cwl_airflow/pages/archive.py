@@ -30,16 +30,15 @@ class _Pipe(io.RawIOBase):
         return b"".join(parts)
 
 
-def zip_stream(files: Iterable[tuple[str, IO[bytes]]], mtime: float | None = None) -> Iterator[bytes]:
+def zip_stream(files: Iterable[tuple[str, IO[bytes]]]) -> Iterator[bytes]:
     """Return the parts of an archive of some files.
 
     What scientific programs write is mostly compressed, so that nothing is compressed again.
 
     :param files: their names in the archive, and what is in them.
-    :param mtime: the time that they get, in seconds since the epoch; now by default.
     """
     pipe = _Pipe()
-    moment = time.localtime(mtime)[:6]
+    moment = time.localtime()[:6]
     with zipfile.ZipFile(pipe, "w", zipfile.ZIP_STORED) as archive:
         for name, stream in files:
             entry = zipfile.ZipInfo(name.encode(errors="replace").decode(), moment)
