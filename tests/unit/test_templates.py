@@ -387,6 +387,8 @@ def test_what_a_timer_starts_ends_and_is_in_no_group_that_it_does_not_need(days:
     settings = unit(render("airflow", "unit.service.j2", item="cwl-tidy", **site(cwl_airflow_tidy_images_days=days)))
     assert settings["Type"] == ["oneshot"]
     assert settings.get("SupplementaryGroups") == groups
+    by_hand = render("airflow", "command.j2", item="cwl-airflow-tidy", **site(cwl_airflow_tidy_images_days=days))
+    assert re.findall("^export SUPPLEMENTARY_GROUPS=(.*)$", by_hand, flags=re.MULTILINE) == (groups or [])
     assert int(settings["TimeoutStartSec"][0]) > 0
     assert {"Restart", "WatchdogSec", "WantedBy", "Alias"} & set(settings) == set()
     without_engine = site(cwl_airflow_tidy_images_days=days, cwl_airflow_engine_group="")
