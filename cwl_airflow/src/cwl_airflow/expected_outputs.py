@@ -15,8 +15,8 @@ from cwltest.compare import CompareFail, compare
 from .configuration import read_option
 from .example_runs import EXPECTED, dags_folder
 from .gate.objects import FILES, local_path
-from .local_run import read_outputs
 from .runs.layout import run_folders
+from .shell.run import read_outputs
 
 #: How much of a difference is shown, in characters, and how many differences.
 SHOWN_CHARACTERS, SHOWN_DIFFERENCES = 300, 9

@@ -15,6 +15,10 @@ import requests
 from requests.adapters import HTTPAdapter
 from urllib3.util import Retry
 
+#: The api-server of a host where nothing else is said.
+LOCAL_URL = "http://127.0.0.1:8080"
+#: The same of the CWL API.
+LOCAL_API = "http://127.0.0.1:8081"
 #: Below the URL of the api-server: its API, where a user and password give a token for that, and this package's pages.
 API_PATH, LOGIN_PATH, PAGES_PATH = "/api/v2", "/auth/token", "/cwl"
 #: How much of a list the API gives at once, at most.
@@ -230,10 +234,21 @@ class AirflowClient:
         :param task: as the API describes it.
         :param lines: how many at most.
         """
+        return log_end(self._get_log(dag_id, run_id, task, task["try_number"]), lines)
+
+    def read_log(self, dag_id: str, run_id: str, task: Mapping[str, Any], attempt: int | None = None) -> list[str]:
+        """Return the lines of the log of a task.
+
+        :param task: as the API describes it.
+        :param attempt: which try, by default the last one.
+        """
+        messages = self._get_log(dag_id, run_id, task, attempt or task["try_number"])
+        return [line for message in messages for line in message_lines(message)]
+
+    def _get_log(self, dag_id: str, run_id: str, task: Mapping[str, Any], attempt: int) -> Any:
         name = quote(task["task_id"], safe="")
-        path = f"{run_path(dag_id, run_id)}/taskInstances/{name}/logs/{task['try_number']}"
-        log = self.get(path, map_index=task["map_index"], full_content="true")
-        return log_end(log["content"], lines)
+        path = f"{run_path(dag_id, run_id)}/taskInstances/{name}/logs/{attempt}"
+        return self.get(path, map_index=task["map_index"], full_content="true")["content"]
 
 
 def check_answer(answer: requests.Response) -> requests.Response:
@@ -282,3 +297,8 @@ def dag_path(dag_id: str) -> str:
 def run_path(dag_id: str, run_id: str) -> str:
     """Return the path of a run below that of the API."""
     return f"{dag_path(dag_id)}/dagRuns/{quote(run_id, safe='')}"
+
+
+def run_page(dag_id: str, run_id: str) -> str:
+    """Return the path of the page of a run below that of Airflow's pages."""
+    return f"dags/{quote(dag_id, safe='')}/runs/{quote(run_id, safe='')}"

@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 import time
+import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -18,11 +19,15 @@ import pytest
 from airflow_api import AirflowApi, Answer, log_answer, serve, tasks_answer
 from cwl_airflow.commands import run as command
 from cwl_airflow.documents.plan import OUTPUTS_REPORT, STATISTICS
+from cwl_airflow.gate import Places
+from cwl_airflow.shell import host
+from cwl_airflow.shell import run as shell_run
+from cwl_airflow.shell.host import Host
 from rich.console import Console
 
-from cwl_airflow import local_run, rest
+from cwl_airflow import rest
 
-DAG_ID = "cwl-run-1"
+DAG_ID = f"cwl-run-{uuid.UUID(int=1)}"
 RUN = f"/dags/{DAG_ID}/dagRuns/run"
 
 
@@ -58,7 +63,7 @@ class Site:
 
     def see_dag(self) -> Answer:
         """Read the DAG files, as Airflow does."""
-        self.dag_files = [file.read_text(encoding="utf-8") for file in self.dags.glob("*.py")]
+        self.dag_files = [file.read_text(encoding="utf-8") for file in self.dags.glob("cwl-runner/*.py")]
         return 200, {}
 
     def succeed(self) -> Answer:
@@ -79,13 +84,13 @@ class Site:
 
     def run(self, *arguments: str) -> int:
         """Run the document."""
-        return command.main(["--url", self.api.url, *arguments])
+        return command.main(["--url", self.api.url, "--rm", *arguments])
 
 
 @pytest.fixture
 def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, only_file: None) -> Iterator[Site]:
     monkeypatch.setattr(rest, "PAUSE", 0.01)
-    monkeypatch.setattr(local_run.uuid, "uuid4", lambda: "1")
+    monkeypatch.setattr(shell_run.uuid, "uuid4", lambda: uuid.UUID(int=1))
     monkeypatch.setenv("AIRFLOW_CONFIG", str(tmp_path / "airflow.cfg"))
     monkeypatch.delenv("AIRFLOW_PASSWORD", raising=False)
     handler = signal.getsignal(signal.SIGTERM)
@@ -100,8 +105,8 @@ def test_outputs_are_printed_and_stay_on_the_host(site: Site, capsys: pytest.Cap
     assert site.run(str(site.document), str(job)) == 0
     file = site.outputs / DAG_ID / "run/out"
     assert json.loads(capsys.readouterr().out) == {"out": {"path": str(file), "location": file.as_uri()}}
-    assert site.dag_files == [local_run.DAG_FILE.format(dag_id=DAG_ID, workflow=str(site.document))]
-    assert list(site.dags.glob("*.py")) == []
+    assert site.dag_files == [shell_run.DAG_FILE.format(dag_id=DAG_ID, workflow=str(site.document), user="admin")]
+    assert list(site.dags.glob("cwl-runner/*.py")) == []
     body = {"dag_run_id": "run", "logical_date": None, "conf": {"job": str(job)}}
     assert (f"POST /dags/{DAG_ID}/dagRuns", body) in site.api.requests
     assert site.api.questions()[-1] == f"DELETE /dags/{DAG_ID}"
@@ -127,26 +132,29 @@ def test_who_asks_is_the_administrator(
     if given:
         monkeypatch.setenv("AIRFLOW_PASSWORD", given)
     asked = []
-    monkeypatch.setattr(command, "AirflowClient", lambda *arguments: asked.append(arguments))
+    monkeypatch.setattr(host, "AirflowClient", lambda *arguments: asked.append(arguments))
     monkeypatch.setattr(command, "run_document", lambda *_: {})
     assert site.run(str(site.document)) == 0
     assert asked == [(site.api.url, "admin", password)]
 
 
-FORM = {
-    "params": {
-        "reads": {"value": None, "schema": {"type": ["null", "string"], "cwl_files": True}},
-        "threads": {"value": 2, "schema": {"type": ["null", "integer"]}},
-    }
+DOCUMENT = {
+    "cwlVersion": "v1.2",
+    "class": "CommandLineTool",
+    "baseCommand": "true",
+    "inputs": {"reads": "File?", "threads": {"type": "int", "default": 2}},
+    "outputs": {},
 }
 
 
-def test_inputs_may_be_options(site: Site, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.chdir(tmp_path)
-    site.api.answer(f"GET /dags/{DAG_ID}/details", (200, FORM))
+def test_inputs_may_be_options(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    site.document.write_text(json.dumps(DOCUMENT), encoding="utf-8")
+    monkeypatch.chdir(site.folder / "cwl/inputs")
+    Path("a.fq").touch()
     assert site.run(str(site.document), "--reads", "a.fq") == 0
     (body,) = [body for question, body in site.api.requests if question == f"POST /dags/{DAG_ID}/dagRuns"]
-    assert body["conf"] == {"reads": str(tmp_path / "a.fq"), "threads": 2}
+    job = body["conf"]["job"]
+    assert (job["reads"]["location"], job["threads"]) == (Path("a.fq").absolute().as_uri(), 2)
 
 
 @pytest.mark.parametrize(
@@ -159,10 +167,10 @@ def test_inputs_may_be_options(site: Site, monkeypatch: pytest.MonkeyPatch, tmp_
 def test_an_option_that_is_wrong_is_named(
     site: Site, capsys: pytest.CaptureFixture[str], inputs: list[str], said: str
 ) -> None:
-    site.api.answer(f"GET /dags/{DAG_ID}/details", (200, FORM))
+    site.document.write_text(json.dumps(DOCUMENT), encoding="utf-8")
     assert site.run(str(site.document), *inputs) == 1
     assert capsys.readouterr().err == f"{said}\n"
-    assert list(site.dags.glob("*.py")) == []
+    assert site.api.requests == []
 
 
 def test_inputs_are_in_a_file_or_options(site: Site, capsys: pytest.CaptureFixture[str]) -> None:
@@ -179,7 +187,9 @@ def test_a_folder_that_may_not_be_written_is_refused_before(site: Site, capsys: 
     assert site.api.requests == []
 
 
-def test_the_steps_are_shown_to_whoever_looks(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_steps_are_shown_to_whoever_looks(
+    site: Site, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     tasks = [
         {"task_id": "CWLJobDispatcher", "map_index": -1, "state": "success", "duration": 1.0},
         {"task_id": "align", "map_index": -1, "state": "running", "duration": 2.5},
@@ -187,16 +197,20 @@ def test_the_steps_are_shown_to_whoever_looks(site: Site, monkeypatch: pytest.Mo
         {"task_id": "sort", "map_index": -1, "state": None, "duration": None},
     ]
     shown = io.StringIO()
-    monkeypatch.setattr(command, "Console", lambda **_: Console(file=shown, force_terminal=True, width=80))
+    monkeypatch.setattr(command, "Console", lambda **_: Console(file=shown, force_terminal=True, width=120))
     site.api.answer(f"GET {RUN}/taskInstances", tasks_answer(tasks))
+    monkeypatch.setattr(command.sys.stderr, "isatty", lambda: True)
     client = rest.AirflowClient(site.api.url, "a", "b")
-    with command.StepLines(client, shown=True) as lines:
-        lines.watch(DAG_ID)()
+    known = Host(client, "a", "https://example.org", Places(*[site.folder] * 6), {}, "", own_shell=False)
+    with command.Progress(known, quiet=False, removed=False) as progress:
+        progress.watch(DAG_ID, "run")()
     text = re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", shown.getvalue())
     lines_shown = [line.split() for line in text.splitlines() if line.strip()]
+    assert "".join(lines_shown.pop(0)) == f"https://example.org/dags/{DAG_ID}/runs/run"
     assert lines_shown[:2] == [["align", "running", "2.5", "s"], ["sort", "waiting"]]
-    with command.StepLines(client, shown=False) as lines:
-        lines.watch(DAG_ID)()
+    with command.Progress(known, quiet=True, removed=False) as progress:
+        progress.watch(DAG_ID, "run")()
+    assert capsys.readouterr().err == ""
 
 
 def test_a_run_that_fails(site: Site, capsys: pytest.CaptureFixture[str]) -> None:
@@ -204,7 +218,7 @@ def test_a_run_that_fails(site: Site, capsys: pytest.CaptureFixture[str]) -> Non
     assert site.run(str(site.document)) == 1
     shown = capsys.readouterr()
     assert (shown.out, shown.err) == ("", "a failed:\nexit status 1\n")
-    assert list(site.dags.glob("*.py")) == []
+    assert list(site.dags.glob("cwl-runner/*.py")) == []
     assert site.run("--quiet", str(site.document)) == 1
     assert capsys.readouterr().err == ""
 
@@ -224,7 +238,7 @@ def test_a_run_that_takes_too_long_is_stopped(site: Site, capsys: pytest.Capture
 
 
 def test_a_document_that_airflow_cannot_read(site: Site, capsys: pytest.CaptureFixture[str]) -> None:
-    error = {"filename": f"{DAG_ID}.py", "stack_trace": "tool.cwl: not CWL"}
+    error = {"filename": f"cwl-runner/{DAG_ID}.py", "stack_trace": "tool.cwl: not CWL"}
     site.api.answer(f"GET /dags/{DAG_ID}", (404, {}))
     site.api.answer("GET /importErrors", (200, {"import_errors": [error]}))
     # Where there is no such run, and no such DAG.
@@ -250,7 +264,7 @@ def test_what_the_run_would_refuse_is_refused_before(
     assert site.run(*arguments) == 1
     assert ("/etc/passwd" if what == "document" else "/etc/shadow") in capsys.readouterr().err
     assert site.api.requests == []
-    assert list(site.dags.glob("*.py")) == []
+    assert list(site.dags.glob("cwl-runner/*.py")) == []
 
 
 @pytest.mark.parametrize(
@@ -262,17 +276,18 @@ def test_what_the_run_would_refuse_is_refused_before(
     ],
 )
 def test_paths_are_those_of_the_folder_where_it_is_called(source: str, expected: str) -> None:
-    assert local_run.make_absolute(source) == expected
+    assert shell_run.make_absolute(source) == expected
 
 
 def test_a_document_of_the_net_is_no_file_of_the_host(site: Site) -> None:
-    local_run.check_access(DAG_ID, "https://example.org/a.cwl", {})
+    shell_run.check_access("https://example.org/a.cwl", {}, Places(*[site.folder] * 6).gate())
 
 
 def test_whoever_is_told_to_stop_stops_the_run(site: Site, wait: Callable[[Callable[[], Any]], None]) -> None:
     site.api.answer(f"GET {RUN}", (200, {"state": "running"}))
-    code = "import sys, uuid; uuid.uuid4 = lambda: '1'; from cwl_airflow.commands.run import main; sys.exit(main())"
-    arguments = ["--url", site.api.url, str(site.document)]
+    known = "import sys, uuid; uuid.uuid4 = lambda: uuid.UUID(int=1)"
+    code = f"{known}; from cwl_airflow.commands.run import main; sys.exit(main())"
+    arguments = ["--url", site.api.url, "--rm", str(site.document)]
     environment = {**os.environ, "PYTHONPATH": ":".join(sys.path)}
     with subprocess.Popen([sys.executable, "-c", code, *arguments], env=environment) as process:
         try:
@@ -282,7 +297,7 @@ def test_whoever_is_told_to_stop_stops_the_run(site: Site, wait: Callable[[Calla
         finally:
             process.kill()
     assert (f"PATCH {RUN}", {"state": "failed"}) in site.api.requests
-    assert list(site.dags.glob("*.py")) == []
+    assert list(site.dags.glob("cwl-runner/*.py")) == []
 
 
 @pytest.fixture

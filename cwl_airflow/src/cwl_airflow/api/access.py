@@ -28,7 +28,7 @@ SCHEMES = {
         "type": "http",
         "scheme": "bearer",
         "bearerFormat": "JWT",
-        "description": "A JSON Web Token that is good for one request.",
+        "description": "A JSON Web Token that is good for one request, or a login of Airflow.",
     },
 }
 

@@ -25,7 +25,7 @@ from .limits import LARGEST_JOB
 from .login import basic_credentials
 from .names import check_name
 from .problems import Answer, Problem
-from .tokens.claims import SAFE_METHODS, TokenRefused
+from .tokens.claims import SAFE_METHODS, TokenRefused, is_token_of_airflow
 from .tokens.requests import accept_request, accept_trigger, bearer_token, signed_request, tokens_are_accepted
 from .tokens.used import Acceptance
 from .users import LoggedInUser, Users
@@ -130,6 +130,12 @@ class Admission:
             if user is None:
                 log.warning("%s refused: login of %r", self._asked(), login[0])
                 raise Unauthenticated("User or password is wrong")
+        elif is_token_of_airflow(token):
+            user = opened.enter_context(self._users.with_token(str(token)))
+            if user is None:
+                log.warning("%s refused: a token of Airflow's that is not good", self._asked())
+                raise Unauthenticated("The token is none of Airflow's, or has expired")
+            token = None
         known = user is not None or token is not None
         if self._access.takes_trigger_token and not known and not 0 < body_size(request.scope) <= LARGEST_JOB:
             raise Problem(413, f"Without a login the body must have 1 to {LARGEST_JOB} bytes")
@@ -139,10 +145,10 @@ class Admission:
         elif (body := self._signed()) is not None:
             name, self._used = accept_trigger(body, str(self._access.named(self._parts)))
             rights = Caller(name, reads=None)  # to trigger, and nothing else
-        elif user is None or login is None:
+        elif user is None:
             raise Unauthenticated("The CWL API asks for a user of Airflow or a token")
         else:
-            name = login[0]
+            name = user.name
             self._check_user(user, name)
             rights = user.caller()
         log.info("%s by %s", self._asked(), name)

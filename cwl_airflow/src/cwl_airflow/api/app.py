@@ -16,6 +16,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Match
 
+from ..rest import LOCAL_API
 from ..schema import upgrade
 from ..watchdog import WatchdogMiddleware
 from .admission import AdmissionMiddleware
@@ -23,6 +24,7 @@ from .bodies import BodyMiddleware
 from .database import end_session, get_engine
 from .problems import Answer, Problem, one_line
 from .routes import dag_runs, dags, pages, wes
+from .shell_logins import shell_logins
 from .specification import specification
 from .users import Users
 
@@ -34,18 +36,29 @@ THREADS = 8
 ExceptionHandler: TypeAlias = Callable[[Request, Exception], Awaitable[Response]]
 
 
-def create_app() -> FastAPI:
-    """Make the application."""
+def create_app(address: str = LOCAL_API) -> FastAPI:
+    """Make the application.
+
+    :param address: URL at which it is reached from this host.
+    """
     upgrade(get_engine())
     # A DAG that is added belongs to one of them, and the dag-processor may not have noted them yet.
     DagBundlesManager().sync_bundles_to_db(deactivate_missing=False)  # type: ignore[no-untyped-call]
+    users = Users()
+
+    @asynccontextmanager
+    async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
+        current_default_thread_limiter().total_tokens = THREADS
+        async with shell_logins(users, address):
+            yield
+
     app = FastAPI(
         title="CWL API",
         version="2.0.0",
         description="Runs CWL documents as DAGs of Airflow. The users are those of Airflow, or programs with a token.",
         openapi_url=None,
         redirect_slashes=False,
-        lifespan=_lifespan,
+        lifespan=lifespan,
     )
     for router in (dags.routes, dag_runs.routes, pages.routes):
         app.include_router(router, prefix=BASE)
@@ -55,19 +68,13 @@ def create_app() -> FastAPI:
     app.add_exception_handler(RequestValidationError, cast(ExceptionHandler, _malformed))
     app.add_exception_handler(Exception, _failed)
     # The last one comes first.
-    app.add_middleware(AdmissionMiddleware, routes=app.routes, users=Users())
+    app.add_middleware(AdmissionMiddleware, routes=app.routes, users=users)
     app.add_middleware(BodyMiddleware)
     app.add_middleware(WatchdogMiddleware)
     document = specification(app, BASE)
     app.openapi = lambda: document  # type: ignore[method-assign]  # as FastAPI documents it
     end_session()
     return app
-
-
-@asynccontextmanager
-async def _lifespan(_app: FastAPI) -> AsyncIterator[None]:
-    current_default_thread_limiter().total_tokens = THREADS
-    yield
 
 
 async def _refused(request: Request, error: HTTPException) -> Answer:

@@ -205,6 +205,12 @@ def address(text: str) -> tuple[str, int]:
     return found[1] or found[2], int(found[3])
 
 
+def local_url(host: str, port: int) -> str:
+    """Return the URL at which a server is reached from its own host."""
+    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # nosec B104  # not to listen on
+    return f"http://{f'[{host}]' if ':' in host else host}:{port}"
+
+
 def main(argv: list[str] | None = None) -> int:
     """Serve until the service is stopped."""
     parser = argparse.ArgumentParser(description="Serve the CWL API.")
@@ -226,7 +232,7 @@ def serve(host: str, port: int) -> None:
     log.addHandler(handler)
     log.propagate = False
     log.setLevel(logging.INFO)
-    Server(create_app(), host, port).run()
+    Server(create_app(local_url(host, port)), host, port).run()
 
 
 if __name__ == "__main__":

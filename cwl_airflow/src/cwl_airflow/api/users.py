@@ -2,14 +2,25 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, NamedTuple, cast
 
+import jwt
 from airflow.api_fastapi.app import init_auth_manager
 from airflow.api_fastapi.auth.managers.models.resource_details import DagAccessEntity, DagDetails
 
 from ..callers import ALL_DAGS, DOCUMENTS, Caller, from_permissions
+
+#: The role that no shell gets: a member of its group could be called like the administrator.
+ADMINISTRATORS = "Admin"
+#: In place of a password's hash: no password has it.
+NO_PASSWORD = "!"  # nosec B105  # none
+
+
+class NoShellUser(Exception):
+    """Who has a shell on this host is no user of Airflow; the message says why."""
 
 
 class RequiredPermission(NamedTuple):
@@ -43,6 +54,57 @@ class Users:
             user = self._manager.create_token(headers={}, body={"username": name, "password": password})
             yield LoggedInUser(self._manager, user) if user else None
 
+    @contextmanager
+    def with_token(self, token: str) -> Iterator[LoggedInUser | None]:
+        """Give the user of a token of Airflow's; none if it is not good."""
+        with self._app.app_context():
+            try:
+                user = asyncio.run(self._manager.get_user_from_token(token))
+            except jwt.InvalidTokenError:
+                user = None
+            yield LoggedInUser(self._manager, user) if user else None
+
+    def shell_token(self, name: str, full_name: str, role: str, lifetime: int) -> str:
+        """Return a token of Airflow's for who has a shell on this host, who becomes its user if need be.
+
+        :param name: of the account.
+        :param full_name: of the person, if it is known.
+        :param role: that a new user gets.
+        :param lifetime: for how long the token is good, in seconds.
+        :raises NoShellUser: there is none for this account.
+        """
+        with self._app.app_context():
+            manager: Any = self._manager.security_manager
+            user = manager.find_user(username=name)
+            if user is None:
+                user = self._add_shell_user(manager, name, full_name, role)
+            # Databases take letters for the same that are not.
+            if user.username != name:
+                raise NoShellUser(f"Airflow has a user '{user.username}', who may be another person than {name}.")
+            if not user.is_active:
+                raise NoShellUser(f"The user '{name}' of Airflow is not active.")
+            if ADMINISTRATORS in {each.name for each in user.roles}:
+                raise NoShellUser(f"'{name}' is an administrator in Airflow, which no shell is: use sudo.")
+            token: str = self._manager.generate_jwt(user, expiration_time_in_seconds=lifetime)
+            return token
+
+    @staticmethod
+    def _add_shell_user(manager: Any, name: str, full_name: str, role: str) -> Any:
+        found = manager.find_role(role)
+        if found is None or role == ADMINISTRATORS:
+            raise NoShellUser(f"[cwl] shell_role is '{role}', which is no role of Airflow for a shell.")
+        user = manager.add_user(
+            username=name,
+            first_name=full_name or name,
+            last_name="",
+            email=f"{name}@localhost",
+            role=found,
+            hashed_password=NO_PASSWORD,
+        )
+        if not user:
+            raise NoShellUser(f"Airflow could not add the user '{name}': the log of airflow-cwl-api says why.")
+        return user
+
 
 class LoggedInUser:
     """A user of Airflow, loaded once with all that the roles allow."""
@@ -50,6 +112,11 @@ class LoggedInUser:
     def __init__(self, manager: Any, user: Any) -> None:
         """Take Airflow's auth manager and its user."""
         self._manager, self._user = manager, user
+
+    @property
+    def name(self) -> str:
+        """The user's name."""
+        return str(self._user.username)
 
     def allows(self, needs: tuple[RequiredPermission, ...], dag_id: str | None) -> bool:
         """Tell whether the user may do something.
@@ -61,7 +128,7 @@ class LoggedInUser:
 
     def caller(self) -> Caller:
         """Return what the user may do in a run."""
-        return from_permissions(self._manager, self._user, self._user.username, DOCUMENTS)
+        return from_permissions(self._manager, self._user, self.name, DOCUMENTS)
 
     def _has(self, need: RequiredPermission, dag_id: str | None) -> bool:
         allowed: bool

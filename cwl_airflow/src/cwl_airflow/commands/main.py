@@ -7,15 +7,15 @@ from __future__ import annotations
 
 import argparse
 import sys
-from importlib.metadata import version
 
 from . import init, suite
+from .version import add_version
 
 
 def main(argv: list[str] | None = None) -> int:
     """Run a subcommand, and return its exit code."""
     parser = argparse.ArgumentParser(prog="cwl-airflow", description="Runs CWL documents as DAGs of Airflow.")
-    parser.add_argument("--version", action="version", version=f"%(prog)s {version('cwl-airflow')}")
+    add_version(parser)
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
     api = commands.add_parser("api", help="serve the CWL API", description="Serve the CWL API until stopped.")

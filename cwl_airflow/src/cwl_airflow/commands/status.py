@@ -17,8 +17,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from ..configuration import read_administrator
-from ..rest import AirflowClient, RestError
+from ..rest import RestError
+from ..shell.host import NoLogin, find_host
 
 #: How states are shown.
 STYLES = {"ok": "green", "wrong": "red"}
@@ -29,12 +29,12 @@ UNITS = ("airflow-*", "mysql*", "rabbitmq-server*", "docker*", "containerd*")
 def main(argv: list[str] | None = None) -> int:
     """Show it, for people or for programs."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--url", default="http://127.0.0.1:8080", help="Airflow's api-server (default: %(default)s)")
+    parser.add_argument("--url", help="Airflow's api-server (default: the host's)")
     parser.add_argument("--json", action="store_true", help="print all of it in JSON")
     options = parser.parse_args(argv)
     try:
-        found = AirflowClient(options.url, *read_administrator()).get_page("status")
-    except (RestError, OSError) as error:
+        found = find_host(options.url).client.get_page("status")
+    except (RestError, NoLogin, OSError) as error:
         print(f"Airflow's api-server does not say: {error}", file=sys.stderr)
         return 2
     found["parts"] += local_units()

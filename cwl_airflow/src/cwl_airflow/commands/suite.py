@@ -15,6 +15,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ..rest import LOCAL_API, LOCAL_URL
+
 if TYPE_CHECKING:
     from ..conformance.suite import SuiteTest
     from ..conformance.tester import Outcome
@@ -30,8 +32,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--suite", type=Path, required=True, help="path of the suite, for instance conformance_tests.yaml"
     )
     parser.add_argument("--range", metavar="NUMBERS", help="tests to run, like 1,3-6,9 (default: all)")
-    parser.add_argument("--api", default="http://127.0.0.1:8081", help="URL of the CWL API (default: %(default)s)")
-    parser.add_argument("--url", default="http://127.0.0.1:8080", help="Airflow's api-server (default: %(default)s)")
+    parser.add_argument("--api", default=LOCAL_API, help="URL of the CWL API (default: %(default)s)")
+    parser.add_argument("--url", default=LOCAL_URL, help="Airflow's api-server (default: %(default)s)")
     parser.add_argument(
         "--user", help="user of Airflow who may add documents (default: the administrator, whose login this host has)"
     )

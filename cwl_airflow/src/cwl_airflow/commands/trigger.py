@@ -12,6 +12,8 @@ from urllib.parse import quote
 import jwt
 import requests
 
+from ..rest import LOCAL_API
+
 #: How long a strict token is good, in seconds.
 LIFE = 60
 #: How long to wait for a connection and for the answer, in seconds: a run takes minutes to stop.
@@ -26,7 +28,7 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("-d", "--dag", required=True, help="DAG")
     parser.add_argument("-r", "--run", required=True, help="name of the run (run_id)")
     parser.add_argument("-c", "--conf", required=True, help='its configuration in JSON, like {"job": {}}')
-    parser.add_argument("-u", "--url", default="http://127.0.0.1:8081", help="of the CWL API (default: %(default)s)")
+    parser.add_argument("-u", "--url", default=LOCAL_API, help="of the CWL API (default: %(default)s)")
     parser.add_argument("-k", "--key", help="file of the private key to sign with, - for standard input")
     parser.add_argument("-a", "--algorithm", default="RS256", help="to sign with (default: %(default)s)")
     parser.add_argument("-s", "--strict", action="store_true", help=f"a token for this DAG only, and for {LIFE} s")

@@ -14,7 +14,7 @@ from typing import Any
 from ..configuration import read_administrator
 from ..example_runs import ExampleFailed, ExampleRuns, find_examples
 from ..expected_outputs import OutputsDiffer, compare_examples
-from ..rest import RETRIES, AirflowClient, RestError
+from ..rest import LOCAL_URL, RETRIES, AirflowClient, RestError
 
 RUN, COMPARE = "run", "compare"
 #: An api-server that has just been set up may be away for two minutes, on a machine that is emulated.
@@ -48,7 +48,7 @@ def _parse(argv: list[str] | None) -> argparse.Namespace:
     )
     parser.add_argument("--run-id", help="name of the runs (default: a new one)")
     parser.add_argument("--timeout", type=float, default=600, help="seconds (default: 600)")
-    parser.add_argument("--url", default="http://127.0.0.1:8080", help="Airflow's api-server (default: %(default)s)")
+    parser.add_argument("--url", default=LOCAL_URL, help="Airflow's api-server (default: %(default)s)")
     parser.add_argument("--json", action="store_true", help="print for programs: run_id, states, seconds, outputs, …")
     options = parser.parse_args(argv)
     if options.only == COMPARE and not options.run_id:

@@ -97,11 +97,21 @@ def verify_token(token: Any, key: VerificationKey, required: Iterable[str] = ())
 
 def is_request_token(token: str | None) -> bool:
     """Tell whether a token is meant as a request token, whoever signed it: Airflow's own say nothing of a request."""
+    return {"method", "path"} <= _unverified_claims(token).keys()
+
+
+def is_token_of_airflow(token: str | None) -> bool:
+    """Tell whether a token is meant as a login of Airflow's, whoever signed it: these say for whom they are."""
+    claims = _unverified_claims(token)
+    return "aud" in claims and not {"method", "path"} & claims.keys()
+
+
+def _unverified_claims(token: str | None) -> dict[str, Any]:
     try:
-        claims = jwt.decode(token or "", options={"verify_signature": False})
+        claims: dict[str, Any] = jwt.decode(token or "", options={"verify_signature": False})
     except (jwt.PyJWTError, ValueError, TypeError, RecursionError):
-        return False
-    return {"method", "path"} <= claims.keys()
+        return {}
+    return claims
 
 
 def check_trigger_claims(claims: Mapping[str, Any], body: Mapping[str, Any], dag_id: str) -> None:

@@ -6,9 +6,9 @@ import os
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from . import strict_json
-from .dags.form_check import FILES_IN
-from .runs.near_names import did_you_mean, nearest_name
+from .. import strict_json
+from ..dags.form_check import FILES_IN
+from ..runs.near_names import did_you_mean, nearest_name
 
 
 def read_options(words: Sequence[str]) -> dict[str, list[str]]:

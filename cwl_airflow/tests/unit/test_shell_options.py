@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from cwl_airflow.dags.form import form_fields
 from cwl_airflow.documents.plan import AboutDocument, AboutParameter
-from cwl_airflow.input_options import fill_form, read_options
+from cwl_airflow.shell.options import fill_form, read_options
 
 ENUM = {"type": "enum", "symbols": ["fast", "slow"]}
 RECORD = {"type": "record", "fields": {"reads": "File"}}
