@@ -196,6 +196,9 @@ def old_site(site: Site, clean_database: Path, tmp_path: Path, monkeypatch: pyte
             (root / DAG / run_id).mkdir(parents=True, exist_ok=True)
             (root / DAG / run_id / "file").write_text("something", encoding="utf-8")
     (site.pickle / "broken.kept").touch()
+    for staged in ("carol/a.carol.1/run/0/reads", "carol/documents/1/a.cwl"):
+        (site.inputs / "cwl-runner" / staged).parent.mkdir(parents=True)
+        (site.inputs / "cwl-runner" / staged).touch()
     moment = time.time() - 60 * 86400
     for file in (each for root in (*site, logs) for each in root.rglob("*")):
         os.utime(file, (moment, moment))
@@ -214,7 +217,8 @@ def test_the_command_says_what_it_removes(site: Site, old_site: Path, capsys: py
     roots = (site.tmp, site.outputs, old_site)
     assert tidy.main(["--dry-run"]) == 0
     lines = [line.partition(",")[0] for line in capsys.readouterr().out.splitlines()]
-    kinds = ("data of failed runs", "outputs", "log files", "kept documents")
+    kinds = ("data of failed runs", "inputs of cwl-runner", "outputs", "log files", "kept documents")
+    kinds += ("documents of cwl-runner",)
     assert lines == [f"{kind}: 1 would be removed" for kind in kinds]
     assert len(files_left(*roots)) == 6
     assert not (site.dags.parent / "tidying.json").exists()

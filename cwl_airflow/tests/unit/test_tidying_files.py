@@ -12,7 +12,14 @@ from pathlib import Path
 import pytest
 from cwl_airflow.documents.cache import store_entry, text_digest
 from cwl_airflow.runs.layout import RunLayout
-from cwl_airflow.tidying.files import remove_kept, remove_logs, remove_outputs, remove_run_data
+from cwl_airflow.tidying.files import (
+    remove_kept,
+    remove_logs,
+    remove_outputs,
+    remove_run_data,
+    remove_runner_documents,
+    remove_runner_inputs,
+)
 from cwl_airflow.tidying.removal import Removal
 from test_tidying_trees import age, outside  # noqa: F401  # a fixture
 
@@ -41,6 +48,10 @@ class KnownRuns:
     def has_dag(self, dag_id: str) -> bool:
         """Tell whether there is a DAG."""
         return dag_id in self.dags
+
+    def has_unended(self, dag_id: str) -> bool:
+        """Tell whether a run of a DAG has not ended."""
+        return any(each.startswith(f"{dag_id}/") for each in self.unended)
 
 
 def make(root: Path, *names: str, days: float = 30) -> None:
@@ -201,3 +212,36 @@ def test_a_dry_run_removes_nothing(tmp_path: Path) -> None:
     assert dry.count == 2
     assert left(tmp_path) == ["broken.kept", "dag/old/file", "embedded/unread.cwl"]
     assert time.time() - (tmp_path / "dag/old").stat().st_mtime > 7 * 86400
+
+
+def test_inputs_of_the_runner_go_when_their_runs_have_ended(tmp_path: Path, removal: Removal) -> None:
+    names = ("a.carol.1/run-1/0/reads", "a.carol.1/run-2/0/reads", "documents/1234/a.cwl", "b.carol.1/run-1/0/x")
+    make(tmp_path, *(f"cwl-runner/carol/{name}" for name in names), "cwl-runner/dave/a.dave.1/run/0/x", "else/run/x")
+    remove_runner_inputs(removal, tmp_path, 7, KnownRuns(unended=("a.carol.1/run-2",)))
+    assert left(tmp_path) == [f"cwl-runner/carol/{names[1]}", f"cwl-runner/carol/{names[2]}", "else/run/x"]
+    assert (removal.count, removal.problem) == (3, None)
+    make(tmp_path, f"cwl-runner/carol/{names[0]}", days=6)
+    remove_runner_inputs(removal, tmp_path, 7, KnownRuns())
+    assert f"cwl-runner/carol/{names[0]}" in left(tmp_path)
+
+
+def test_documents_of_the_runner_go_when_nobody_uses_them(tmp_path: Path, removal: Removal) -> None:
+    inputs, dags = tmp_path / "inputs", tmp_path / "dags"
+    documents = ("documents/1/a.cwl", "documents/2/b.cwl", "documents/3/c.cwl")
+    make(inputs, *(f"cwl-runner/carol/{name}" for name in documents), "cwl-runner/carol/old.carol.1/run/0/x")
+    make(dags, "own.py", "cwl-runner/old.carol.1.py", "cwl-runner/runs.carol.1.py", "cwl-runner/used.carol.1.py")
+    for name, document in (("old", "1"), ("runs", "2"), ("used", "2")):
+        text = f"workflow='{inputs}/cwl-runner/carol/documents/{document}/x.cwl'"
+        (dags / f"cwl-runner/{name}.carol.1.py").write_text(text, encoding="utf-8")
+    age(dags, 40)
+    os.utime(dags / "cwl-runner/used.carol.1.py")
+    remove_runner_documents(removal, inputs, dags, 30, KnownRuns(unended=("runs.carol.1/run",)))
+    assert left(dags) == ["cwl-runner/runs.carol.1.py", "cwl-runner/used.carol.1.py", "own.py"]
+    assert left(inputs) == ["cwl-runner/carol/documents/2/b.cwl", "cwl-runner/carol/old.carol.1/run/0/x"]
+    assert removal.problem is None
+
+
+def test_a_site_without_the_runner_has_nothing_of_it(tmp_path: Path, removal: Removal) -> None:
+    remove_runner_inputs(removal, tmp_path, 7, KnownRuns())
+    remove_runner_documents(removal, tmp_path, tmp_path, 7, KnownRuns())
+    assert (removal.count, removal.problem) == (0, None)

@@ -46,6 +46,10 @@ AIRFLOW = frozenset(
 EMBEDDED = "embedded"
 #: Where documents are that come as attachments, by DAG, in the folder for intermediate data. No DAG can have this name.
 ATTACHMENTS = "@wes"
+#: What `cwl-runner` puts into reach: its DAG files among those of the site, documents and inputs among its inputs.
+RUNNER = "cwl-runner"
+#: Below that and the name of who runs it: documents, and beside it folders of DAGs with those of their runs.
+RUNNER_DOCUMENTS = "documents"
 #: Held by the tasks that work in the folder of a run.
 LOCK = "lock"
 #: Folder with those of runs, in one of the site's data that jobs name as ``tmp_folder``. Nothing else is called so.

@@ -8,8 +8,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-#: Of DAG files among those of the site, and of documents and inputs among its inputs.
-FOLDER = "cwl-runner"
 #: How much of a document's name its DAG has, in characters.
 LONGEST_NAME = 60
 

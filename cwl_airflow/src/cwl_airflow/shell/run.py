@@ -24,10 +24,11 @@ from ..documents.plan import OUTPUTS_REPORT, STATISTICS
 from ..files import write_atomically
 from ..gate import Gate, Refused
 from ..gate.job import check_job
+from ..gate.places import RUNNER
 from ..rest import DeadlineExceeded, RestError, RunFailed
 from .host import Host
 from .placing import make_folder
-from .request import FOLDER, Request, name_dag
+from .request import Request, name_dag
 
 #: For how long Airflow may take to read a DAG file, in seconds.
 READING = 600
@@ -80,7 +81,7 @@ def run_document(host: Host, run: ShellRun) -> dict[str, Any]:
         request = prepare(host, run)
     except (OSError, ValueError) as error:
         raise ShellRunFailed(str(error)) from error
-    file = host.places.dags / FOLDER / f"{request.dag_id}.py"
+    file = host.places.dags / RUNNER / f"{request.dag_id}.py"
     text = DAG_FILE.format(dag_id=request.dag_id, workflow=request.document, user=host.user)
     try:
         write_dag_file(file, text)
@@ -108,7 +109,7 @@ def write_dag_file(file: Path, text: str) -> None:
 def remove(host: Host, request: Request, file: Path) -> None:
     """Remove what is left of a run and of its DAG."""
     file.unlink(missing_ok=True)
-    shutil.rmtree(host.places.inputs / FOLDER / host.user / request.dag_id, ignore_errors=True)
+    shutil.rmtree(host.places.inputs / RUNNER / host.user / request.dag_id, ignore_errors=True)
     with contextlib.suppress(RestError):  # refused while a task ends
         host.client.delete_dag(request.dag_id)
 

@@ -28,13 +28,14 @@ from ..documents.plan import DISPATCHER
 from ..documents.types import form_schema, form_value, types_in
 from ..gate import DataPath, Gate, Refused
 from ..gate.objects import FILES, find_files, is_remote, local_path
+from ..gate.places import RUNNER, RUNNER_DOCUMENTS
 from ..runs.inputs import begin_run
 from ..runs.layout import RunLayout
 from ..runs.run import CWLRun
 from .host import Host
 from .options import fill_form
 from .placing import OUTER, make_folder, place_file
-from .request import FOLDER, Request, name_dag
+from .request import Request, name_dag
 
 
 def stage(host: Host, request: Request, options: Mapping[str, Sequence[str]], unique: bool) -> Request:
@@ -52,15 +53,15 @@ def stage(host: Host, request: Request, options: Mapping[str, Sequence[str]], un
     # Whoever this is opens no file that is closed to him.
     everything = replace(places, data=(*places.data, DataPath(Path("/")))) if host.own_shell else places
     own, sites = everything.gate(request.dag_id, reads=None), places.gate(request.dag_id, reads=None)
-    make_folder(places.inputs / FOLDER, OUTER)
-    folder = places.inputs / FOLDER / host.user
+    make_folder(places.inputs / RUNNER, OUTER)
+    folder = places.inputs / RUNNER / host.user
     with as_values():
         document = load_document(request.document, own, host.options)
     job = job_of_options(options, document) if options else request.job
     if "://" not in request.document:
         files = files_of_document(document)
         if not all(may_be_read(each, sites) for each in files):
-            shared = request.dag_id if unique else "documents"
+            shared = request.dag_id if unique else RUNNER_DOCUMENTS
             staged, content = stage_document(request.document, files, folder / shared)
             dag_id = request.dag_id if unique else name_dag(host.user, request.document, content)
             request = replace(request, dag_id=dag_id, document=staged)

@@ -14,7 +14,7 @@ from typing import Protocol
 
 from ..dags.picture import PICTURES
 from ..documents.cache import files_unchanged
-from ..gate.places import ATTACHMENTS, EMBEDDED, LOCK
+from ..gate.places import ATTACHMENTS, EMBEDDED, LOCK, RUNNER, RUNNER_DOCUMENTS
 from ..runs.folder import SHORTEST_KEPT
 from . import trees
 from .removal import DAY, Removal
@@ -34,6 +34,9 @@ class Runs(Protocol):
 
     def has_dag(self, dag_id: str) -> bool:
         """Tell whether there is a DAG, or a run of it."""
+
+    def has_unended(self, dag_id: str) -> bool:
+        """Tell whether a DAG has a run that has not ended."""
 
 
 def remove_run_data(removal: Removal, tmp: Path, days: float, runs: Runs) -> None:
@@ -119,6 +122,49 @@ def remove_kept(removal: Removal, pickle: Path, days: float) -> None:
         with suppress(FileNotFoundError), trees.open_folder(pickle, kind) as folder:
             for name in sorted(set(os.listdir(folder)) - needed):
                 removal.remove_if_old(pickle, (kind, name), days * DAY)
+
+
+def remove_runner_inputs(removal: Removal, inputs: Path, days: float, runs: Runs) -> None:
+    """Remove inputs that `cwl-runner` put into reach of runs which have ended.
+
+    :param inputs: where those of all runs are.
+    :param days: for how many days they have been there.
+    """
+    seconds = max(days * DAY, SHORTEST_KEPT)
+    for root in _runner_folders(removal, inputs):
+        for dag_id, name in _second_level(removal, root):
+            if dag_id != RUNNER_DOCUMENTS:
+                needed = partial(runs.names_unended, f"{dag_id}/{name}")
+                removal.remove_if_old(root, (dag_id, name), seconds, needed)
+        _remove_empty(removal, root, seconds)
+
+
+def remove_runner_documents(removal: Removal, inputs: Path, dags: Path, days: float, runs: Runs) -> None:
+    """Remove DAG files of `cwl-runner` that nobody used for a time, and documents that none of them names.
+
+    :param dags: where all DAG files are; each use of one changes its time.
+    :param days: for how many days nobody did.
+    """
+    named, left = set(), ""
+    with removal.one(str(dags / RUNNER)), trees.open_folder(dags, RUNNER) as folder:
+        named = {name for name in os.listdir(folder) if name.endswith(".py")}
+    for name in sorted(named):
+        needed = partial(runs.has_unended, name.removesuffix(".py"))
+        removal.remove_if_old(dags, (RUNNER, name), days * DAY, needed)
+        with suppress(OSError, ValueError):
+            left += (dags / RUNNER / name).read_text(encoding="utf-8")
+    for root in _runner_folders(removal, inputs):
+        with suppress(FileNotFoundError), trees.open_folder(root, RUNNER_DOCUMENTS) as folder:
+            for name in trees.list_folders(folder):
+                if f"/{RUNNER_DOCUMENTS}/{name}/" not in left:
+                    removal.remove_if_old(root, (RUNNER_DOCUMENTS, name), days * DAY)
+
+
+def _runner_folders(removal: Removal, inputs: Path) -> list[Path]:
+    """Return the folders of those who used `cwl-runner`."""
+    with removal.one(str(inputs / RUNNER)), trees.open_folder(inputs, RUNNER) as folder:
+        return [inputs / RUNNER / name for name in trees.list_folders(folder)]
+    return []
 
 
 def _usable_texts(entry: Path) -> Collection[str] | None:

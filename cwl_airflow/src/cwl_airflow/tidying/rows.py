@@ -91,6 +91,10 @@ class SiteRuns:
             run = sa.select(DagRun.id).where(DagRun.dag_id == dag_id).limit(1)
             return session.scalar(dag) is not None or session.scalar(run) is not None
 
+    def has_unended(self, dag_id: str) -> bool:
+        """Tell whether a DAG has a run that has not ended."""
+        return any(row.dag_id == dag_id for row in self._unended())
+
     def _folders(self, dag_id: str, run_id: str, given: Mapping[str, str]) -> tuple[Path, Path]:
         return run_folders(self.tmp, self.outputs, dag_id, run_id, given)
 

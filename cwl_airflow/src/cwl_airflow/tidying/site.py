@@ -10,8 +10,15 @@ from airflow.configuration import conf
 from pydantic import BaseModel, Field, ValidationError
 
 from ..dags.settings import CWLSettings
-from ..gate.places import ATTACHMENTS, EMBEDDED
-from .files import remove_kept, remove_logs, remove_outputs, remove_run_data
+from ..gate.places import ATTACHMENTS, EMBEDDED, RUNNER
+from .files import (
+    remove_kept,
+    remove_logs,
+    remove_outputs,
+    remove_run_data,
+    remove_runner_documents,
+    remove_runner_inputs,
+)
 from .images import remove_images
 from .removal import Removal, log
 from .rows import SiteRuns, remove_rows
@@ -74,6 +81,10 @@ def tidy(dry_run: bool) -> Iterator[Removal]:
         "data of failed runs",
         lambda removal: remove_run_data(removal, settings.tmp_folder, settings.keep_failed_days, runs),
     )
+    yield removed(
+        "inputs of cwl-runner",
+        lambda removal: remove_runner_inputs(removal, settings.inputs_folder, settings.keep_failed_days, runs),
+    )
     if rules.outputs_days:
         yield removed(
             "outputs", lambda removal: remove_outputs(removal, settings.outputs_folder, rules.outputs_days, runs)
@@ -84,8 +95,13 @@ def tidy(dry_run: bool) -> Iterator[Removal]:
     if rules.documents_days:
         pickle = settings.pickle_folder
         yield removed("kept documents", lambda removal: remove_kept(removal, pickle, rules.documents_days))
+        inputs, dags, days = settings.inputs_folder, settings.places.dags, rules.documents_days
+        yield removed(
+            "documents of cwl-runner", lambda removal: remove_runner_documents(removal, inputs, dags, days, runs)
+        )
     if rules.images_days:
         folders = [settings.places.dags, settings.pickle_folder / EMBEDDED, settings.tmp_folder / ATTACHMENTS]
+        folders.append(settings.inputs_folder / RUNNER)
         images = partial(
             remove_images, engine=settings.engine, folders=folders, kept=rules.kept_images, days=rules.images_days
         )
