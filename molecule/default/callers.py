@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 import shlex
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
-from api import API, curl
+from api import API, SERVER, curl
 
 #: What a service answers to whom it refuses; 0 is a service that is not even reached.
 REFUSED = (0, 401, 403)
@@ -31,8 +31,8 @@ class Caller:
     shell: Callable[[str], Any] | None = None
     #: Whether the shell has curl, and the host's loopback.
     on_the_host: bool = True
-    #: What else goes with each request, for curl.
-    more: tuple[str, ...] = field(default=())
+    #: The token of a login, for Airflow's and the CWL API; of a shell on the host only.
+    token: str | None = None
 
     def ask(self, method: str, url: str, *arguments: str, body: Any = None) -> tuple[int, str]:
         """Return status and answer of a request.
@@ -52,6 +52,8 @@ class Caller:
         text = None if body is None else json.dumps(body)
         if self.shell:
             command = ["curl", "--silent", "--max-time", "60", "--request", method, "--write-out", "\n%{http_code}"]
+            if self.token and url.startswith((API, SERVER)):
+                command += ["--header", f"Authorization: Bearer {self.token}"]
             if text is not None:
                 command += ["--header", "Content-Type: application/json", "--data", text]
             answer, _, status = self.shell(shlex.join([*command, *arguments, url])).stdout.rpartition("\n")

@@ -31,6 +31,8 @@ BECOME_ROOT = (
     "docker run --rm --network=none --volume=/:/host debian:trixie-slim "
     "install -m 0600 /host/etc/airflow/administrator.json /host/root/{who}"
 )
+#: Shows the token that a host gives to a shell.
+LOG_IN = """/opt/airflow/bin/python -c 'from cwl_airflow.shell.host import ask_login; print(ask_login()["token"])'"""
 #: Takes one report, and shows it as it came.
 TAKE_REPORT = """
 from http.server import BaseHTTPRequestHandler, HTTPServer
@@ -94,6 +96,7 @@ def member(host):
         yield lambda command: host.run(f"runuser -u {MEMBER} -- sh -c {shlex.quote(command)}")
     finally:
         host.check_output(f"userdel --remove {MEMBER}")
+        curl(host, f"{USERS}/{MEMBER}", "--request", "DELETE", user=ADMIN)
 
 
 @pytest.fixture(scope="module")
@@ -176,7 +179,7 @@ def who(host, report, step, member):
             **roles,
             "Admin": Caller(host, ADMIN),
             "trigger token": Caller(host, sign=lambda body: sign(body or {"run_id": str(uuid.uuid4()), "conf": "{}"})),
-            "`cwl-data`": Caller(host, shell=member),
+            "`cwl-data`": Caller(host, shell=member, token=member(LOG_IN).stdout.strip()),
             "step": Caller(host, shell=in_step, on_the_host=False),
             "receiver": Caller(host, sign=lambda _: report),
         }

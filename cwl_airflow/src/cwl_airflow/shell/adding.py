@@ -97,28 +97,27 @@ def write_dag(host: Host, document: NewDocument, replaces: bool) -> Path:
         host.client.get(dag_path(document.dag_id))
         if not replaces:
             raise NotAdded(f"There is a DAG '{document.dag_id}': give --replace, or another name with --dag.")
-    if folder.exists() and not replaces:
+    if _has_files(folder) and not replaces:
         raise NotAdded(f"{folder} is there: give --replace, or another name with --dag.")
-    new = host.places.inputs / f".{document.dag_id}.new"  # where Airflow reads no DAG files
-    shutil.rmtree(new, ignore_errors=True)
-    try:
-        make_folder(new)
-        workflow = repr(document.source)
-        if "://" not in document.source:
-            path, mark, name = document.source.partition("#")
-            files = {path, *files_of_document(document.loaded)}
-            root = os.path.commonpath([os.path.dirname(each) for each in files])
-            for each in sorted(files):
-                place_file(each, new / os.path.relpath(each, root), link=False)
-            workflow = f"str(Path(__file__).parent / {os.path.relpath(path, root) + mark + name!r})"
-        write_atomically(new / "dag.py", DAG_FILE.format(workflow=workflow, dag_id=document.dag_id))
-        (new / "dag.py").chmod(0o644)
-        if folder.exists():
-            shutil.rmtree(folder)
-        new.rename(folder)
-    finally:
-        shutil.rmtree(new, ignore_errors=True)
+    shutil.rmtree(folder, ignore_errors=True)
+    make_folder(folder)
+    workflow = repr(document.source)
+    if "://" not in document.source:
+        path, mark, name = document.source.partition("#")
+        files = {path, *files_of_document(document.loaded)}
+        root = os.path.commonpath([os.path.dirname(each) for each in files])
+        for each in sorted(files):
+            place_file(each, folder / os.path.relpath(each, root), link=False)
+        workflow = f"str(Path(__file__).parent / {os.path.relpath(path, root) + mark + name!r})"
+    file = folder / "dag.py"
+    write_atomically(file, DAG_FILE.format(workflow=workflow, dag_id=document.dag_id))
+    file.chmod(0o644)
     return folder
+
+
+def _has_files(folder: Path) -> bool:
+    """Tell whether there is more in a folder than what Airflow has compiled, which is Airflow's to remove."""
+    return folder.exists() and any(each.name != "__pycache__" for each in folder.iterdir())
 
 
 def wait_for_tasks(host: Host, dag_id: str, file: Path) -> Sequence[dict[str, Any]]:
