@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import subprocess
 from collections.abc import Callable, Iterator
@@ -101,6 +102,9 @@ def refused(inventory: Path, credentials: Path, shell: Callable[[str], str]) -> 
         assert "PLAY [One at a time]" not in result.stdout, "it was not a check that refused"
         assert shell(files) == "", "the host was changed"
         assert credentials.exists() == kept, "secrets were made"
-        return " ".join((result.stdout + result.stderr).split())
+        output = result.stdout + result.stderr
+        for message in re.findall(r"^\[ERROR\]: (.*?)^Origin: ", output, re.MULTILINE | re.DOTALL):
+            assert message.count("\n") <= 10, "nobody reads that much"
+        return " ".join(output.split())
 
     return run

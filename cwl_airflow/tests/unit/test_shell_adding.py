@@ -181,6 +181,7 @@ def test_a_run_is_stopped_by_the_cwl_api(
     shell: Shell, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(host, "STOPPING", "/api/v2/stop")
+    monkeypatch.setenv("AIRFLOW_CONFIG", str(shell.home / "airflow.cfg"))
     shell.api.answer("GET /dags/a/dagRuns/run", (200, {"state": "running"}), (404, {}))
     shell.api.answer("POST /stop", (200, {}))
     assert stop.main(["a", "run"]) == 0

@@ -19,6 +19,7 @@ from rich.text import Text
 
 from ..rest import RestError
 from ..shell.host import NoLogin, find_host
+from .version import add_version
 
 #: How states are shown.
 STYLES = {"ok": "green", "wrong": "red"}
@@ -28,10 +29,7 @@ UNITS = ("airflow-*", "mysql*", "rabbitmq-server*", "docker*", "containerd*")
 
 def main(argv: list[str] | None = None) -> int:
     """Show it, for people or for programs."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--url", help="Airflow's api-server (default: the host's)")
-    parser.add_argument("--json", action="store_true", help="print all of it in JSON")
-    options = parser.parse_args(argv)
+    options = make_parser().parse_args(argv)
     try:
         found = find_host(options.url).client.get_page("status")
     except (RestError, NoLogin, OSError) as error:
@@ -44,6 +42,17 @@ def main(argv: list[str] | None = None) -> int:
     else:
         show(found, Console())
     return 0 if found["well"] else 1
+
+
+def make_parser() -> argparse.ArgumentParser:
+    """Return what reads the command line."""
+    parser = argparse.ArgumentParser(
+        prog="cwl-airflow-status", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    add_version(parser)
+    parser.add_argument("--url", help="Airflow's api-server (default: the host's)")
+    parser.add_argument("--json", action="store_true", help="print all of it in JSON")
+    return parser
 
 
 def local_units() -> list[dict[str, str]]:
