@@ -5,6 +5,7 @@ Source: https://airflow.apache.org/docs/apache-airflow/3.3.2/stable-rest-api-ref
 
 from __future__ import annotations
 
+import itertools
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import PurePath
@@ -150,7 +151,7 @@ class AirflowClient:
         """
         errors = self.get("importErrors", limit=PAGE, order_by="-import_error_id")["import_errors"]
         found = (str(error["stack_trace"]) for error in errors if PurePath(error["filename"]).is_relative_to(path))
-        return next(found, None)
+        return next(map(raised_text, found), None)
 
     def wait_for_dag(self, dag_id: str, path: str, deadline: float) -> None:
         """Wait until Airflow has read a DAG file.
@@ -269,9 +270,27 @@ def log_end(messages: Sequence[str | Mapping[str, Any]], lines: int = SHOWN_LOG)
     :param messages: as the API describes them.
     :param lines: how many at most.
     """
-    told = [line for message in messages for line in message_lines(message) if line.strip()]
-    ending = next((number for number, line in enumerate(told) if line.startswith(ENDING)), len(told))
-    return [line for line in told[:ending] if not line.startswith(("::group::", "::endgroup::"))][-lines:]
+    told: list[str] = []
+    grouped = False
+    for of, line in ((message, line) for message in messages for line in message_lines(message)):
+        if line.startswith(ENDING):
+            break
+        if line.startswith(("::group::", "::endgroup::")):
+            grouped = line.startswith("::group::")
+        elif line.strip() and not (grouped and is_news(of)):
+            told.append(line)
+    return told[-lines:]
+
+
+def is_news(message: str | Mapping[str, Any]) -> bool:
+    """Tell whether a message says what goes on, and nothing that is wrong: the web page folds up groups of them."""
+    return not isinstance(message, str) and message.get("level", "info") == "info" and not message.get("error_detail")
+
+
+def raised_text(stack_trace: str) -> str:
+    """Return what a traceback of Python says that was raised, and not where."""
+    raised = stack_trace.rpartition("Traceback (most recent call last):\n")[2].splitlines()
+    return "\n".join(itertools.dropwhile(lambda line: line.startswith(" "), raised)).strip()
 
 
 def message_lines(message: str | Mapping[str, Any]) -> list[str]:

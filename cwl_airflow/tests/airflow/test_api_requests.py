@@ -9,6 +9,7 @@ from typing import Any
 from urllib.parse import quote, quote_from_bytes
 
 import pytest
+import rows
 from api import DOCUMENT, PACKED, Api, left
 from home import HOME, Site
 
@@ -170,11 +171,32 @@ def test_runs_are_found_by_what_they_are(api: Api) -> None:
     for query in queries:
         (found,) = api.ask("GET", f"/dag_runs?{query}", "viewer").json()["dag_runs"]
         assert found["run_id"] == "run"
-        assert found["progress"] == 0
+        assert (found["progress"], found["error"]) == (0, "")
         assert {"id": "CWLJobDispatcher", "state": None} in found["tasks"]
     for query in ("run_id=no", "state=failed", "dag_id=other", "execution_date=2024-01-31T12:00:00Z"):
         assert api.ask("GET", f"/dag_runs?{query}", "viewer").json() == {"dag_runs": []}
     assert api.ask("GET", "/dag_runs?execution_date=", "viewer").status_code == 400
+
+
+@leaves
+def test_a_run_that_failed_says_why(api: Api) -> None:
+    from airflow.models import DagRun
+    from airflow.utils.session import create_session
+
+    assert api.ask("POST", "/dag_runs?dag_id=mine&run_id=mine", "admin").status_code == 200
+    with create_session() as session:
+        (run,) = DagRun.find(dag_id="mine", run_id="mine", session=session)
+        run.state = "failed"
+        for number, task in enumerate(("CWLJobDispatcher", "CWLJobGatherer")):
+            found = run.get_task_instance(task, session=session)
+            found.state, found.end_date = "failed", rows.at(number)
+    for task in ("CWLJobDispatcher", "CWLJobGatherer"):
+        rows.push(task, "error", f"{task}: größe", run_id="mine", dag_id="mine")
+    lines = ["CWLJobDispatcher: größe", "CWLJobGatherer: größe"]
+    (found,) = api.ask("GET", "/dag_runs?dag_id=mine", "viewer").json()["dag_runs"]
+    assert found["error"] == "; ".join(lines)
+    log = api.ask("GET", "/wes/runs/mine", "viewer").json()
+    assert (log["state"], log["run_log"]["system_logs"]) == ("EXECUTOR_ERROR", lines)
 
 
 def test_dags_are_named_with_commas(api: Api) -> None:

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 from begun import begin, shell
-from cwl_airflow.dags.failures import error_text, is_expected, last_line
+from cwl_airflow.dags.failures import error_text, failure_line, is_expected, last_line
 from cwl_airflow.dags.task_log import cwltool_in_task_log
-from cwl_airflow.runs.executor import StepExecutor
+from cwl_airflow.runs.executor import JobFailure, StepExecutor
 from cwl_airflow.runs.steps import run_step
 from cwltool.errors import WorkflowException
 
@@ -62,3 +62,18 @@ def test_an_error_of_an_expression_is_shown_once(tmp_path: Path, caplog: pytest.
 def test_of_an_error_of_cwltool_what_it_is_about_is_left_out_and_nothing_else(said: str, line: str) -> None:
     assert last_line(WorkflowException(said)) == line
     assert error_text(WorkflowException(said)) == said
+
+
+@pytest.mark.parametrize(
+    ("failure", "line"),
+    [
+        (JobFailure("a", "sh -c 'a b'", ["out", "no luck"], "exit status 3"), "'sh -c 'a b'' exit status 3: no luck"),
+        (JobFailure("a", "true", [], "exit status 3"), "'true' exit status 3"),
+        (
+            JobFailure("a", "true", ["done"], "Error in 'b': dags/a/a.cwl:1:2: no b", ended_well=True),
+            "'true' Error in 'b': a.cwl:1:2: no b",
+        ),
+    ],
+)
+def test_a_failure_of_a_tool_is_told_with_its_last_words_if_they_are_why(failure: JobFailure, line: str) -> None:
+    assert failure_line(failure) == line

@@ -244,15 +244,17 @@ def test_of_a_log_count_the_lines_before_airflows_ending() -> None:
     log = [
         "start",
         {"event": "::group::x"},
+        {"event": "a file of Airflow's", "level": "info"},
         {"event": "the reason", "level": "error"},
         "",
         {"event": "Task failed with exception", "error_detail": [error, {"exc_type": "ItsCause"}]},
         {"event": "::endgroup::"},
+        {"event": "the end", "level": "info"},
         {"event": rest.ENDING},
         "after",
     ]
     assert rest.log_end(log) == [
-        "start", "the reason", "Task failed with exception", "StepFailed: a: why", "in a second line",
+        "start", "the reason", "Task failed with exception", "StepFailed: a: why", "in a second line", "the end",
     ]  # fmt: skip
 
 
@@ -260,6 +262,26 @@ def test_of_a_log_the_last_lines_count() -> None:
     lines = [f"line {number}" for number in range(2 * rest.SHOWN_LOG)]
     assert rest.log_end(["\n".join(lines), rest.ENDING, "bye"]) == lines[-rest.SHOWN_LOG :]
     assert rest.log_end(lines) == lines[-rest.SHOWN_LOG :]
+
+
+@pytest.mark.parametrize(
+    ("trace", "text"),
+    [
+        ("tool.cwl: not CWL", "tool.cwl: not CWL"),
+        (
+            'Traceback (most recent call last):\n  File "a.py", line 1, in f\n    f()\nmodule.Error: a.cwl:1:2: what\n'
+            "            is wrong\n",
+            "module.Error: a.cwl:1:2: what\n            is wrong",
+        ),
+        (
+            'Traceback (most recent call last):\n  File "a.py"\nFirst: a\n\nDuring handling …\n\n'
+            'Traceback (most recent call last):\n  File "a.py"\nSecond: b\n',
+            "Second: b",
+        ),
+    ],
+)
+def test_of_a_traceback_is_told_what_was_raised(trace: str, text: str) -> None:
+    assert rest.raised_text(trace) == text
 
 
 @pytest.mark.parametrize("log", [[], ["\n \n"], ["::endgroup::"], [{}]])

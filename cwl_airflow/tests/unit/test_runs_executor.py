@@ -36,7 +36,9 @@ def failure_of(folder: Path, document: dict[str, Any]) -> JobFailure:
     [
         (shell("exit 3"), "exit status 3"),
         (shell("kill -KILL $$"), "terminated by signal: SIGKILL"),
-        ({**shell(""), "arguments": ["no-such-program"]}, "failed"),
+        (shell("exit 3", outputs={"out": {"type": "File", "outputBinding": {"glob": "none"}}}), "exit status 3"),
+        ({**shell(""), "arguments": ["no-such-program"]}, "cannot be run: there is no program 'no-such-program'"),
+        ({**shell(""), "arguments": ["/dev/null"]}, "cannot be run: [Errno 13] Permission denied: '/dev/null'"),
         (
             shell("exec sleep 60", requirements={"ToolTimeLimit": {"timelimit": 1}}),
             "took longer than the 1 s that its document gives it (ToolTimeLimit)",

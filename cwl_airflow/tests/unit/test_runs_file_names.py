@@ -8,6 +8,7 @@ from urllib.parse import quote, unquote, urlsplit
 
 import pytest
 from begun import begin, shell
+from cwl_airflow.dags.failures import error_text, last_line
 from cwl_airflow.documents.plan import DISPATCHER
 from cwl_airflow.runs.cwl_json import read_cwl_json
 from cwl_airflow.runs.executor import StepExecutor
@@ -195,5 +196,10 @@ def test_a_workflow_may_ask_for_the_shell(tmp_path: Path) -> None:
     literal = {"class": "File", "basename": "a;touch bad;.txt", "contents": "text"}
     document = {**TWICE, "requirements": {"ShellCommandRequirement": {}}}
     run = begin(tmp_path, document, {"file": literal})
-    with pytest.raises(WorkflowException, match="illegal characters"):
+    with pytest.raises(WorkflowException, match="illegal characters") as error:
         run_step(run, "once", "once", StepExecutor(1, 1024))
+    assert last_line(error.value) == error_text(error.value)
+    assert last_line(error.value).endswith(
+        "'a;touch bad;.txt' contains illegal characters, with which it could become a command in this tool: rename the "
+        "file, or set relax_path_checks"
+    )

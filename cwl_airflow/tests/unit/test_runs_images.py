@@ -35,7 +35,7 @@ def asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (folder / "docker").write_text(ENGINE.format(folder=folder), encoding="utf-8")
     (folder / "docker").chmod(0o755)
     monkeypatch.setenv("PATH", f"{folder}:{os.environ['PATH']}")
-    monkeypatch.setattr("cwltool.docker._IMAGES", set())
+    monkeypatch.setattr("cwl_airflow.runs.images._THERE", set())
     return folder / "asked"
 
 
@@ -54,6 +54,9 @@ def test_an_image_is_pulled_if_it_is_not_there(tmp_path: Path, asked: Path) -> N
         (tmp_path / name).mkdir()
         assert run(tmp_path / name, "example/there:1") == "success"
     assert pulls(asked) == ["pull example/there:1"]
+    assert run(tmp_path / "two", "example/there:1") == "success"
+    questions = [line for line in asked.read_text(encoding="utf-8").splitlines() if line.startswith("inspect")]
+    assert questions == 2 * ["inspect example/there:1"]
 
 
 def test_an_image_may_be_called_otherwise_than_it_is_pulled(tmp_path: Path, asked: Path) -> None:
@@ -71,8 +74,11 @@ def test_an_image_may_be_called_otherwise_than_it_is_pulled(tmp_path: Path, aske
         ("example/quiet:1", "exit status 3"),
     ],
 )
-def test_why_it_cannot_be_is_told(tmp_path: Path, asked: Path, kind: str, image: str, words: str) -> None:
+def test_why_it_cannot_be_is_told(
+    tmp_path: Path, asked: Path, kind: str, image: str, words: str, capfd: pytest.CaptureFixture[str]
+) -> None:
     with pytest.raises(ImageNotPulled) as error:
         run(tmp_path, image, kind)
     assert last_line(error.value) == f"docker cannot pull the image {image}: {words}"
     assert len(pulls(asked)) == 1
+    assert "No such object" not in capfd.readouterr().err

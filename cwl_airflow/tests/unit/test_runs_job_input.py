@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import pwd
+import stat
 from pathlib import Path
 from typing import Any
 
@@ -155,9 +157,10 @@ def test_what_the_service_may_not_read(tmp_path: Path, monkeypatch: pytest.Monke
     deny(monkeypatch, path, os.R_OK)
     with pytest.raises(PermissionError) as error:
         jobs.check_input_files({"a": {"class": kind, "path": str(path)}}, open_gate(tmp_path))
+    user = pwd.getpwuid(os.getuid()).pw_name
     assert str(error.value) == (
-        f"Input 'a': {path} may not be read. Put it into the inputs folder, or open its folder with "
-        "cwl_airflow_data_paths."
+        f"Input 'a': {path} may not be read by the user {user}: it is {user}'s, {stat.filemode(path.stat().st_mode)}. "
+        "Let the group of the inputs folder read it (chgrp, chmod g+r)."
     )
 
 

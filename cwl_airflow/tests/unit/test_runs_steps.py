@@ -37,6 +37,14 @@ def test_jobs_are_shared_out_in_order(tmp_path: Path, words: str, in_task: int, 
     assert not run.layout.step("say").exists()
 
 
+def test_lists_of_other_lengths_are_named(tmp_path: Path) -> None:
+    run = begin(tmp_path, scattered("dotproduct", word="", other=""), {"word": ["a", "b"], "other": ["c"]})
+    with pytest.raises(WorkflowException) as error:
+        share_out_scatter(run, "say", "say", 4, 3)
+    said = "What is scattered with dotproduct must be lists of one length: 'word' has 2, 'other' has 1."
+    assert str(error.value) == said
+
+
 def test_a_share_keeps_what_its_jobs_gave_for_the_step(tmp_path: Path) -> None:
     document = scattered("dotproduct", word="")
     document["steps"]["say"]["run"]["baseCommand"] = ["sh", "-c", f'echo "$0" | tee -a {tmp_path}/ran']

@@ -66,6 +66,7 @@ class RunInfo(NewRun):
 
     tasks: list[TaskInfo]
     progress: int = Field(ge=0, le=100, description="tasks that succeeded, in percent")
+    error: str = Field(description="of a run that failed: what its failed tasks say; else empty")
 
 
 class RunInfoList(BaseModel):
@@ -119,6 +120,10 @@ class Log(BaseModel):
     name: str
     start_time: Time = Field(None, description="left out while it waits")  # type: ignore[assignment]
     end_time: Time = Field(None, description="left out while it runs")  # type: ignore[assignment]
+    system_logs: list[str] = Field(  # of WES 1.1
+        None,  # type: ignore[arg-type]
+        description="of a run that failed: what its failed tasks say",
+    )
 
 
 class RunLog(RunStatus):

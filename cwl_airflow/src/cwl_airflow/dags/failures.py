@@ -19,6 +19,13 @@ OF_CWLTOOL = ("cwltool.", "cwl_utils.", "schema_salad.")
 EXPECTED = (*OF_CWLTOOL, "cwl_airflow.gate.", "cwl_airflow.runs.images")
 #: Where in a document something is wrong.
 PLACE = re.compile(r"^\S+:\d+:\d+: ?", re.MULTILINE)
+#: The same amid a text, with the folder of the document.
+FOLDER_OF_PLACE = re.compile(r"(?<=\s)\S+/(?=[^\s/]+:\d+:\d+: )")
+#: What there is to do about something, by how cwltool says it.
+WHAT_TO_DO = {
+    "contains illegal characters": ", with which it could become a command in this tool: rename the file, or set "
+    "relax_path_checks"
+}
 #: JSON as cwltool shows it, on several lines.
 OBJECT = re.compile(r"(?:\n in )?\{\n")
 #: Characters of an error in one line, with the name of what failed.
@@ -49,15 +56,20 @@ def last_line(error: BaseException) -> str:
     if is_of_expression(error):
         text = of_expression(error)
     elif type(error).__module__.startswith(OF_CWLTOOL):
-        text = OBJECT.split(text)[0]
+        text = with_what_to_do(OBJECT.split(text)[0])
     return shorten(" ".join(text.split()), 400) or type(error).__name__
 
 
 def error_text(error: BaseException) -> str:
     """Return what is wrong, for the log: of an expression that failed without all the inputs that it was given."""
     if not is_of_expression(error):
-        return str(error)
+        return with_what_to_do(str(error))
     return "\n".join(filter(None, [of_expression(error), failed_expression(PLACE.sub("", str(error)))]))
+
+
+def with_what_to_do(text: str) -> str:
+    """Return what cwltool says is wrong, and what to do where it does not say it."""
+    return text + next((more for said, more in WHAT_TO_DO.items() if text.endswith(said)), "")
 
 
 def is_of_expression(error: BaseException) -> bool:
@@ -80,8 +92,9 @@ def failure_text(failure: JobFailure) -> str:
 
 def failure_line(failure: JobFailure) -> str:
     """Return how a job failed, in one line."""
-    said = f": {failure.lines[-1]}" if failure.lines else ""
-    return f"'{shorten(failure.command)}' {failure.reason}{said}"
+    # What a tool wrote that ended well says nothing of what is wrong with its outputs.
+    said = f": {failure.lines[-1]}" if failure.lines and not failure.ended_well else ""
+    return f"'{shorten(failure.command)}' {FOLDER_OF_PLACE.sub('', failure.reason)}{said}"
 
 
 def shorten(text: str, length: int = 200) -> str:

@@ -80,12 +80,20 @@ class CWLOperator(BaseOperator):
             raise
         except (Exception, AirflowTaskTimeout) as error:
             self._at_work = False
-            line = error_line(error, getattr(self, "step", None) or self.task_id, self.task_id)
+            line = error_line(error, self.shown_name, self.task_id)
+            if isinstance(error, AirflowTaskTimeout):
+                line = f"{self.shown_name}: took longer than the {self.execution_timeout} of its execution_timeout"
+                self.log.error("%s", line)
             self._note_failed_try(line, is_lost(error))
             try:
                 context["ti"].xcom_push(key=ERROR, value=line)
             except Exception:  # the first error is the one that matters
                 self.log.warning("The error could not be pushed", exc_info=True)
+            # Where in Python an error was raised that says all says nothing to who reads the log.
+            if isinstance(error, StepFailed):
+                error.__traceback__ = None
+            elif is_expected(error):
+                raise StepFailed(line) from None
             raise
         finally:
             self._at_work = False
@@ -93,6 +101,11 @@ class CWLOperator(BaseOperator):
     def act(self, context: Context) -> Any:
         """Do what the task is for."""
         raise NotImplementedError
+
+    @property
+    def shown_name(self) -> str:
+        """What people call the task: its step, if it has one."""
+        return getattr(self, "step", None) or self.task_id
 
     @property
     def cwl_dag(self) -> CWLDAG:
@@ -219,7 +232,7 @@ class CWLOperator(BaseOperator):
             raise StepLost(f"{self.task_id}: its supervisor went away: {error}") from None
         except Exception as error:
             self.log.error("%s", error_text(error), exc_info=not is_expected(error))
-            raise StepFailed(f"{self.task_id}: {last_line(error)}") from None
+            raise StepFailed(f"{self.shown_name}: {last_line(error)}") from None
 
     def stop(self) -> None:
         """End what this task started."""
@@ -321,13 +334,12 @@ class CWLStepOperator(CWLOperator):
         except Exception as error:
             for failure in executor.failures:
                 self.log.error("%s", failure_text(failure))
-            name = self.step or self.task_id
             said = failure_line(executor.failures[0]) if executor.failures else last_line(error)
             if self._needed_engine(executor, said) and self.settings.engine.was_lost_since(began):
-                raise StepLost(f"{name}: the container engine went away: {said}") from error
+                raise StepLost(f"{self.shown_name}: the container engine went away: {said}") from error
             if not executor.failures:
                 raise
-            raise StepFailed(f"{name}: {said}") from None
+            raise StepFailed(f"{self.shown_name}: {said}") from None
 
     def _needed_engine(self, executor: StepExecutor, said: str) -> bool:
         """Tell whether a step may have failed as its container engine went away; before its jobs, cwltool names it."""

@@ -48,6 +48,8 @@ class JobFailure:
     reason: str
     #: Whether it ran in a container.
     contained: bool = False
+    #: Whether the tool ended well, and what is wrong are its outputs.
+    ended_well: bool = False
 
 
 class _FailureReasons(logging.Handler):
@@ -56,9 +58,11 @@ class _FailureReasons(logging.Handler):
     def __init__(self) -> None:
         super().__init__(logging.WARNING)
         self.by_job: dict[str, str] = {}
+        #: How those ended that did not end well: cwltool says next which outputs are not there.
+        self.ended: dict[str, str] = {}
         #: Of those that took too long: cwltool says next by which signal they ended.
         self.late: dict[str, str] = {}
-        #: What was wrong with an expression, by the thread that evaluated it.
+        #: What was wrong with an expression, or with a command that could not be run, by the thread of the job.
         self.by_thread: dict[int | None, str] = {}
 
     def emit(self, record: logging.LogRecord) -> None:
@@ -66,6 +70,10 @@ class _FailureReasons(logging.Handler):
             return
         if str(record.msg).startswith("Failed to evaluate expression"):
             self.by_thread[record.thread] = thrown_error(str(record.args[0]))
+        elif str(record.msg).startswith("'%s' not found"):
+            self.by_thread[record.thread] = f"cannot be run: there is no program '{record.args[0]}'"
+        elif str(record.msg).startswith("Exception while running job"):
+            self.by_thread[record.thread] = f"cannot be run: {record.args[0]}"
         # Not the outputs in JSON, which cwltool shows after what is wrong with them.
         said = record.getMessage().partition("\n in {")[0]
         found = re.match(r"\[job .*?\] (?!completed)(?:was )?(.*)", said, re.DOTALL)
@@ -74,11 +82,18 @@ class _FailureReasons(logging.Handler):
             return
         if late := re.match(r"exceeded time limit of (\d+) seconds", lines[-1]):
             self.late[record.args[0]] = f"took longer than the {late[1]} s that its document gives it (ToolTimeLimit)"
-        self.by_job[record.args[0]] = lines[-1].replace("exited with status:", "exit status")
+        if re.match("exited with status:|terminated by signal:", lines[-1]):
+            self.ended[record.args[0]] = lines[-1].replace("exited with status:", "exit status")
+        self.by_job[record.args[0]] = lines[-1]
 
     def reason(self, job: str) -> str:
-        """Return why a job failed."""
-        return self.late.get(job) or self.by_job.get(job, "failed")
+        """Return why a job failed that ran in this thread."""
+        said = self.late.get(job) or self.ended.get(job) or self.by_job.get(job)
+        return said or self.by_thread.get(threading.get_ident(), "failed")
+
+    def ended_well(self, job: str) -> bool:
+        """Tell whether the tool of a job that failed ended well."""
+        return job in self.by_job and job not in self.ended
 
 
 class _ToolOutput:
@@ -286,4 +301,5 @@ class StepExecutor(JobExecutor):
         reason = self._reasons.reason(job.name)
         if limits and KILLED in reason:
             reason += f" (killed; perhaps it took more than {limits.ram:.0f} MiB: ask for them with ramMin)"
-        return JobFailure(job.name, command, lines, reason, isinstance(job, ContainerCommandLineJob))
+        contained = isinstance(job, ContainerCommandLineJob)
+        return JobFailure(job.name, command, lines, reason, contained, self._reasons.ended_well(job.name))

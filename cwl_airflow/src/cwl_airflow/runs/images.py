@@ -12,6 +12,10 @@ from cwltool.errors import WorkflowException
 _logger = logging.getLogger("cwltool")
 
 
+#: The images that were there when this process asked for them, each with the engine.
+_THERE: set[tuple[str, str]] = set()
+
+
 class ImageNotPulled(WorkflowException):
     """An engine cannot pull an image; the message has the engine's own words."""
 
@@ -28,12 +32,26 @@ def pull_with_words(job: Any) -> None:
     def get_pulled_image(requirement: dict[str, str], pull_image: bool, force_pull: bool, prefix: str) -> bool:
         if "dockerPull" not in requirement or "dockerFile" in requirement or not pull_image:
             return get_image(requirement, pull_image, force_pull, prefix)
-        if force_pull or not get_image(requirement, False, False, prefix):
+        image = requirement.setdefault("dockerImageId", requirement["dockerPull"])
+        # Not cwltool's own question: what the engine answers of an image that is not there would be shown as an error.
+        if force_pull or not is_there(job.docker_exec, image):
             pull_image_of(job.docker_exec, requirement["dockerPull"])
-        requirement.setdefault("dockerImageId", requirement["dockerPull"])
         return True
 
     job.get_image = get_pulled_image  # type: ignore[method-assign,assignment]
+
+
+def is_there(engine: str, image: str) -> bool:
+    """Tell whether an engine has an image.
+
+    :param engine: its command.
+    """
+    if (engine, image) not in _THERE:
+        asked = subprocess.run([engine, "inspect", image], stdin=subprocess.DEVNULL, capture_output=True, check=False)
+        if asked.returncode != 0:
+            return False
+        _THERE.add((engine, image))
+    return True
 
 
 def pull_image_of(engine: str, image: str) -> None:

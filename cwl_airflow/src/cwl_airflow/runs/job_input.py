@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import pwd
+import stat
 from collections.abc import Mapping, MutableMapping, MutableSequence, Sequence
 from typing import Any
 
@@ -94,8 +96,8 @@ def check_input_files(value: Any, gate: Gate, name: str = "") -> None:
         )
     elif path and os.path.exists(path) and not os.access(path, os.R_OK):
         raise PermissionError(
-            f"Input '{name}': {path} may not be read. Put it into the inputs folder, or open its folder with "
-            "cwl_airflow_data_paths."
+            f"Input '{name}': {path} may not be read by the user {pwd.getpwuid(os.geteuid()).pw_name}: "
+            f"{_describe_rights(path)}. Let the group of the inputs folder read it (chgrp, chmod g+r)."
         )
     if isinstance(value, MutableMapping):
         for key, item in value.items():
@@ -103,6 +105,15 @@ def check_input_files(value: Any, gate: Gate, name: str = "") -> None:
     elif isinstance(value, MutableSequence):
         for item in value:
             check_input_files(item, gate, name)
+
+
+def _describe_rights(path: str) -> str:
+    there = os.stat(path)
+    try:
+        owner = pwd.getpwuid(there.st_uid).pw_name
+    except KeyError:
+        owner = str(there.st_uid)
+    return f"it is {owner}'s, {stat.filemode(there.st_mode)}"
 
 
 def check_folder_writable(name: str, folder: str) -> None:

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import copy
 import itertools
-from collections.abc import Callable, Container, Mapping
+from collections.abc import Callable, Container, Mapping, MutableSequence
 from dataclasses import dataclass
 from typing import Any
 
 from cwltool.context import LoadingContext, RuntimeContext
+from cwltool.errors import WorkflowException
 from cwltool.process import shortname
 from cwltool.utils import JobsGeneratorType as JobsGenerator
-from cwltool.utils import WorkflowStateItem
+from cwltool.utils import WorkflowStateItem, aslist
 from cwltool.workflow import Workflow
-from cwltool.workflow_job import WorkflowJob
+from cwltool.workflow_job import WorkflowJob, object_from_state
 
 from ..documents.plan import task_ids
 
@@ -149,6 +150,7 @@ class StepWorkflow(Workflow):
         (step,) = (step for step in workflow_job.steps if shortname(step.id) == request.step)
         if request.jobs:
             step.job = request.jobs.watch(step.job)  # type: ignore[method-assign]
+        check_lengths(step.tool, values)
         runtime_context = runtime_context.copy()
         runtime_context.outdir = None
         runtime_context.part_of = f"workflow {workflow_job.name}"
@@ -164,6 +166,23 @@ class StepWorkflow(Workflow):
             output_callbacks({str(number): done for number, done in request.jobs.done.items()}, status)
             return
         output_callbacks({name: item.value if item else None for name, item in items.items()}, status)
+
+
+def check_lengths(step: Mapping[str, Any], values: Values) -> None:
+    """Refuse a step whose lists are to be of one length and are not: cwltool does not say which.
+
+    :param step: as cwltool has it.
+    :param values: what is known of the workflow.
+    :raises cwltool.errors.WorkflowException: names the inputs with their lengths.
+    """
+    if step.get("scatterMethod") != "dotproduct":
+        return
+    inputs = object_from_state(values, step["inputs"], False, True, "source") or {}
+    lists = {shortname(key): inputs.get(key) for key in aslist(step["scatter"])}
+    lengths = {name: len(value) for name, value in lists.items() if isinstance(value, MutableSequence)}
+    if len(set(lengths.values())) > 1:
+        told = ", ".join(f"'{name}' has {length}" for name, length in lengths.items())
+        raise WorkflowException(f"What is scattered with dotproduct must be lists of one length: {told}.")
 
 
 def _step_status(status: str, items: Mapping[str, WorkflowStateItem | None]) -> str:

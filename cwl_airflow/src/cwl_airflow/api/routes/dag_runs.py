@@ -11,6 +11,7 @@ from airflow.utils.state import DagRunState
 from fastapi import Query
 from pydantic import WithJsonSchema
 
+from ...dags.notes import failure_lines
 from ..access import READ_DAG, READ_RUN, TRIGGER, Rights, in_body, in_path, in_query, needs
 from ..models import NewRun, RunInfo, RunInfoList, RunToStart, TaskInfo
 from ..names import LONGEST
@@ -88,4 +89,5 @@ def _run_info(run: Any, tasks: list[Any]) -> RunInfo:
         **run_reference(run),
         tasks=[TaskInfo(id=task.task_id, state=task.state) for task in tasks],
         progress=100 * done // len(tasks) if tasks else 0,
+        error="; ".join(failure_lines(run)) if run.state == DagRunState.FAILED else "",
     )

@@ -19,9 +19,12 @@ from airflow.models import DagRun
 from airflow.models.serialized_dag import SerializedDagModel
 from airflow.models.xcom import XCOM_RETURN_KEY, XComModel
 from airflow.utils.session import create_session
+from airflow.utils.state import DagRunState
 from fastapi import File, Form, Query, UploadFile
+from sqlalchemy.orm import Session
 
 from ... import strict_json
+from ...dags.notes import failure_lines
 from ...dags.settings import CWLSettings
 from ...gate.places import ATTACHMENTS
 from .. import attachments
@@ -121,15 +124,18 @@ def wes_run_workflow(
 @needs(READ_RUN, dag=in_path("run_id"))  # a run of WES is the only one of a DAG of the same name
 def wes_get_run_log(run_id: str) -> RunLog:
     """Show a run with its outputs."""
-    run = _find_run(run_id)
-    tasks = run.get_task_instances()
+    with create_session() as session:
+        run = _find_run(run_id, session)
+        tasks = run.get_task_instances(session=session)
+        why = {"system_logs": failure_lines(run)} if run.state == DagRunState.FAILED else {}
     job = (run.conf or {}).get("job")
     times = {"start_time": run.start_date, "end_time": run.end_date}
+    told = {name: time.isoformat() for name, time in times.items() if time}
     return RunLog(
         run_id=run_id,
         request=RunRequest(workflow_params=job if isinstance(job, dict) else {}),
         state=STATES[run.state],
-        run_log=Log.model_validate({"name": run_id} | {name: time.isoformat() for name, time in times.items() if time}),
+        run_log=Log.model_validate({"name": run_id} | told | why),
         task_logs=[Log.model_validate({"name": task.task_id}) for task in tasks],
         outputs=_read_outputs(run_id),
     )
@@ -139,7 +145,8 @@ def wes_get_run_log(run_id: str) -> RunLog:
 @needs(STOP, dag=in_path("run_id"))
 def wes_cancel_run(run_id: str) -> RunId:
     """End a run, on whichever workers it is."""
-    _find_run(run_id)
+    with create_session() as session:
+        _find_run(run_id, session)
     dag = SerializedDagModel.get_dag(run_id)
     if dag is None:
         raise Problem(409, f"The DAG of run '{run_id}' is gone: cwl-airflow-stop stops the run")
@@ -151,11 +158,12 @@ def wes_cancel_run(run_id: str) -> RunId:
 @needs(READ_RUN, dag=in_path("run_id"))
 def wes_get_run_status(run_id: str) -> RunStatus:
     """Show the state of a run."""
-    return RunStatus(run_id=run_id, state=STATES[_find_run(run_id).state])
+    with create_session() as session:
+        return RunStatus(run_id=run_id, state=STATES[_find_run(run_id, session).state])
 
 
-def _find_run(run_id: str) -> Any:
-    for run in DagRun.find(dag_id=run_id, run_id=run_id):
+def _find_run(run_id: str, session: Session) -> Any:
+    for run in DagRun.find(dag_id=run_id, run_id=run_id, session=session):
         return run
     raise Problem(404, f"There is no run '{run_id}'")
 
