@@ -11,6 +11,7 @@ import pytest
 import yaml
 from api import made_user
 from dags import Dag
+from receiver import made_receiver
 
 SERVICES = [
     f"airflow-{service}"
@@ -59,6 +60,13 @@ def dag(host, request):
         yield made
     finally:
         made.remove()
+
+
+@pytest.fixture(scope="module")
+def receiver(host, secret):
+    """Return the receiver of the site's reports, which does not run yet."""
+    with made_receiver(host, secret("report_private_key")) as made:
+        yield made
 
 
 @pytest.fixture

@@ -134,6 +134,7 @@ def test_a_step_that_takes_too_long_is_ended_with_its_container(dag):
     assert dag.ended() == "failed"
     wait_for("end of its container", lambda: dag.host.check_output("docker ps --all --quiet") == "", 20)
     assert dag.host.run("pgrep -f '^sleep 765[5]'").rc != 0
+    assert f"ERROR {dag.dag_id}: took longer than the 0:00:20 of its execution_timeout" in dag.log(dag.dag_id)
 
 
 def test_a_dispatcher_of_the_users_own_gives_the_job(dag):
