@@ -30,13 +30,23 @@ class PendingReports(Protocol):
 class ReportDelivery:
     """Delivers reports, and waits longer the more often that fails."""
 
-    def __init__(self, reports: PendingReports, clock: Callable[[], float]) -> None:
+    def __init__(
+        self,
+        reports: PendingReports,
+        clock: Callable[[], float],
+        words: tuple[str, str] = ("Report", "The receiver"),
+        longest_pause: float = LONGEST_PAUSE,
+    ) -> None:
         """Have no failures to wait for.
 
         :param clock: tells the time in seconds; never back.
+        :param words: what is delivered, and to whom, as the log calls it.
+        :param longest_pause: for how long nothing is sent to a receiver that is not there, at most, in seconds.
         """
         self._reports = reports
         self._clock = clock
+        self._what, self._receiver = words
+        self._longest_pause = longest_pause
         self._unreachable_count = 0
         self._paused_until = 0.0
         #: By run: how often its next report was refused, and until when it waits.
@@ -77,20 +87,20 @@ class ReportDelivery:
     def _pause(self, error: ReceiverUnreachable) -> None:
         """Send nothing for a while."""
         self._unreachable_count += 1
-        self._paused_until = self._clock() + min(2 ** (self._unreachable_count - 1), LONGEST_PAUSE)
+        self._paused_until = self._clock() + min(2 ** (self._unreachable_count - 1), self._longest_pause)
         if self._unreachable_count == 1:
-            log.warning("%s. Reports are kept until it can.", error)
+            log.warning("%s. %ss are kept until it can.", error, self._what)
 
     def _hold_up_run(self, report: Report, error: ReportRefused) -> None:
         """Send nothing of a run for a while."""
         count = self._refusals.get(report.dag_run_id, (0, 0.0))[0] + 1
         self._refusals[report.dag_run_id] = count, self._clock() + min(2 ** (count - 1), LONGEST_WAIT)
         if count & (count - 1) == 0:
-            log.warning("Report %s was not taken (%s times): %s. It is kept.", report.key, count, error)
+            log.warning("%s %s was not taken (%s times): %s. It is kept.", self._what, report.key, count, error)
 
     def _note_success(self, report: Report) -> None:
         if self._unreachable_count:
-            log.info("The receiver is there again")
+            log.info("%s is there again", self._receiver)
             self._unreachable_count = 0
         self._refusals.pop(report.dag_run_id, None)
         self._unmarked.add(report.id)

@@ -1,4 +1,4 @@
-"""The outbox: reports that are written once, delivered in order, and kept for a while to know them again.
+"""The outbox: reports and mails that are written once, delivered in order, and kept for a while to know them again.
 
 Its tables are made by `cwl_airflow.schema`.
 """
@@ -64,7 +64,7 @@ OWED_RUNS = sa.Table(
     sa.Column("ended", sa.Boolean, nullable=False),
     **_MYSQL_OPTIONS,
 )
-#: Since when there is a receiver (`SINCE`), and when somebody last looked (`LOOKED`).
+#: Since when there is a receiver (`SINCE`) or somebody gets mails, and when somebody last looked (`LOOKED`).
 TIMES = sa.Table(
     "cwl_report_times",
     metadata,
@@ -73,6 +73,11 @@ TIMES = sa.Table(
     **_MYSQL_OPTIONS,
 )
 SINCE, LOOKED = "since", "looked"
+MAIL_SINCE, MAIL_LOOKED = "mail_since", "mail_looked"
+#: The route of what is mailed; all others are the receiver's.
+MAIL = "mail"
+#: What is about no run, but about the site, is of this one.
+SITE_RUN = ReportedRun(0, "", "", "", "", 0)
 
 
 @dataclass(frozen=True)
@@ -122,12 +127,14 @@ def write_events(session: Session, run: ReportedRun, events: Iterable[ReportEven
     return routes
 
 
-def find_pending(session: Session, without_runs: Collection[int], limit: int = 100) -> list[Report]:
-    """Return the oldest reports that are not delivered yet.
+def find_pending(
+    session: Session, without_runs: Collection[int], limit: int = 100, mails: bool = False
+) -> list[Report]:
+    """Return the oldest reports, or mails, that are not delivered yet.
 
     :param without_runs: runs whose reports have to wait.
     """
-    query = sa.select(REPORTS).where(REPORTS.c.delivered_at.is_(None))
+    query = sa.select(REPORTS).where(REPORTS.c.delivered_at.is_(None), _is_of(mails))
     if without_runs:
         query = query.where(REPORTS.c.dag_run_id.not_in(without_runs))
     rows = session.execute(query.order_by(REPORTS.c.id).limit(limit))
@@ -140,15 +147,32 @@ def mark_delivered(session: Session, ids: Iterable[int], now: datetime) -> None:
         session.execute(sa.update(REPORTS).where(REPORTS.c.id.in_(chunk)).values(delivered_at=to_naive_utc(now)))
 
 
-def prune_reports(session: Session, before: datetime, undelivered: bool) -> None:
-    """Remove reports that were delivered before a time.
+def prune_reports(session: Session, before: datetime, undelivered: bool, mails: bool = False) -> None:
+    """Remove reports, or mails, that were delivered before a time.
 
     :param undelivered: remove also those that happened before and nobody waits for.
     """
-    session.execute(sa.delete(REPORTS).where(REPORTS.c.delivered_at < to_naive_utc(before)))
+    session.execute(sa.delete(REPORTS).where(REPORTS.c.delivered_at < to_naive_utc(before), _is_of(mails)))
     if undelivered:
         old = REPORTS.c.happened_at < to_naive_utc(before)
-        session.execute(sa.delete(REPORTS).where(REPORTS.c.delivered_at.is_(None), old))
+        session.execute(sa.delete(REPORTS).where(REPORTS.c.delivered_at.is_(None), old, _is_of(mails)))
+
+
+def _is_of(mails: bool) -> Any:
+    return REPORTS.c.route == MAIL if mails else REPORTS.c.route != MAIL
+
+
+def count_deliveries(session: Session, since: datetime) -> int:
+    """Return how many mails were sent since a time; several notes that were sent in one count as one."""
+    sent = sa.and_(REPORTS.c.delivered_at >= to_naive_utc(since), _is_of(mails=True))
+    return int(session.scalar(sa.select(sa.func.count(REPORTS.c.delivered_at.distinct())).where(sent)) or 0)
+
+
+def read_newest_of_site(session: Session, route: str) -> Mapping[str, Any]:
+    """Return the payload that was written last of the site by a route, delivered or not; nothing if there is none."""
+    query = sa.select(REPORTS.c.payload).where(REPORTS.c.dag_run_id == SITE_RUN.id, REPORTS.c.route == route)
+    payload = session.scalar(query.order_by(REPORTS.c.id.desc()).limit(1))
+    return dict(json.loads(payload)) if payload else {}
 
 
 def read_times(session: Session) -> dict[str, datetime]:
@@ -186,8 +210,14 @@ def settle_owed_run(session: Session, dag_run_id: int) -> None:
 
 def forget_receiver(session: Session) -> None:
     """Forget what is owed and since when: there is no receiver any more."""
-    session.execute(sa.delete(TIMES))
+    session.execute(sa.delete(TIMES).where(TIMES.c.name.in_((SINCE, LOOKED))))
     session.execute(sa.delete(OWED_RUNS))
+
+
+def forget_mails(session: Session) -> None:
+    """Forget what was to be mailed and since when: nobody gets mails any more."""
+    session.execute(sa.delete(TIMES).where(TIMES.c.name.in_((MAIL_SINCE, MAIL_LOOKED))))
+    session.execute(sa.delete(REPORTS).where(REPORTS.c.delivered_at.is_(None), _is_of(mails=True)))
 
 
 def to_naive_utc(time: datetime) -> datetime:

@@ -157,13 +157,14 @@ class ReportService:
         self._http = requests.Session()
         self._collect = collect
         self._is_our_turn = is_our_turn
+        #: What it does again and again, each in a thread of its own.
+        self.actions: list[Callable[[], None]] = [self._collect_once, self._deliver_all]
         self.stop = threading.Event()
         self.broken = False
 
     def run(self) -> None:
         """Work until `stop` is set or something breaks."""
-        actions = (self._collect_once, self._deliver_all)
-        threads = [threading.Thread(target=self._repeat, args=(action,)) for action in actions]
+        threads = [threading.Thread(target=self._repeat, args=(action,)) for action in self.actions]
         for thread in threads:
             thread.start()
         for thread in threads:
@@ -187,17 +188,18 @@ class ReportService:
                 self.stop.set()
             self.stop.wait(INTERVAL)
 
-    def _must_rest(self) -> bool:
+    def must_rest(self) -> bool:
+        """Tell whether to do nothing: it ends, or another service of the site works."""
         return self.stop.is_set() or not self._is_our_turn()
 
     def _collect_once(self) -> None:
         tell_alive()
-        if not self._must_rest():
+        if not self.must_rest():
             configured, _ = self._settings.current_receiver()
             self._collect(configured)
 
     def _deliver_all(self) -> None:
-        while not self._must_rest():
+        while not self.must_rest():
             _, receiver = self._settings.current_receiver()
-            if not receiver or not self._delivery.deliver_due(partial(receiver.post, self._http), self._must_rest):
+            if not receiver or not self._delivery.deliver_due(partial(receiver.post, self._http), self.must_rest):
                 return

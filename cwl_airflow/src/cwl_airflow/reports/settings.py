@@ -67,12 +67,12 @@ def read_connection(backends: Sequence[BaseSecretsBackend]) -> ReportReceiver | 
         raise unreadable_setting(f"The connection {CONNECTION}", error) from error
 
 
-def read_credential() -> str | None:
-    """Return the key that systemd gives this service; none if it gives none.
+def read_credential(name: str = CREDENTIAL) -> str | None:
+    """Return what systemd gives this service alone under a name, by default the key; none if it gives none.
 
     Source: https://systemd.io/CREDENTIALS/
     """
-    file = Path(os.environ.get("CREDENTIALS_DIRECTORY", ""), CREDENTIAL)
+    file = Path(os.environ.get("CREDENTIALS_DIRECTORY", ""), name)
     return file.read_text(encoding="utf-8") if file.is_absolute() and file.exists() else None
 
 
