@@ -7,8 +7,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import shutil
-import subprocess
 import sys
 from collections.abc import Iterable
 from typing import Any
@@ -19,12 +17,11 @@ from rich.text import Text
 
 from ..rest import RestError
 from ..shell.host import NoLogin, find_host
+from ..units import local_units
 from .version import add_version
 
 #: How states are shown.
 STYLES = {"ok": "green", "wrong": "red"}
-#: Units that a host may have.
-UNITS = ("airflow-*", "mysql*", "rabbitmq-server*", "docker*", "containerd*")
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -53,20 +50,6 @@ def make_parser() -> argparse.ArgumentParser:
     parser.add_argument("--url", help="Airflow's api-server (default: the host's)")
     parser.add_argument("--json", action="store_true", help="print all of it in JSON")
     return parser
-
-
-def local_units() -> list[dict[str, str]]:
-    """Return how the units of this host are that are not as they should be; nothing where there is no systemd."""
-    if not shutil.which("systemctl"):
-        return []
-    command = ["systemctl", "list-units", "--all", "--plain", "--no-legend", "--type=service,timer,socket", *UNITS]
-    lines = subprocess.run(command, check=False, capture_output=True, text=True).stdout.splitlines()
-    units = [line.split(maxsplit=4) for line in lines]
-    return [
-        {"name": unit, "state": "wrong", "text": f"{active} ({more}): journalctl -u {unit} says why"}
-        for unit, _, active, more, *_ in units
-        if active == "failed" or (active in ("activating", "deactivating") and more == "auto-restart")
-    ]
 
 
 def show(found: dict[str, Any], console: Console) -> None:

@@ -57,15 +57,7 @@ def describe_site(readable: Collection[str] | None) -> dict[str, Any]:
     :returns: ``well``; ``parts`` with a state and a line each; ``queues`` with slots, running and waiting tasks;
         ``running`` and ``failed`` runs; ``versions``.
     """
-    parts = [*_services(), _checked("Database", check_database)]
-    broker = _checked("Broker", check_broker) if has_broker() else None
-    parts += [broker] if broker else []
-    try:
-        queues = _queues(ask=broker is not None and broker.state == OK)
-    except (OSError, ValueError) as error:  # of the file with the site's queues
-        queues = []
-        parts.append(Part("Queues", WRONG, str(error)))
-    parts += [*_workers(queues), *_disks(), *_maintenance(readable)]
+    parts, queues = check_parts(readable)
     return {
         "well": all(part.state == OK for part in parts),
         "parts": [asdict(part) for part in parts],
@@ -74,6 +66,22 @@ def describe_site(readable: Collection[str] | None) -> dict[str, Any]:
         "failed": _runs("failed", readable),
         "versions": _versions(),
     }
+
+
+def check_parts(readable: Collection[str] | None) -> tuple[list[Part], list[dict[str, Any]]]:
+    """Return the parts of the site and its queues, as `describe_site` has them, also while the database is away."""
+    database = _checked("Database", check_database)
+    parts = [*_services(), database]
+    broker = _checked("Broker", check_broker) if has_broker() else None
+    parts += [broker] if broker else []
+    try:
+        queues = _queues(ask=broker is not None and broker.state == OK)
+    except (OSError, ValueError) as error:  # of the file with the site's queues
+        queues = []
+        parts.append(Part("Queues", WRONG, str(error)))
+    parts += [*_workers(queues), *_disks(), *_maintenance()]
+    parts += _last_proof(readable) if database.state == OK else ()
+    return parts, queues
 
 
 def has_broker() -> bool:
@@ -154,12 +162,15 @@ def _disks() -> Iterator[Part]:
             yield Part(f"Disk of {folder}", OK if enough else WRONG, text + less)
 
 
-def _maintenance(readable: Collection[str] | None) -> Iterator[Part]:
+def _maintenance() -> Iterator[Part]:
     yield _checked("Tidying", check_tidying)
     home = Path(conf.get_mandatory_value("core", "dags_folder")).parent
     with suppress(OSError, ValueError, KeyError, TypeError):
         noted = json.loads((home / BACKUP).read_text(encoding="utf-8"))
         yield Part("Last backup", OK, f"{noted['time']} ({noted['file']})")
+
+
+def _last_proof(readable: Collection[str] | None) -> Iterator[Part]:
     with create_session() as session:
         proofs = select(DagRun).where(DagRun.run_id.like(PROOF))
         with suppress(OSError, ValueError, KeyError):  # anybody may call a run so
