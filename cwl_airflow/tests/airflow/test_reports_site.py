@@ -22,6 +22,7 @@ from airflow import settings as airflow_settings
 from airflow.models import Connection
 from airflow.utils.session import create_session
 from cwl_airflow.commands import reports as command
+from cwl_airflow.notices import site as notices_site
 from cwl_airflow.reports import outbox, service, site
 from cwl_airflow.reports.collect import RunCollector
 from cwl_airflow.reports.printing_server import PrintingServer
@@ -411,7 +412,7 @@ def test_the_command_says_whether_it_broke(monkeypatch: pytest.MonkeyPatch, brok
             assert self.stop.wait(10)
             self.broken = broken
 
-    monkeypatch.setattr(site, "make_report_service", Service)
+    monkeypatch.setattr(notices_site, "make_service", Service)
     handlers = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
     try:
         assert command.main([]) == int(broken)

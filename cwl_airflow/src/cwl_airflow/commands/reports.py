@@ -1,4 +1,4 @@
-"""Report what happens to runs of CWL documents to the receiver of the site.
+"""Report what happens to runs of CWL documents to the receiver of the site, and mail what is amiss.
 
 One instance per site works; others wait. It reads Airflow's database and takes no part in running anything. Every
 report is kept in the table cwl_reports until it is delivered. If this process is killed between a receiver's answer and
@@ -23,9 +23,14 @@ def main(argv: list[str] | None = None) -> int:
     parser.parse_args(argv)
 
     # Only now, as it loads Airflow, which takes seconds and sets up the logs.
-    from ..reports.site import make_report_service
+    from ..notices.settings import NoticesMisconfigured
+    from ..notices.site import make_service
 
-    service = make_report_service()
+    try:
+        service = make_service()
+    except NoticesMisconfigured as error:
+        print(error, file=sys.stderr)
+        return 1
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: service.stop.set())
     log.info("Reporting to the connection %s, while there is one", CONNECTION)

@@ -1,0 +1,1 @@
+"""Telling the operator what is amiss: mails of runs that failed, mails and reports of a site that is not well."""
