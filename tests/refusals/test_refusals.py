@@ -24,6 +24,11 @@ REPOSITORY = {
     "suites": ["x"],
     "signed_by": "/usr/share/keyrings/x.gpg",
 }
+MAIL = {
+    "cwl_airflow_mail_to": ["ann@example.org"],
+    "cwl_airflow_mail_from": "cwl@example.org",
+    "cwl_airflow_mail_server": "mail.example.org",
+}
 
 ROLES = [folder.name for folder in (PROJECT / "roles").iterdir()]
 
@@ -133,6 +138,28 @@ def of_roles(variables: dict[str, object]) -> str:
         ({"cwl_airflow_report_url": "receiver:8443"}, ["cwl_airflow_report_url is 'receiver:8443'", "https://"]),
         ({"cwl_airflow_report_algorithm": "RS256"}, ["cwl_airflow_report_algorithm is RS256", "report_private_key"]),
         ({"cwl_airflow_report_algorithm": "none"}, ["cwl_airflow_report_algorithm", "none"]),
+        ({"cwl_airflow_mail_to": ["Ann <ann@example.org>"]}, ["cwl_airflow_mail_to has 'Ann <ann", "without a name"]),
+        ({"cwl_airflow_mail_to": ["ann@example.org"]}, ["cwl_airflow_mail_from has ''", "give an address"]),
+        ({**MAIL, "cwl_airflow_mail_server": "smtp://mail"}, ["cwl_airflow_mail_server is 'smtp://mail'", "the name"]),
+        ({**MAIL, "cwl_airflow_mail_port": 0}, ["cwl_airflow_mail_port 0", "from 1 to 65535"]),
+        ({**MAIL, "cwl_airflow_mail_security": "ssl"}, ["cwl_airflow_mail_security", "starttls, tls, none", "ssl"]),
+        (
+            {**MAIL, "cwl_airflow_mail_user": "cwl"},
+            ["cwl_airflow_mail_user is 'cwl', and there is no", "mail_password"],
+        ),
+        (
+            {**MAIL, "cwl_airflow_mail_password": "of-the-mail-server"},
+            ["cwl_airflow_mail_user is '', and there is a password", "mail_password"],
+        ),
+        (
+            {
+                **MAIL,
+                "cwl_airflow_mail_security": "none",
+                "cwl_airflow_mail_user": "cwl",
+                "cwl_airflow_mail_password": "of-the-mail-server",
+            },
+            ["cwl_airflow_mail_security is none", "would go to mail.example.org", "starttls or tls"],
+        ),
         ({"cwl_airflow_api_host": "all of them"}, ["cwl_airflow_api_host is 'all of them'", "0.0.0.0"]),
         ({"cwl_airflow_api_jwt_public_key": "-----BEGIN PUBLIC KEY-----"}, ["its type is unknown", "no public key"]),
         ({"cwl_airflow_api_jwt_algorithm": "none"}, ["cwl_airflow_api_jwt_algorithm", "none", "RS256"]),

@@ -336,6 +336,40 @@ def test_a_unit_gets_its_credentials() -> None:
     assert of_others == []
 
 
+MAIL = {
+    "cwl_airflow_mail_to": ["ann@example.org"],
+    "cwl_airflow_mail_from": "cwl@example.org",
+    "cwl_airflow_mail_server": "mail.example.org",
+    "cwl_airflow_mail_user": "cwl",
+    "site_name": "mylab",
+}
+
+
+@pytest.mark.parametrize("password", AWKWARD)
+def test_only_the_service_that_mails_gets_the_password(password: str) -> None:
+    values = site(**MAIL, cwl_airflow_mail_password=password, airflow_services=["cwl-reports", "cwl-api", "worker"])
+    (given,) = evaluate("__airflow_unit_credentials", values)
+    assert given["name"] == "cwl-reports.notices"
+    mail = {"to": ["ann@example.org"], "sender": "cwl@example.org", "server": "mail.example.org", "port": 587}
+    mail |= {"security": "starttls", "user": "cwl", "password": password}
+    assert json.loads(given["value"]) == {"site": "mylab", "report": False, "mail": mail}
+    settings = unit(render("airflow", "unit.service.j2", item="cwl-reports", **values))
+    assert settings["LoadCredential"] == ["notices:/etc/airflow/credentials/cwl-reports.notices"]
+
+
+@pytest.mark.parametrize(("security", "port"), [("tls", 465), ("none", 25)])
+def test_mails_go_to_the_usual_port(security: str, port: int) -> None:
+    values = site(**MAIL, cwl_airflow_mail_security=security)
+    assert evaluate("__cwl_airflow_notices.mail.port", values) == port
+    assert evaluate("__cwl_airflow_notices.mail.port", {**values, "cwl_airflow_mail_port": 2525}) == 2525
+
+
+def test_nothing_is_told_unless_it_is_asked_for() -> None:
+    assert evaluate("cwl_airflow_units['cwl-reports'].credentials", site(site_name="mylab")) == {}
+    told = evaluate("cwl_airflow_units['cwl-reports'].credentials", site(site_name="x", cwl_airflow_report_site=True))
+    assert json.loads(told["notices"]) == {"site": "x", "report": True, "mail": None}
+
+
 def unit(text: str) -> dict[str, list[str]]:
     """Return the settings of a unit file, each with its values in order."""
     settings: dict[str, list[str]] = {}
