@@ -23,6 +23,7 @@ CANARY = "canary-of-leaks/+ %"
 WRITTEN = [
     "/etc/airflow/administrator.json",
     "/etc/airflow/airflow.cfg",
+    "/etc/airflow/credentials/cwl-reports.notices",
     "/etc/airflow/credentials/cwl-reports.report_private_key",
     "/etc/airflow/worker.env",
     "/etc/rabbitmq/definitions.json",
@@ -43,7 +44,10 @@ def forms():
     """Return how each secret of the site may look, and the canary."""
     secrets = {file.name: file.read_text(encoding="utf-8") for file in CREDENTIALS.iterdir() if file.is_file()}
     table = yaml.safe_load((PROJECT / "wiring/credentials.yml").read_text(encoding="utf-8"))["credentials"]
-    assert {name for name, secret in table.items() if "value" in secret} | {"report_private_key"} <= secrets.keys()
+    assert {name for name, secret in table.items() if "value" in secret} | {
+        "mail_password",
+        "report_private_key",
+    } <= secrets.keys()
     return {name: forms_of(text) for name, text in (secrets | {"canary": CANARY}).items()}
 
 

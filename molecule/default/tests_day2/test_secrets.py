@@ -35,7 +35,7 @@ SENSITIVE = (
 def secrets(secret):
     """Return all secrets of the host, one a line."""
     key = [line for line in secret("report_private_key").splitlines() if not line.startswith("-")]
-    return "\n".join([*map(secret, MADE), key[1]])
+    return "\n".join([*map(secret, MADE), secret("mail_password"), key[1]])
 
 
 def worker(host):
