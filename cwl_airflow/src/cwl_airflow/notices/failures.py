@@ -20,8 +20,9 @@ from ..reports import airflow_rows, outbox
 from ..reports.airflow_rows import ACTIVE_RUN_STATES, select_runs
 from ..reports.collect import NEWEST_RUNS, NOTE_INTERVAL, PRUNE_INTERVAL, PRUNE_MARGIN
 from ..reports.events import ReportEvent
-from ..reports.outbox import MAIL, MAIL_LOOKED, MAIL_SINCE, Sessions
+from ..reports.outbox import MAIL, MAIL_LOOKED, MAIL_SINCE, SITE_RUN, Sessions
 from ..strict_json import storable
+from .words import first_mail
 
 log = logging.getLogger(__name__)
 
@@ -54,6 +55,8 @@ class FailedRuns:
             times = outbox.read_times(session)
             if MAIL_SINCE not in times:
                 outbox.write_time(session, MAIL_SINCE, now)
+                key = SITE_RUN.event_key(MAIL, "first", now.isoformat())
+                outbox.write_events(session, SITE_RUN, [ReportEvent(key, MAIL, now, first_mail(self._site))], now)
             oldest = outbox.oldest_reported(now, times.get(MAIL_LOOKED))
             since = max(times.get(MAIL_SINCE, now), oldest)
             looked = times.get(MAIL_LOOKED, since) - outbox.CLOCK_SLACK

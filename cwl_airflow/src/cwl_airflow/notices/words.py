@@ -11,6 +11,13 @@ from ..strict_json import storable
 MOST_NAMED = 100
 
 
+def first_mail(site: str) -> dict[str, Any]:
+    """Return the mail with which mails begin, so that one sees that they come."""
+    subject = f"{site}: mails are set up"
+    text = "A mail comes when a run of a CWL document fails, and when something of the site has to be seen to."
+    return {"subject": storable(subject), "text": text, "line": storable(subject)}
+
+
 def site_mail(site: str, problems: Mapping[str, str]) -> dict[str, Any]:
     """Return the mail of a site that is not well, or well again.
 
