@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from api import DOCUMENT, Api, left
+from cwl_airflow.documents.plan import OUTPUTS_REPORT
 from home import HOME, Site
 from test_api_requests import form
 
@@ -87,17 +88,21 @@ def test_attachments_are_where_the_job_looks_for_them(api: Api, site: Site, run_
     assert api.ask("GET", "/wes/runs", "viewer").json() == {"runs": [{"run_id": run_id, "state": "QUEUED"}]}
 
 
-@pytest.mark.parametrize(("report", "outputs"), [('{"out": 1}', {"out": 1}), ("[", {}), (None, {})])
+@pytest.mark.parametrize(
+    ("place", "report", "outputs"),
+    [("outputs", '{"out": 1}', {"out": 1}), ("outputs", "[", {}), ("outputs", None, {}), ("inputs", '{"out": 1}', {})],
+)
 def test_a_run_that_has_ended_shows_its_outputs(
-    api: Api, site: Site, run_id: str, report: str | None, outputs: Any
+    api: Api, site: Site, run_id: str, place: str, report: str | None, outputs: Any
 ) -> None:
     from airflow.models import DagRun
     from airflow.models.xcom import XComModel
     from airflow.sdk import timezone
     from airflow.utils.session import create_session
 
-    file = site.outputs / "report.json"
+    file: Path = getattr(site, place) / run_id / OUTPUTS_REPORT
     if report:
+        file.parent.mkdir()
         file.write_text(report, encoding="utf-8")
     with create_session() as session:
         (run,) = DagRun.find(dag_id=run_id, session=session)

@@ -11,7 +11,10 @@ import httpx
 import pytest
 import rows
 from api import Api
+from cwl_airflow.dags.notes import ERROR
 from cwl_airflow.documents.plan import DISPATCHER, GATHERER, OUTPUTS_REPORT, STATISTICS
+from cwl_airflow.runs.layout import RunLayout, own_name
+from cwl_airflow.runs.usage import JobUsage, write_usage
 from home import Site
 from test_api_airflow_auth import Server, server  # noqa: F401  # a fixture
 
@@ -154,3 +157,119 @@ def test_names_that_are_no_text_are_listed(pages: Server, folder: Path) -> None:
     (found,) = as_user(pages, "viewer", f"{PAGE}/outputs/tree?as=list").json()
     assert found["name"] == "\udcff"
     assert as_user(pages, "viewer", f"{PAGE}/outputs/tree").content.startswith(b"PK")
+
+
+@pytest.fixture
+def layout(pages: Server, site: Site) -> RunLayout:
+    """Return where a run has its data that fails: a step is done, one has failed, and one that is scattered."""
+    made = RunLayout(site.tmp / "mine" / own_name(RUN))
+    done, bad = JobUsage("sort a", 0, 5, "debian:13", "debian@sha256:1"), JobUsage("align b", 3, 7)
+    bad.note_failure("exit status 3", ["reading", "no index"])
+    write_usage([done], made.used("sort") / "step-sort.json")
+    write_usage([bad], made.used("align") / "step-align.json")
+    write_usage([done, done], made.used("count") / "0.json")
+    write_usage([done, bad], made.used("count") / "2.json")
+    made.step("sort").parent.mkdir()
+    made.step("sort").write_text('{"status": "success", "outputs": {}, "disk": 9, "seconds": 1.5}', encoding="utf-8")
+    add_failed_run(str(made.job))
+    return made
+
+
+def add_failed_run(report: Any) -> None:
+    """Add the rows of a run that failed.
+
+    :param report: what its dispatcher returned.
+    """
+    rows.add_run(RUN, "mine", "failed")
+    of_dag = {"run_id": RUN, "dag_id": "mine"}
+    rows.add_task(DISPATCHER, "success", 0, 1, **of_dag, operator="CWLJobDispatcher")
+    rows.add_task("sort", "success", 1, 2, **of_dag)
+    rows.add_task("align", "failed", 1, 3, **of_dag)
+    rows.add_task("count.scatter", "success", 1, 2, **of_dag, operator="CWLScatterOperator")
+    for part, state in enumerate(("success", "failed")):
+        rows.add_task("count.jobs", state, 2, 4, **of_dag, map_index=part, operator="CWLScatterJobsOperator")
+    rows.add_task("count", "upstream_failed", **of_dag)
+    rows.add_task(GATHERER, "upstream_failed", **of_dag, operator="CWLJobGatherer")
+    rows.push(DISPATCHER, "return_value", report, RUN, dag_id="mine")
+    rows.push("count.scatter", "return_value", [[0, 2], [2, 4]], RUN, dag_id="mine")
+    rows.push("align", ERROR, "align: 'align b' exit status 3: no index", RUN, dag_id="mine")
+
+
+def test_the_page_of_a_failed_run_says_which_step_which_command_and_why(pages: Server, layout: RunLayout) -> None:
+    found = as_user(pages, "viewer", PAGE).json()
+    assert found["missing"] == "The run has no outputs."
+    align, count = found["failed"]
+    assert (align["task"], align["part"], align["why"]) == ("align", None, "align: 'align b' exit status 3: no index")
+    assert (align["command"], align["exit_code"], align["lines"]) == ("align b", 3, ["reading", "no index"])
+    assert (count["task"], count["part"], count["command"]) == ("count.jobs", 1, "align b")
+    steps = {(step["task"], step["part"]): step for step in found["tasks"]}
+    done = steps["sort", None]
+    assert (done["disk"], done["seconds"], done["memory"], done["images"]) == (
+        9,
+        1.5,
+        5,
+        {"debian:13": "debian@sha256:1"},
+    )
+    assert steps["align", None]["exit_codes"] == [3]
+    assert (steps["count", None]["jobs"], steps["count", None]["exit_codes"]) == (4, [0, 3])
+    assert [steps["count.jobs", part]["exit_codes"] for part in (0, 1)] == [[0], [0, 3]]
+
+
+def test_while_a_step_is_at_work_its_last_try_does_not_count(pages: Server, layout: RunLayout) -> None:
+    rows.change_run(RUN, state="running")
+    rows.change_task("align", RUN, state="running")
+    found = as_user(pages, "viewer", PAGE).json()
+    assert [failure["task"] for failure in found["failed"]] == ["count.jobs"]
+    steps = {step["task"]: step for step in found["tasks"]}
+    assert "exit_codes" not in steps["align"]
+    assert steps["sort"]["exit_codes"] == [0]
+
+
+def test_what_steps_took_is_for_who_may_see_the_run(pages: Server, layout: RunLayout) -> None:
+    assert as_user(pages, "narrow", PAGE).json()["failed"]
+    assert as_user(pages, "public", PAGE).status_code == 403
+
+
+def test_data_that_was_removed_is_said(pages: Server, layout: RunLayout) -> None:
+    layout.folder.rename(layout.folder.with_name("gone"))
+    found = as_user(pages, "viewer", PAGE).json()
+    assert found["unknown"].startswith("The data of this run was removed")
+    assert found["failed"][0]["why"] == "align: 'align b' exit status 3: no index"
+
+
+@pytest.mark.parametrize("place", ["mine/other", "other/{own}", "../elsewhere/mine/{own}", "../../../mine/{own}"])
+def test_data_that_is_not_the_runs_own_is_not_shown(pages: Server, layout: RunLayout, site: Site, place: str) -> None:
+    moved = site.tmp / place.format(own=own_name(RUN))
+    moved.parent.mkdir(parents=True, exist_ok=True)
+    layout.folder.rename(moved)
+    rows.remove_rows(RUN)
+    add_failed_run(str(moved / "job.json"))
+    found = as_user(pages, "viewer", PAGE).json()
+    assert found["unknown"]
+    assert "command" not in found["failed"][0]
+
+
+@pytest.mark.parametrize("value", [None, 5, "x", "/etc/passwd", "a\0/job.json"])
+def test_a_run_whose_dispatcher_says_something_else_is_looked_for_where_runs_are(
+    pages: Server, layout: RunLayout, value: Any
+) -> None:
+    rows.remove_rows(RUN)
+    add_failed_run(value)
+    found = as_user(pages, "viewer", PAGE).json()
+    assert ("unknown" in found) is (value == "a\0/job.json")
+
+
+@pytest.mark.parametrize("name", ["used", "used/align", "used/align/step-align.json", ""])
+def test_links_in_the_data_are_not_followed(pages: Server, layout: RunLayout, tmp_path: Path, name: str) -> None:
+    (layout.folder / name).rename(tmp_path / "real")
+    (layout.folder / name).symlink_to(tmp_path / "real")
+    found = as_user(pages, "viewer", PAGE).json()
+    assert "command" not in found["failed"][0]
+
+
+@pytest.mark.parametrize("text", ["", "[", "{}", "[5]", '[{"command": 5}]', pytest.param(9999 * "[", id="deep")])
+def test_what_a_task_wrote_of_its_own_breaks_no_page(pages: Server, layout: RunLayout, text: str) -> None:
+    (layout.used("align") / "step-align.json").write_text(text, encoding="utf-8")
+    layout.step("align").write_text(text, encoding="utf-8")
+    found = as_user(pages, "viewer", PAGE).json()
+    assert "command" not in found["failed"][0]

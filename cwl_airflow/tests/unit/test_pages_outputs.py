@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from cwl_airflow.dags.reported import read_report
 from cwl_airflow.documents.plan import OUTPUTS_REPORT, STATISTICS
 from cwl_airflow.gate import Refused
 from cwl_airflow.pages import content, outputs
@@ -34,7 +35,8 @@ def folder(tmp_path: Path) -> Path:
 
 def report(folder: Path, values: Any) -> RunOutputs:
     (folder / OUTPUTS_REPORT).write_text(json.dumps(values), encoding="utf-8")
-    return RunOutputs(str(folder / OUTPUTS_REPORT), open_gate(folder.parent), "first")
+    gate = open_gate(folder.parent)
+    return RunOutputs(read_report(str(folder / OUTPUTS_REPORT), gate, "first"), gate)
 
 
 @pytest.fixture
@@ -125,9 +127,9 @@ def test_a_report_is_an_object(folder: Path, values: Any) -> None:
 def test_a_report_is_where_the_run_could_write(folder: Path, found: RunOutputs) -> None:
     gate = open_gate(folder.parent)
     with pytest.raises(Refused, match="is no report"):
-        RunOutputs("/etc/passwd", gate, "first")
+        read_report("/etc/passwd", gate, "first")
     with pytest.raises(Refused, match="may not be written"):
-        RunOutputs(f"/etc/{OUTPUTS_REPORT}", gate, "first")
+        read_report(f"/etc/{OUTPUTS_REPORT}", gate, "first")
 
 
 @pytest.mark.parametrize("run", [{"dag_id": "dag", "run_id": "second"}, {"dag_id": "other", "run_id": "first"}, 5])

@@ -15,7 +15,7 @@ from cwl_airflow.runs import usage
 from cwl_airflow.runs.executor import StepExecutor
 from cwl_airflow.runs.outputs import run_statistics
 from cwl_airflow.runs.steps import run_scatter_share, run_step, share_out_scatter
-from cwl_airflow.runs.usage import JobUsage, container_memory, image_digest, summarize_usage, write_usage
+from cwl_airflow.runs.usage import JobUsage, container_memory, image_digest, read_usage, summarize_usage, write_usage
 from cwltool.errors import WorkflowException
 
 
@@ -34,7 +34,26 @@ def test_a_failed_job_says_its_exit_status(tmp_path: Path) -> None:
     run = begin(tmp_path, shell("exit 3"))
     with pytest.raises(WorkflowException):
         run_step(run, None, "tool", StepExecutor(1, 1024))
-    assert summarize_usage(run.layout.used("tool"))["exit_codes"] == [3]
+    found = summarize_usage(run.layout.used("tool"))
+    assert (found["exit_codes"], found["failed"]["exit_code"], found["failed"]["lines"]) == ([3], 3, [])
+
+
+def test_a_failed_job_says_how(tmp_path: Path) -> None:
+    script = "seq 30; printf %0999d 1; exit 3"
+    run = begin(tmp_path, shell(script))
+    with pytest.raises(WorkflowException):
+        run_step(run, None, "tool", StepExecutor(1, 1024))
+    failed = summarize_usage(run.layout.used("tool"))["failed"]
+    assert failed["reason"] == "exit status 3"
+    assert failed["command"] == f"sh -c '{script}'"
+    assert (failed["lines"][0], len(failed["lines"])) == ("12", 20)
+    assert failed["lines"][-1] == "0" * usage.LONGEST_LINE
+
+
+def test_a_job_that_did_not_fail_does_not_say_how(tmp_path: Path) -> None:
+    run = begin(tmp_path, shell("echo a >&2"))
+    run_step(run, None, "tool", StepExecutor(1, 1024))
+    assert "failed" not in summarize_usage(run.layout.used("tool"))
 
 
 def test_the_jobs_of_all_tasks_of_a_step_are_counted_once(tmp_path: Path) -> None:
@@ -64,6 +83,17 @@ def test_jobs_are_summarized(tmp_path: Path) -> None:
         "images": {"a:1": "a@sha256:1", "b:1": ""},
         "memory": 7,
     }
+
+
+@pytest.mark.parametrize(
+    "value",
+    [5, [5], [{"a": 1}], [{}], [{"command": 5}], [{"command": "a", "memory": "b"}],
+     [{"command": "a", "exit_code": "b"}], [{"command": "a", "lines": [5]}], [{"command": "a", "lines": "text"}],
+     [{"command": "a", "lines": 5}]],
+)  # fmt: skip
+def test_what_says_nothing_of_jobs_is_not_taken(value: Any) -> None:
+    with pytest.raises(ValueError, match="this says"):
+        read_usage(json.dumps(value).encode())
 
 
 @pytest.mark.parametrize("peak", usage.PEAKS)

@@ -63,6 +63,14 @@ def failure_lines(dag_run: Any) -> list[str]:
 
     :param dag_run: Airflow's, of a session.
     """
+    return [line for _, _, line in failed_tasks(dag_run)]
+
+
+def failed_tasks(dag_run: Any) -> list[tuple[str, int, str]]:
+    """Return the failed tasks of a CWL run, in the order in which they failed: id, number, and what failed and why.
+
+    :param dag_run: Airflow's, of a session.
+    """
     from airflow.models import TaskInstance
     from airflow.models.xcom import XComModel
     from sqlalchemy import and_, select
@@ -76,7 +84,7 @@ def failure_lines(dag_run: Any) -> list[str]:
         XComModel.key == ERROR,
     )
     rows = (
-        select(TaskInstance.task_id, TaskInstance.operator, XComModel.value)
+        select(TaskInstance.task_id, TaskInstance.map_index, TaskInstance.operator, XComModel.value)
         .outerjoin(XComModel, said)
         .where(
             TaskInstance.dag_id == dag_run.dag_id, TaskInstance.run_id == dag_run.run_id, TaskInstance.state == "failed"
@@ -85,8 +93,8 @@ def failure_lines(dag_run: Any) -> list[str]:
     )
     session: Any = object_session(dag_run)
     return [
-        value if isinstance(value, str) else f"{task}: its log says why"
-        for task, operator, value in session.execute(rows)
+        (task, number, value if isinstance(value, str) else f"{task}: its log says why")
+        for task, number, operator, value in session.execute(rows)
         if isinstance(value, str) or str(operator).startswith("CWL")
     ]
 

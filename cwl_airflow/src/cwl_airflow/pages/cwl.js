@@ -243,13 +243,37 @@ function Output({ run, output }) {
 
 const State = ({ name }) => h(Badge, { colorPalette: STATES[name] ?? "gray" }, name ?? "waiting");
 
+const nameOf = ({ task, part }) => (part === null ? task : `${task} [${part}]`);
+
+const Image = ({ name, digest }) =>
+  h(Text, { overflowWrap: "anywhere" }, `Image: ${name}${digest ? ` (${digest})` : ""}`);
+
+/** Why a task failed: the line that says it, and of its job the command and what it said last. */
+const Failure = ({ failure }) =>
+  h(
+    Stack,
+    { gap: 1, borderStartWidth: 4, borderColor: "red.solid", paddingStart: 3, className: "cwl-failure" },
+    h(
+      HStack,
+      { gap: 3, flexWrap: "wrap" },
+      h(Text, { fontWeight: "medium" }, nameOf(failure)),
+      failure.reason && h(Badge, { colorPalette: "red" }, failure.reason),
+    ),
+    h(Words, null, failure.why),
+    failure.command && h(Text, { color: "fg.muted" }, "The command:"),
+    failure.command && h(Words, null, failure.command),
+    failure.image && h(Image, { name: failure.image, digest: failure.digest }),
+    failure.command && h(Text, { color: "fg.muted" }, failure.lines.length ? "What it said last:" : "It said nothing."),
+    failure.lines?.length > 0 && h(Words, null, failure.lines.join("\n")),
+  );
+
 const COLUMNS = ["Step", "State", "Time", "Memory", "Disk", "Exit code", "Jobs", "Queue", "Host", "Tries", ""];
 
 /** What a step took, and on demand the command and the images of its jobs. */
 function Step({ task }) {
   const [open, setOpen] = React.useState(false);
   const cells = [
-    task.part === null ? task.task : `${task.task} [${task.part}]`,
+    nameOf(task),
     h(State, { name: task.state }),
     seconds(task.seconds ?? task.duration),
     bytes(task.memory),
@@ -261,13 +285,12 @@ function Step({ task }) {
     task.tries,
     task.command && h(Toggle, { open, setOpen, label: "Command", of: task.task }),
   ];
-  const images = Object.entries(task.images ?? {}).map(([name, digest]) =>
-    h(Text, { key: name, overflowWrap: "anywhere" }, `Image: ${name}${digest ? ` (${digest})` : ""}`),
-  );
+  const images = Object.entries(task.images ?? {}).map(([name, digest]) => h(Image, { key: name, name, digest }));
+  const mark = task.state === "failed" ? { background: "bg.error" } : {};
   return h(
     React.Fragment,
     null,
-    h(Table.Row, null, cells.map((cell, column) => h(Table.Cell, { key: column }, cell))),
+    h(Table.Row, mark, cells.map((cell, column) => h(Table.Cell, { key: column }, cell))),
     open &&
       h(
         Table.Row,
@@ -308,7 +331,7 @@ function Again({ dagId, conf }) {
   );
 }
 
-/** The outputs of a run, what its steps took, and its job. */
+/** The outputs of a run, what its steps took, why it failed, and its job. */
 function Results({ dagId, runId }) {
   const run = runAddress(dagId, runId);
   const ends = (content) => !["queued", "running"].includes(content.state);
@@ -319,6 +342,12 @@ function Results({ dagId, runId }) {
   return h(
     Stack,
     { gap: 6, padding: 4, className: "cwl-results" },
+    content.failed.length > 0 &&
+      h(
+        Section,
+        { title: "Why it failed" },
+        content.failed.map((failure) => h(Careful, { key: nameOf(failure), name: nameOf(failure) }, h(Failure, { failure }))),
+      ),
     h(
       Section,
       { title: "Outputs" },
@@ -333,7 +362,12 @@ function Results({ dagId, runId }) {
           )
         : h(Text, null, waiting),
     ),
-    h(Section, { title: "Steps" }, h(Steps, { tasks: content.tasks })),
+    h(
+      Section,
+      { title: "Steps" },
+      content.unknown && h(Text, { color: "fg.muted" }, content.unknown),
+      h(Steps, { tasks: content.tasks }),
+    ),
     h(
       Section,
       { title: "Job" },

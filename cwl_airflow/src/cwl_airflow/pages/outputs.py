@@ -1,4 +1,4 @@
-"""The outputs of a run, as the file in their folder reports them, and nothing beside them."""
+"""The outputs of a run, as it has reported them, and nothing beside them."""
 
 from __future__ import annotations
 
@@ -7,17 +7,17 @@ import os
 import stat
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import IO, Any
 
-from ..documents.plan import OUTPUTS_REPORT, STATISTICS
+from ..dags.reported import Report
 from ..gate import Gate, Refused
-from ..gate.objects import FILES, find_files, local_path
-from ..gate.places import is_within, open_folder, open_regular
+from ..gate.objects import FILES
+from ..gate.places import open_folder, open_regular
 from .content import show_as
 
-#: Bytes of a report that are read, and of a value that are shown.
-LARGEST_REPORT, LONGEST_VALUE = 64 * 2**20, 2000
+#: Bytes of a value that are shown.
+LONGEST_VALUE = 2000
 #: Entries that are shown of an output, or of a folder.
 MOST_ENTRIES = 500
 
@@ -43,29 +43,13 @@ class Entry:
 class RunOutputs:
     """The outputs of a run that are there."""
 
-    def __init__(self, report: str, gate: Gate, run_id: str) -> None:
-        """Read what a run reported.
+    def __init__(self, report: Report, gate: Gate) -> None:
+        """Take what a run reported.
 
-        :param report: path of the file.
-        :param gate: of a run of the DAG: what it could not write or read is not its output.
-        :raises Refused: the file is not where a run of the DAG has its outputs, or is another run's.
-        :raises OSError: it is gone.
-        :raises ValueError: it is not what a run writes.
+        :param gate: of a run of the DAG: what it could not read is not shown.
         """
-        if os.path.basename(report) != OUTPUTS_REPORT:
-            raise Refused(f"{report} is no report of outputs.")
-        self._folder = gate.write(os.path.dirname(report), "The folder of the outputs")
-        with open_regular(f"{self._folder}/{OUTPUTS_REPORT}", "The report of the outputs") as stream:
-            content = json.loads(stream.read(LARGEST_REPORT))
-        if not isinstance(content, dict):
-            raise ValueError(f"{report} is no report of outputs")
-        found = content.pop(STATISTICS, {})
-        self._statistics: dict[str, Any] = found if isinstance(found, dict) else {}
-        run = {"dag_id": gate.dag_id, "run_id": run_id}
-        if self._statistics.get("run", run) != run:
-            raise Refused(f"Another run has written its outputs over these in {self._folder}.")
-        self._gate = gate
-        self._values: dict[str, Any] = content
+        self._report, self._gate = report, gate
+        self._folder = report.folder
 
     @property
     def folder(self) -> str:
@@ -75,12 +59,12 @@ class RunOutputs:
     @property
     def steps(self) -> Mapping[str, Any]:
         """What each step took, by its task."""
-        found = self._statistics.get("steps")
+        found = self._report.statistics.get("steps")
         return {name: each for name, each in found.items() if isinstance(each, dict)} if isinstance(found, dict) else {}
 
     def describe(self) -> list[dict[str, Any]]:
         """Return for each output its name, its files, and its value if it has none."""
-        return [self._describe(name, value) for name, value in self._values.items()]
+        return [self._describe(name, value) for name, value in self._report.values.items()]
 
     def _describe(self, name: str, value: Any) -> dict[str, Any]:
         entries = list(self._entries(value))
@@ -93,18 +77,13 @@ class RunOutputs:
             for each in value:
                 yield from self._entries(each)
         elif isinstance(value, dict) and value.get("class") in FILES:
-            if path := self._below(value):
+            if path := self._report.below(value):
                 about = {key: value[key] for key in ("size", "checksum", "format") if key in value}
                 yield Entry(os.path.basename(path), path, value["class"] == "Directory", **about)
             yield from self._entries(value.get("secondaryFiles", []))
         elif isinstance(value, dict):
             for each in value.values():
                 yield from self._entries(each)
-
-    def _below(self, value: Mapping[str, Any]) -> str:
-        path = local_path(value)
-        real = os.path.normpath(path) if path else ""
-        return real[len(self._folder) + 1 :] if real.startswith(f"{self._folder}/") else ""
 
     def find(self, path: str) -> str:
         """Return the real path of an output, or of what is in one that is a folder.
@@ -114,13 +93,12 @@ class RunOutputs:
         """
         real = os.path.realpath(f"{self._folder}/{path}") if "\0" not in path else ""
         # By the name that was asked for: links are never followed.
-        if real == f"{self._folder}/{path}" and is_within(real, self._reported) and os.path.lexists(real):
+        if real == f"{self._folder}/{path}" and self._is_reported(path) and os.path.lexists(real):
             return self._gate.read(real, "The output")
         raise FileNotFoundError(f"There is no output {path!r}.")
 
-    @property
-    def _reported(self) -> list[str]:
-        return [f"{self._folder}/{path}" for value in find_files(self._values) if (path := self._below(value))]
+    def _is_reported(self, path: str) -> bool:
+        return any(str(each) in self._report.paths for each in (PurePath(path), *PurePath(path).parents))
 
     def open(self, path: str) -> IO[bytes]:
         """Open a file that is an output, or in one.

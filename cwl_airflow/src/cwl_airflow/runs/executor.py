@@ -267,17 +267,19 @@ class StepExecutor(JobExecutor):
         context.default_stdout = context.default_stderr = output.stream
         callback = cast(OutputCallback, job.output_callback)  # cwltool gives one
         check_streams(job)
+        usage = new_usage(job)
         access = functools.partial(OutputAccess, context.gate, job)
         job.builder.make_fs_access = access  # type: ignore[assignment]  # cwltool only calls it
 
         def note(outputs: Any, status: str) -> None:
             if status != "success":
                 output.close()
-                self.failures.append(self._describe_failure(job, output, limits if limited else None))
+                failure = self._describe_failure(job, output, limits if limited else None)
+                self.failures.append(failure)
+                usage.note_failure(failure.reason, failure.lines)
             callback(outputs, status)
 
         job.output_callback = checked_callback(job, context.gate, note)
-        usage = new_usage(job)
         usage.watch(job)
         self.usages.append(usage)
         pull_with_words(job)

@@ -39,7 +39,7 @@ class RunLayout:
     @property
     def job(self) -> Path:
         """The inputs as plain JSON, with the run's folders."""
-        return self.folder / "job.json"
+        return self.folder / JOB
 
     @property
     def inputs(self) -> Path:
@@ -119,6 +119,8 @@ class RunLayout:
 
 #: Marks the folder of a run with a failed task.
 FAILED = "failed"
+#: What the dispatcher returns the path of.
+JOB = "job.json"
 
 
 # A place begins with its kind: a step may be called like another one's jobs.
@@ -143,15 +145,22 @@ def run_folders(tmp: Path, outputs: Path, dag_id: str, run_id: str, given: Mappi
     :param given: what the job names as ``tmp_folder`` and ``outputs_folder``, absolute or relative to these; a
         ``tmp_folder`` in `tmp` makes no difference.
     """
-    name = re.sub(r"[:+/]", "_", run_id)
-    if set(name) <= {"."}:
-        name = name.replace(".", "_")
-    # Always a folder of this run alone, as it is removed.
-    own = name if name == run_id else f"{name}-{hashlib.sha256(run_id.encode()).hexdigest()[:8]}"
     named = tmp / given.get("tmp_folder", "")
     # In a folder for them alone, so that none is in another's. In the site's own folder each has its place.
     base = tmp if is_within(os.path.realpath(named), [os.path.realpath(tmp)]) else named / RUNS
     return (
-        base / dag_id / own,
-        outputs / (given.get("outputs_folder") or Path(dag_id, name)),
+        base / dag_id / own_name(run_id),
+        outputs / (given.get("outputs_folder") or Path(dag_id, folder_name(run_id))),
     )
+
+
+def folder_name(run_id: str) -> str:
+    """Return what the folder of a run's outputs is called; another run's may be called the same."""
+    name = re.sub(r"[:+/]", "_", run_id)
+    return name.replace(".", "_") if set(name) <= {"."} else name
+
+
+def own_name(run_id: str) -> str:
+    """Return what the folder of a run's intermediate data is called: always one of this run alone, as it is removed."""
+    name = folder_name(run_id)
+    return name if name == run_id else f"{name}-{hashlib.sha256(run_id.encode()).hexdigest()[:8]}"

@@ -1,4 +1,4 @@
-"""What the jobs of a step took: command, exit status, memory, container image."""
+"""What the jobs of a step took: command, exit status, memory, container image; and how they failed."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ import json
 import logging
 import shlex
 import subprocess
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Iterable
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +24,8 @@ _logger = logging.getLogger("cwltool")
 
 #: Characters of a command that are kept.
 LONGEST_COMMAND = 2000
+#: Lines that are kept of what a job that failed said last, and characters of each.
+MOST_LINES, LONGEST_LINE = 20, 500
 #: Where kernels say how much memory the container of an engine took at most, in bytes: with cgroups of version 2 and 1.
 PEAKS = (
     "system.slice/{engine}-{container}.scope/memory.peak",
@@ -49,6 +51,16 @@ class JobUsage:
     image: str = ""
     #: By which the image can be pulled again; none if it came from no registry.
     digest: str = ""
+    #: Why it failed, and what it said last; nothing if it did not.
+    reason: str = ""
+    lines: list[str] = field(default_factory=list)
+
+    def note_failure(self, reason: str, lines: list[str]) -> None:
+        """Note how the job failed.
+
+        :param lines: what it said last.
+        """
+        self.reason, self.lines = reason, [line[:LONGEST_LINE] for line in lines[-MOST_LINES:]]
 
     def watch(self, job: JobBase) -> None:
         """Note what a job takes when it runs, in place of cwltool's own monitors, which sleep for a second first."""
@@ -147,24 +159,68 @@ def summarize_usage(folder: Path) -> dict[str, Any]:
     """Return what all jobs of a step took, as the report of a run has it.
 
     :param folder: with the files that `write_usage` made.
-    :returns: their number; of the first one the command; exit codes and images (with digest) that there were; the
-        memory in bytes that one of them took at most; nothing for a step without jobs.
+    :returns: what `merge_usage` does.
     """
-    usages = list(_read_usages(folder))
+    return merge_usage(read_usage(file.read_bytes()) for file in sorted(folder.glob("*.json")))
+
+
+def read_usage(text: bytes) -> dict[str, Any]:
+    """Return what the jobs of a task took.
+
+    :param text: what `write_usage` wrote.
+    :returns: the number of jobs; of the first one the command; exit codes and images (with digest) that there were; the
+        memory in bytes that one of them took at most; ``failed``, how the first one failed of those that did; nothing
+        for a task without jobs.
+    :raises ValueError: it is something else.
+    """
+    found = json.loads(text)
+    if not isinstance(found, list):
+        raise ValueError("this says nothing of jobs")
+    usages = [_read_job(each) for each in found]
     if not usages:
         return {}
-    memory = [each.memory for each in usages if each.memory is not None]
     images = {each.image: each.digest for each in usages if each.image}
+    memory = [each.memory for each in usages if each.memory is not None]
+    failed = next((each for each in usages if each.reason), None)
     return {
         "jobs": len(usages),
         "command": usages[0].command,
         "exit_codes": sorted({each.exit_code for each in usages if each.exit_code is not None}),
         **({"images": images} if images else {}),
         **({"memory": max(memory)} if memory else {}),
+        **({"failed": asdict(failed)} if failed else {}),
     }
 
 
-def _read_usages(folder: Path) -> Iterator[JobUsage]:
-    for file in sorted(folder.glob("*.json")):
-        for each in json.loads(file.read_text(encoding="utf-8")):
-            yield JobUsage(**each)
+def _read_job(value: Any) -> JobUsage:
+    """Return what a job took; tools that run in no container could have written it."""
+    try:
+        usage = JobUsage(**value)
+        texts = [usage.command, usage.image, usage.digest, usage.reason, *usage.lines]
+    except TypeError as error:
+        raise ValueError(f"this says nothing of a job: {error}") from error
+    if not all(isinstance(text, str) for text in texts) or not isinstance(usage.lines, list):
+        raise ValueError("what this says of a job is no text")
+    if not all(number is None or isinstance(number, int) for number in (usage.exit_code, usage.memory)):
+        raise ValueError("what this says of a job is no number")
+    return usage
+
+
+def merge_usage(tasks: Iterable[dict[str, Any]]) -> dict[str, Any]:
+    """Return what the jobs of several tasks took, in the form of that of one.
+
+    :param tasks: what `read_usage` returned of each.
+    """
+    merged: dict[str, Any] = {}
+    for task in tasks:
+        exit_codes = {*merged.get("exit_codes", []), *task.get("exit_codes", [])}
+        images = {**merged.get("images", {}), **task.get("images", {})}
+        memory = max(merged.get("memory", 0), task.get("memory", 0))
+        merged = {
+            **task,
+            **merged,
+            **({"jobs": merged.get("jobs", 0) + task["jobs"], "exit_codes": sorted(exit_codes)} if task else {}),
+            **({"images": images} if images else {}),
+            **({"memory": memory} if memory else {}),
+        }
+    return merged

@@ -5,19 +5,17 @@ Source: https://ga4gh.github.io/workflow-execution-service-schemas/ (1.0.0)
 
 from __future__ import annotations
 
-import json
 import shutil
+import sys
 import uuid
 from contextlib import suppress
 from dataclasses import dataclass
 from importlib.metadata import version
-from pathlib import Path
 from typing import Annotated, Any
 
 from airflow.api.common.mark_tasks import set_dag_run_state_to_failed
 from airflow.models import DagRun
 from airflow.models.serialized_dag import SerializedDagModel
-from airflow.models.xcom import XCOM_RETURN_KEY, XComModel
 from airflow.utils.session import create_session
 from airflow.utils.state import DagRunState
 from fastapi import File, Form, Query, UploadFile
@@ -25,7 +23,9 @@ from sqlalchemy.orm import Session
 
 from ... import strict_json
 from ...dags.notes import failure_lines
+from ...dags.reported import find_report
 from ...dags.settings import CWLSettings
+from ...documents.plan import STATISTICS
 from ...gate.places import ATTACHMENTS
 from .. import attachments
 from ..access import ADD, READ_DAG, READ_RUN, STOP, TRIGGER, Rights, in_path, needs
@@ -170,10 +170,7 @@ def _find_run(run_id: str, session: Session) -> Any:
 
 def _read_outputs(run_id: str) -> Any:
     """Return the outputs of a run, if it has some yet and they are still there."""
-    query = XComModel.get_many(run_id=run_id, dag_ids=run_id, task_ids="CWLJobGatherer", key=XCOM_RETURN_KEY, limit=1)
-    with create_session() as session:
-        returned: Any = session.scalar(query)
-    with suppress(OSError, ValueError):
-        if returned is not None and isinstance(returned.value, str):
-            return json.loads(Path(returned.value).read_text(encoding="utf-8"))
+    with suppress(FileNotFoundError):
+        report = find_report(run_id, run_id, most=sys.maxsize)
+        return {**report.values, **({STATISTICS: report.statistics} if report.statistics else {})}
     return {}
