@@ -22,6 +22,7 @@ class Reader:
         return text
 
     def read(self, file: Path, most: int = 99) -> bytes:
+        """Return what is in a file."""
         with file.open("rb") as stream:
             found: bytes = self._kept.read(stream, most, self._parse)
         return found

@@ -85,7 +85,7 @@ def test_a_link_in_the_place_of_an_output_is_not_followed(found: RunOutputs, fol
         found.open("reads.bam")
     (folder / "tree").rename(folder / "moved")
     (folder / "tree").symlink_to("/etc")
-    for look in (found.open, found.list_folder, lambda path: list(found.walk(path))):
+    for look in (found.open, found.list_folder, lambda path: list(found.walk(path, []))):
         with pytest.raises(FileNotFoundError):
             look("tree")
 
@@ -105,17 +105,56 @@ def test_what_is_in_a_folder_is_found(found: RunOutputs, folder: Path) -> None:
         found.open("tree/fifo")
 
 
-def test_a_folder_becomes_an_archive(found: RunOutputs, folder: Path) -> None:
-    (folder / "tree/link").symlink_to("/etc/passwd")
-    (folder / "tree/empty").touch()
-    parts = list(zip_stream(found.walk("tree")))
+def archived(found: RunOutputs, path: str) -> dict[str, str]:
+    """Return what is in the archive of a folder."""
+    left_out: list[outputs.LeftOut] = []
+    parts = list(zip_stream(found.walk(path, left_out), left_out))
     with zipfile.ZipFile(io.BytesIO(b"".join(parts))) as archive:
         assert archive.testzip() is None
-        assert {name: archive.read(name).decode() for name in archive.namelist()} == {
-            "a ä.txt": "tree/a ä.txt",
-            "empty": "",
-            "sub/b": "tree/sub/b",
-        }
+        return {name: archive.read(name).decode() for name in archive.namelist()}
+
+
+def test_a_folder_becomes_an_archive(found: RunOutputs, folder: Path) -> None:
+    (folder / "tree/empty").touch()
+    assert archived(found, "tree") == {"a ä.txt": "tree/a ä.txt", "empty": "", "sub/b": "tree/sub/b"}
+    assert found.left_out("tree") == []
+
+
+def test_an_archive_says_what_is_missing(found: RunOutputs, folder: Path) -> None:
+    (folder / "tree/link").symlink_to("/etc/passwd")
+    (folder / "tree/LEFT-OUT.txt").touch()
+    (folder / "tree/sub/up").symlink_to(folder)
+    (folder / "tree/.ssh").mkdir()
+    (folder / "tree/.ssh/id_rsa").touch()
+    os.mkfifo(folder / "tree/sub/\udcff")
+    files = archived(found, "tree")
+    said = files.pop("_LEFT-OUT.txt").splitlines()
+    assert sorted(files) == ["LEFT-OUT.txt", "a ä.txt", "sub/b"]
+    assert said[0] == "These could not be put into the archive:"
+    ssh, *others = sorted(said[1:])
+    assert ssh.startswith(".ssh: The output: ")
+    assert others == ["link: it is a link", "sub/?: it is neither a file nor a folder", "sub/up: it is a link"]
+    assert sorted(each.path for each in found.left_out("tree")) == [".ssh", "link", "sub/up", "sub/\udcff"]
+
+
+@pytest.mark.parametrize("name", ["tree/sub/b", "tree/sub"])
+def test_what_cannot_be_read_is_missing_and_the_rest_is_there(
+    found: RunOutputs, folder: Path, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened, listed, asked = os.open, os.scandir, os.access
+
+    def refuse(path: Any, *more: Any, of: Any) -> Any:  # as for others than root, who may read all
+        if str(path) == str(folder / name):
+            raise PermissionError(13, "Permission denied", str(path))
+        return of(path, *more)
+
+    monkeypatch.setattr(os, "open", lambda *given: refuse(*given, of=opened))
+    monkeypatch.setattr(os, "scandir", lambda *given: refuse(*given, of=listed))
+    monkeypatch.setattr(os, "access", lambda path, how: str(path) != str(folder / name) and asked(path, how))
+    files = archived(found, "tree")
+    assert files["a ä.txt"] == "tree/a ä.txt"
+    assert files["LEFT-OUT.txt"].splitlines()[1:] == [f"{name.removeprefix('tree/')}: Permission denied"]
+    assert [each.path for each in found.left_out("tree")] == [name.removeprefix("tree/")]
 
 
 @pytest.mark.parametrize("values", [[], 5, "text"])
@@ -143,7 +182,7 @@ def test_what_nobody_may_read_is_not_shown_in_a_folder_either(found: RunOutputs,
     (folder / "tree/.ssh").mkdir()
     (folder / "tree/.ssh/id_rsa").write_text("KEY", encoding="utf-8")
     assert ".ssh" not in [each.name for each in found.list_folder("tree")]
-    assert sorted(name for name, _ in found.walk("tree")) == ["a ä.txt", "sub/b"]
+    assert sorted(name for name, _ in found.walk("tree", [])) == ["a ä.txt", "sub/b"]
     for path in ("tree/.ssh", "tree/.ssh/id_rsa"):
         with pytest.raises(Refused):
             found.find(path)

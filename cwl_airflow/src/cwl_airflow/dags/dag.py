@@ -16,6 +16,7 @@ from airflow.sdk import DAG, get_parsing_context
 
 from ..documents.embedded import embedded_text
 from ..documents.ontologies import refresh_ontologies
+from ..documents.packed import keep_packed, packed_file
 from ..documents.plan import DocumentPlan, cached_plan
 from ..files import write_atomically
 from ..gate import Refused
@@ -201,6 +202,11 @@ class CWLDAG(DAG):
         plan = replace(make_plan(loaded.process, name), ontologies=loaded.ontologies)
         with only_words(self.dag_id):
             plan = replace(plan, about=describe_document(loaded.process))
+        with only_words(self.dag_id):
+            folder = self.cwl_settings.pickle_folder
+            plan = replace(plan, packed=keep_packed(folder, loaded.packed()))
+            # A plan without it is made again, and what is needed for one is not tidied away.
+            return plan, {**loaded.texts, packed_file(folder, plan.packed).as_uri(): plan.packed}
         return plan, loaded.texts
 
     @property

@@ -23,9 +23,11 @@ from airflow.sdk.exceptions import (
 )
 
 from ..callers import Caller
+from ..documents.packed import read_packed
 from ..documents.plan import DISPATCHER, GATHERER
 from ..environment import leave_environment
 from ..files import write_atomically
+from ..gate.job import FOLDERS
 from ..runs.folder import held_folder, remove_old_failures
 from ..runs.job_input import check_folder_writable, folders_named_by_job
 from ..runs.layout import RunLayout
@@ -421,8 +423,12 @@ class CWLJobGatherer(CWLOperator):
         layout, outputs_folder = RunLayout(Path(job["tmp_folder"])), Path(job["outputs_folder"])
         with self.acting(context, layout):
             own = outputs_folder == self.cwl_dag.folders(context["run_id"], {})[1]
-            of = {"dag_id": self.cwl_dag.dag_id, "run_id": str(context["run_id"])}
-            outputs, report = collect_run(self.run_in(context, layout), outputs_folder, own, of)
+            about = {
+                "run": {"dag_id": self.cwl_dag.dag_id, "run_id": str(context["run_id"])},
+                "document": read_packed(self.settings.pickle_folder, self.cwl_dag.plan.packed),
+                "job": {name: value for name, value in job.items() if name not in FOLDERS},
+            }
+            outputs, report = collect_run(self.run_in(context, layout), outputs_folder, own, about)
         text = json.dumps(outputs)
         if len(text) <= LONGEST_RESULTS:
             context["ti"].xcom_push(key=RESULTS, value=read_results(text))

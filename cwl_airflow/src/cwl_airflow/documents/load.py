@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import json
 import pickle  # nosec B403  # see unpickling
 import re
 from collections.abc import Callable, Container, Iterable, Mapping
@@ -14,6 +15,7 @@ from urllib.parse import urljoin
 from cwltool.command_line_tool import CommandLineTool
 from cwltool.context import LoadingContext
 from cwltool.load_tool import docloaderctx, fetch_document, make_tool, resolve_and_validate_document
+from cwltool.pack import pack
 from cwltool.process import Process, get_schema, shortname
 from cwltool.update import ORIGINAL_CWLVERSION
 from cwltool.utils import aslist
@@ -85,6 +87,21 @@ class LoadedDocument:
     texts: Mapping[str, str]
     #: URIs of its ontologies.
     ontologies: tuple[str, ...] = ()
+    #: As it was read, see `packed`.
+    resolved: ResolvedDocument | None = None
+
+    def packed(self) -> str:
+        """Return the document with all that it refers to as one text in JSON; it must have been checked.
+
+        :raises ValueError: it was not read to be checked.
+        :raises Exception: cwltool cannot pack it.
+        """
+        if self.resolved is None:
+            raise ValueError("The document was not read to be checked.")
+        packed: Any = pack(self.resolved.context, self.resolved.uri)
+        if len(packed["$graph"]) == 1:  # as cwltool prints it
+            (packed,) = packed["$graph"]
+        return json.dumps(packed, indent=2)
 
 
 def load_document(
@@ -181,7 +198,7 @@ def load_document(
     if folder:
         # Only now are those of the steps known. A task that makes one step asks those of all, as cwltool does.
         cache.store_entry(folder, key, (named, entry), made_of, _pickle)
-    return LoadedDocument(process, texts, named)
+    return LoadedDocument(process, texts, named, resolved)
 
 
 _pickle = functools.partial(pickle.dumps, protocol=pickle.HIGHEST_PROTOCOL)

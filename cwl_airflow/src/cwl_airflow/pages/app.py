@@ -6,8 +6,9 @@ import json
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated, Any
+from typing import IO, Annotated, Any
 
 # As the plug-ins of Airflow's own providers (edge3) ask who may do what.
 from airflow.api_fastapi.app import get_auth_manager
@@ -19,7 +20,7 @@ from starlette.responses import FileResponse, Response, StreamingResponse
 from ..gate import Refused
 from .archive import zip_stream
 from .content import NOTHING, attachment, download, view
-from .outputs import MOST_ENTRIES
+from .outputs import MOST_ENTRIES, LeftOut
 from .picture import NotDrawn, picture
 from .runs import describe_run, find_outputs
 from .status import describe_site
@@ -68,6 +69,15 @@ def ascii_json(content: Any) -> Response:
     return Response(json.dumps(content), media_type="application/json")
 
 
+def send_zip(name: str, files: Iterator[tuple[str, IO[bytes]]], left_out: list[LeftOut]) -> Response:
+    """Return an archive of files, see `zip_stream`.
+
+    :param name: of the archive, without its ending.
+    """
+    headers = {"Content-Disposition": attachment(f"{name}.zip"), "X-Content-Type-Options": "nosniff"}
+    return StreamingResponse(zip_stream(files, left_out), media_type="application/zip", headers=headers)
+
+
 @dags.get("/picture.svg")
 def get_picture(dag_id: str) -> Response:
     """Return the picture of a DAG's document."""
@@ -92,11 +102,12 @@ def get_output(
     dag_id: str,
     run_id: str,
     path: str,
-    how: Annotated[str, Query(alias="as", pattern="^(view|download|list)$")] = "download",
+    how: Annotated[str, Query(alias="as", pattern="^(view|download|list|left-out)$")] = "download",
 ) -> Response:
     """Give a file, in ranges if asked; of a folder a ZIP archive, or what is in it.
 
-    :param how: ``view`` for a file that a browser shows, ``download`` for one that is kept, ``list`` for a folder.
+    :param how: ``view`` for a file that a browser shows, ``download`` for one that is kept; of a folder ``list`` for
+        what is in it, ``left-out`` for what would be missing in its archive.
     """
     with answered():
         outputs = find_outputs(dag_id, run_id)
@@ -104,9 +115,11 @@ def get_output(
         name = os.path.basename(real)
         if how == "list":
             return ascii_json([each.to_json() for each in outputs.list_folder(path)[:MOST_ENTRIES]])
+        if how == "left-out":
+            return ascii_json([asdict(each) for each in outputs.left_out(path)])
         if os.path.isdir(real):
-            headers = {"Content-Disposition": attachment(f"{name}.zip"), "X-Content-Type-Options": "nosniff"}
-            return StreamingResponse(zip_stream(outputs.walk(path)), media_type="application/zip", headers=headers)
+            left_out: list[LeftOut] = []
+            return send_zip(name, outputs.walk(path, left_out), left_out)
         stream = outputs.open(path)
         if how == "download":
             return download(stream, name)

@@ -210,8 +210,21 @@ function Entry({ run, file }) {
     file.checksum && open && h(Text, { color: "fg.muted", fontSize: "xs" }, file.checksum.replace("$", " ")),
     open &&
       (file.folder
-        ? h(Folder, { run, file })
+        ? h(React.Fragment, null, h(LeftOut, { run, file }), h(Folder, { run, file }))
         : h(Preview, { run, file, show: file.show })),
+  );
+}
+
+/** What the archive of a folder does not have. */
+function LeftOut({ run, file }) {
+  const { content = [] } = useJson(outputAddress(run, file.path, "left-out"));
+  if (!content.length) return null;
+  const [first] = content;
+  const [what, more] = content.length === 1 ? ["this", ""] : [`${content.length} things`, " for instance"];
+  return h(
+    Text,
+    { paddingStart: 6, fontStyle: "italic", overflowWrap: "anywhere", className: "cwl-left-out" },
+    `The ZIP is without ${what},${more} ${first.path}: ${first.why}. LEFT-OUT.txt in it says what is missing.`,
   );
 }
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import stat
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass
-from pathlib import Path, PurePath
+from pathlib import PurePath
 from typing import IO, Any
 
 from ..dags.reported import Report
@@ -18,8 +19,8 @@ from .content import show_as
 
 #: Bytes of a value that are shown.
 LONGEST_VALUE = 2000
-#: Entries that are shown of an output, or of a folder.
-MOST_ENTRIES = 500
+#: Entries that are shown of an output, or of a folder; and that are looked at for what cannot be given.
+MOST_ENTRIES, MOST_WALKED = 500, 20_000
 
 
 @dataclass(frozen=True)
@@ -38,6 +39,14 @@ class Entry:
     def to_json(self) -> dict[str, Any]:
         """Return it as the page gets it, with how it is shown."""
         return {**asdict(self), "show": show_as(self.name)}
+
+
+@dataclass(frozen=True)
+class LeftOut:
+    """What is in a folder and cannot be given, and why."""
+
+    path: str
+    why: str
 
 
 class RunOutputs:
@@ -130,13 +139,70 @@ class RunOutputs:
             return False
         return True
 
-    def walk(self, path: str) -> Iterator[tuple[str, IO[bytes]]]:
-        """Open one after the other all files in a folder that is an output, with their paths in it; closes each."""
+    def walk(self, path: str, left_out: list[LeftOut]) -> Iterator[tuple[str, IO[bytes]]]:
+        """Open one after the other all files in a folder that is an output, with their paths in it; closes each.
+
+        :param left_out: gets what is in it and cannot be given.
+        """
+        for name, real, why in self._tree(path):
+            if not why:
+                try:
+                    stream = open_regular(real, f"Output {name!r}")
+                except (OSError, Refused) as error:
+                    why = _why(error)
+                else:
+                    with stream:
+                        yield name, stream
+            if why:
+                left_out.append(LeftOut(name, why))
+
+    def left_out(self, path: str) -> list[LeftOut]:
+        """Return what is in a folder that is an output, or in one, and cannot be given, `MOST_ENTRIES` at most."""
+        found = (
+            LeftOut(name, why or "it may not be read")
+            for name, real, why in itertools.islice(self._tree(path), MOST_WALKED)
+            if why or not os.access(real, os.R_OK)
+        )
+        return list(itertools.islice(found, MOST_ENTRIES))
+
+    def _tree(self, path: str) -> Iterator[tuple[str, str, str]]:
+        """Find what is in a folder and in those in it: its path there, its real path, and why it cannot be given."""
         top = self.find(path)
-        for folder, folders, files in os.walk(top):
-            folders.sort()
-            for name in sorted(files):
+        broken: list[OSError] = []
+        for folder, folders, files in os.walk(top, onerror=broken.append):
+            yield from _unreadable(broken, top)
+            kinds = [(name, stat.S_ISDIR) for name in sorted(folders)] + [
+                (name, stat.S_ISREG) for name in sorted(files)
+            ]
+            for name, is_one in kinds:
                 real = f"{folder}/{name}"
-                if stat.S_ISREG(os.lstat(real).st_mode) and self._may_be_read(real[len(self._folder) + 1 :]):
-                    with open_regular(real, f"Output {name!r}") as stream:
-                        yield str(Path(real).relative_to(top)), stream
+                why = self._why_not(real, is_one)
+                if why or is_one is stat.S_ISREG:
+                    yield os.path.relpath(real, top), real, why
+                if why and is_one is stat.S_ISDIR:
+                    folders.remove(name)
+            folders.sort()
+        yield from _unreadable(broken, top)
+
+    def _why_not(self, real: str, is_one: Callable[[int], bool]) -> str:
+        """Say why something in a folder cannot be given; nothing if it can."""
+        try:
+            mode = os.lstat(real).st_mode
+            if stat.S_ISLNK(mode):
+                return "it is a link"
+            if not is_one(mode):
+                return "it is neither a file nor a folder"
+            self._gate.read(real, "The output")
+        except (OSError, Refused) as error:
+            return _why(error)
+        return ""
+
+
+def _unreadable(broken: list[OSError], top: str) -> Iterator[tuple[str, str, str]]:
+    while broken:
+        error = broken.pop()
+        yield os.path.relpath(error.filename, top), error.filename, _why(error)
+
+
+def _why(error: Exception) -> str:
+    return str((isinstance(error, OSError) and error.strerror) or error)

@@ -27,22 +27,27 @@ from .run import CWLRun
 from .step_workflow import StepWorkflow
 from .usage import summarize_usage
 
+#: Characters of what a report has beside outputs and steps: each time it is asked for it is read.
+LONGEST = 4 * 2**20
+
 
 def collect_run(
-    run: CWLRun, outdir: Path, own: bool, of: Mapping[str, str] | None = None
+    run: CWLRun, outdir: Path, own: bool, about: Mapping[str, Any] | None = None
 ) -> tuple[dict[str, Any], str]:
     """Move the outputs of a run to a folder, and report them there in a file.
 
     :param outdir: where they go.
     :param own: whether the folder is the run's own: what an earlier try left there is removed.
-    :param of: what the report says of whose it is, as others may report into the same folder.
+    :param about: what the report says beside that: ``run``, whose it is, as others may report into the same folder;
+        ``document`` and ``job``, what has run. What is longer than `LONGEST` is left out.
     :returns: the outputs, and the path of the file that reports them.
     """
     if own:
         shutil.rmtree(outdir, ignore_errors=True)
     outputs = collect_outputs(run, outdir)
     report = outdir / OUTPUTS_REPORT
-    statistics = {**run_statistics(run), **({"run": dict(of)} if of else {})}
+    short = {name: value for name, value in (about or {}).items() if len(json.dumps(value)) <= LONGEST}
+    statistics = {**run_statistics(run), **short}
     write_atomically(report, json.dumps({**outputs, STATISTICS: statistics}, indent=2))
     return outputs, str(report)
 

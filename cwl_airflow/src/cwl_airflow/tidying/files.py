@@ -14,6 +14,7 @@ from typing import Protocol
 
 from ..dags.picture import PICTURES
 from ..documents.cache import files_unchanged
+from ..documents.packed import PACKED
 from ..gate.places import ATTACHMENTS, EMBEDDED, LOCK, RUNNER, RUNNER_DOCUMENTS
 from ..runs.folder import SHORTEST_KEPT
 from . import trees
@@ -118,7 +119,7 @@ def remove_kept(removal: Removal, pickle: Path, days: float) -> None:
             read.update(uri.rpartition("/")[2] for uri in uris)
         elif name.endswith((".kept", ".lock", ".new")):
             removal.remove_if_old(pickle, (name,), days * DAY)
-    for kind, needed in ((EMBEDDED, read), (PICTURES, set())):
+    for kind, needed in ((EMBEDDED, read), (PACKED, read), (PICTURES, set())):
         with suppress(FileNotFoundError), trees.open_folder(pickle, kind) as folder:
             for name in sorted(set(os.listdir(folder)) - needed):
                 removal.remove_if_old(pickle, (kind, name), days * DAY)

@@ -172,5 +172,6 @@ def _read_outputs(run_id: str) -> Any:
     """Return the outputs of a run, if it has some yet and they are still there."""
     with suppress(FileNotFoundError):
         report = find_report(run_id, run_id, most=sys.maxsize)
-        return {**report.values, **({STATISTICS: report.statistics} if report.statistics else {})}
+        statistics = {name: value for name, value in report.statistics.items() if name not in ("document", "job")}
+        return {**report.values, **({STATISTICS: statistics} if statistics else {})}
     return {}
