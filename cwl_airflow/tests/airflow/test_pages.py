@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import io
 import json
+import zipfile
 from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import httpx
 import pytest
@@ -47,7 +50,10 @@ def folder(pages: Server, site: Site) -> Path:
     statistics = {
         "steps": {"say": {"status": "success", "seconds": 2.5, "memory": 10, "images": {"a:1": "a@sha256:1"}}}
     }
-    (made / OUTPUTS_REPORT).write_text(json.dumps({**values, STATISTICS: statistics}), encoding="utf-8")
+    document = {"class": "Workflow", "id": "#main", "inputs": [], "outputs": [], "steps": []}
+    of_run = {"document": document, "job": {"text": "a"}}
+    report = {**values, STATISTICS: {**statistics, **of_run}}
+    (made / OUTPUTS_REPORT).write_text(json.dumps(report), encoding="utf-8")
     conf = {"job": {"text": "a"}, "cwl_airflow_caller": {"name": "boss"}}
     rows.add_run(RUN, "mine", "success", conf=conf)
     for number, task in enumerate((DISPATCHER, "say", GATHERER)):
@@ -74,7 +80,9 @@ def test_the_page_of_a_run_has_outputs_steps_and_job(pages: Server, folder: Path
     assert (step["task"], step["host"], step["seconds"], step["memory"]) == ("say", "host", 2.5, 10)
 
 
-@pytest.mark.parametrize("path", ["", "/outputs/said.txt", "/outputs/tree?as=list", "/outputs/tree"])
+@pytest.mark.parametrize(
+    "path", ["", "/outputs/said.txt", "/outputs/tree?as=list", "/outputs/tree?as=left-out", "/outputs/tree", "/crate"]
+)
 def test_only_who_may_see_the_runs_of_a_dag_sees_their_outputs(pages: Server, folder: Path, path: str) -> None:
     answers = {
         name: as_user(pages, name, PAGE + path).status_code for name in ("admin", "op", "user", "viewer", "narrow")
@@ -150,6 +158,32 @@ def test_what_is_in_a_folder_is_listed_and_downloaded(pages: Server, folder: Pat
     archive = as_user(pages, "viewer", f"{PAGE}/outputs/tree")
     assert archive.headers["content-type"] == "application/zip"
     assert archive.content.startswith(b"PK")
+
+
+def test_what_an_archive_does_not_have_is_said_before(pages: Server, folder: Path) -> None:
+    (folder / "tree/link").symlink_to("/etc/passwd")
+    found = as_user(pages, "viewer", f"{PAGE}/outputs/tree?as=left-out").json()
+    assert found == [{"path": "link", "why": "it is a link"}]
+
+
+def test_a_run_is_given_as_a_crate(pages: Server, folder: Path) -> None:
+    assert as_user(pages, "viewer", PAGE).json()["no_crate"] == ""
+    answer = as_user(pages, "viewer", f"{PAGE}/crate")
+    assert answer.headers["content-type"] == "application/zip"
+    assert answer.headers["content-disposition"] == "attachment; filename*=utf-8''mine%20" + quote(f"{RUN}.crate.zip")
+    with zipfile.ZipFile(io.BytesIO(answer.content)) as archive:
+        metadata = json.loads(archive.read("ro-crate-metadata.json"))
+    (person,) = [each for each in metadata["@graph"] if each["@type"] == "Person"]
+    assert person["name"] == "this host"
+    assert "cwl_airflow_caller" not in answer.text
+
+
+@pytest.mark.parametrize("state", ["failed", "running"])
+def test_of_a_run_that_did_not_succeed_there_is_no_crate(pages: Server, folder: Path, state: str) -> None:
+    rows.change_run(RUN, state=state)
+    answer = as_user(pages, "viewer", f"{PAGE}/crate")
+    assert answer.status_code == 409
+    assert answer.json()["detail"] == "Only of a run that succeeded there is an RO-Crate."
 
 
 def test_names_that_are_no_text_are_listed(pages: Server, folder: Path) -> None:
@@ -237,7 +271,7 @@ def test_data_that_was_removed_is_said(pages: Server, layout: RunLayout) -> None
     assert found["failed"][0]["why"] == "align: 'align b' exit status 3: no index"
 
 
-@pytest.mark.parametrize("place", ["mine/other", "other/{own}", "../elsewhere/mine/{own}", "../../../mine/{own}"])
+@pytest.mark.parametrize("place", ["mine/other", "other/{own}", "../elsewhere/mine/{own}", "../../mine/{own}"])
 def test_data_that_is_not_the_runs_own_is_not_shown(pages: Server, layout: RunLayout, site: Site, place: str) -> None:
     moved = site.tmp / place.format(own=own_name(RUN))
     moved.parent.mkdir(parents=True, exist_ok=True)

@@ -19,6 +19,7 @@ from starlette.responses import FileResponse, Response, StreamingResponse
 
 from ..gate import Refused
 from .archive import zip_stream
+from .bundle import NotBundled, make_bundle
 from .content import NOTHING, attachment, download, view
 from .outputs import MOST_ENTRIES, LeftOut
 from .picture import NotDrawn, picture
@@ -95,6 +96,17 @@ def get_run(dag_id: str, run_id: str) -> Response:
     """Describe a run, see `describe_run`."""
     with answered():
         return ascii_json(describe_run(dag_id, run_id))
+
+
+@runs.get("/crate")
+def get_crate(dag_id: str, run_id: str) -> Response:
+    """Give a run as a Workflow Run RO-Crate, see `make_bundle`."""
+    with answered():
+        try:
+            bundle = make_bundle(dag_id, run_id)
+        except NotBundled as error:
+            raise HTTPException(409, str(error)) from error
+    return send_zip(f"{dag_id} {run_id}.crate", bundle.files(), bundle.left_out)
 
 
 @runs.get("/outputs/{path:path}")

@@ -344,6 +344,16 @@ function Again({ dagId, conf }) {
   );
 }
 
+const Crate = ({ run, missing }) =>
+  missing
+    ? h(Text, { color: "fg.muted", fontSize: "sm" }, missing)
+    : h(
+        HStack,
+        { gap: 3, flexWrap: "wrap" },
+        h(Link, { href: `${run}/crate`, download: "", color: "fg.info" }, "Download as RO-Crate"),
+        h(Text, { color: "fg.muted", fontSize: "sm" }, "All of it with the document, the job, and what each step was."),
+      );
+
 /** The outputs of a run, what its steps took, why it failed, and its job. */
 function Results({ dagId, runId }) {
   const run = runAddress(dagId, runId);
@@ -372,6 +382,7 @@ function Results({ dagId, runId }) {
               ? content.outputs.map((output) => h(Output, { key: output.name, run, output }))
               : h(Text, null, "The document has no outputs."),
             h(Text, { color: "fg.muted", fontSize: "sm" }, "On the host: ", h(Words, null, content.folder)),
+            content.state === "success" && h(Crate, { run, missing: content.no_crate }),
           )
         : h(Text, null, waiting),
     ),

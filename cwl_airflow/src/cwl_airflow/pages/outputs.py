@@ -71,6 +71,15 @@ class RunOutputs:
         found = self._report.statistics.get("steps")
         return {name: each for name, each in found.items() if isinstance(each, dict)} if isinstance(found, dict) else {}
 
+    @property
+    def why_no_crate(self) -> str:
+        """Why there can be no RO-Crate of the run; nothing if there can."""
+        if not isinstance(self._report.statistics.get("document"), dict):
+            return "There is no RO-Crate of this run: it is of before there were some, or its document is too large."
+        if not isinstance(self._report.statistics.get("job"), dict):
+            return "There is no RO-Crate of this run: its job is too large."
+        return ""
+
     def describe(self) -> list[dict[str, Any]]:
         """Return for each output its name, its files, and its value if it has none."""
         return [self._describe(name, value) for name, value in self._report.values.items()]

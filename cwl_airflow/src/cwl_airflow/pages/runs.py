@@ -35,8 +35,8 @@ def describe_run(dag_id: str, run_id: str) -> dict[str, Any]:
     """Return what the page of a run shows.
 
     :returns: ``state``; ``conf`` with which the same can be started again; ``tasks`` in the order of their start;
-        ``failed``, why and how each task failed that did; ``outputs`` and their ``folder``, or ``missing``, which says
-        why there are none; ``unknown`` says why nothing is known of what steps took.
+        ``failed``, why and how each task failed that did; ``outputs``, their ``folder`` and ``no_crate``, why there is
+        no RO-Crate, or else ``missing``, why there are no outputs; ``unknown``, why nothing is known of steps.
     :raises FileNotFoundError: there is no such run.
     """
     with create_session() as session:
@@ -54,7 +54,7 @@ def describe_run(dag_id: str, run_id: str) -> dict[str, Any]:
         described["missing"] = str(error)
         described |= _add_usage(dag_id, run_id, rows) if described["cwl"] else {}
     else:
-        described |= {"outputs": outputs.describe(), "folder": outputs.folder}
+        described |= {"outputs": outputs.describe(), "folder": outputs.folder, "no_crate": outputs.why_no_crate}
         for row in rows:
             row.update({name: value for name, value in outputs.steps.get(row["task"], {}).items() if name != "status"})
     how = {(row["task"], row["part"]): row.pop("failed", {}) for row in rows}
@@ -83,11 +83,11 @@ def _add_usage(dag_id: str, run_id: str, rows: list[dict[str, Any]]) -> dict[str
     for row in rows:
         if row["operator"] == CWLScatterOperator.__name__:
             found = pushed(dag_id, run_id, row["task"])
-            shares[_step_task(row["task"])] = found if isinstance(found, list) else []
+            shares[step_task(row["task"])] = found if isinstance(found, list) else []
     for row in rows:
         if row["operator"] == CWLScatterJobsOperator.__name__:
-            first = _first_job(shares.get(_step_task(row["task"]), []), row["part"])
-            known = usage.of_share(_step_task(row["task"]), first) if first is not None else {}
+            first = _first_job(shares.get(step_task(row["task"]), []), row["part"])
+            known = usage.of_share(step_task(row["task"]), first) if first is not None else {}
         else:
             known = usage.of(row["task"])
         # Of a scattered step those of its jobs that have ended count before its own task begins.
@@ -96,7 +96,7 @@ def _add_usage(dag_id: str, run_id: str, rows: list[dict[str, Any]]) -> dict[str
     return {}
 
 
-def _step_task(task: str) -> str:
+def step_task(task: str) -> str:
     """Return the task that has the name of a scattered step, of one that comes before it."""
     return task.rstrip("_").rpartition(".")[0]
 
