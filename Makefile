@@ -89,9 +89,10 @@ PIP_AUDIT = uv tool run pip-audit==2.10.1 --strict --disable-pip --require-hashe
 audit: tools ## look for known faults in the locked Python packages, which needs PyPI itself and no mirror
 	$(PIP_AUDIT) $(patsubst %,--requirement=files/airflow/%.txt,requirements compiled uv build-constraints)
 
-docs: package ## generate the role READMEs from their argument specs, and the picture of the package
+docs: package ## generate the role READMEs, the picture of the package, manual pages and completions of the commands
 	bin/docs
 	.venv-airflow/bin/python bin/architecture
+	.venv-airflow/bin/python bin/commands
 
 tools: ## install the locked Python tools into .venv
 	@bin/controller tools

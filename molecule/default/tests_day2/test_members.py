@@ -119,7 +119,7 @@ def test_who_presses_ctrl_c_ends_the_run(host, member):
     # A shell has what it starts in the background hear no Ctrl-C.
     assert member("env --default-signal=INT cwl-runner long.cwl > /dev/null 2> long.err &").rc == 0
     wait_for("container", lambda: containers(host, "sleep 1234"), 120)
-    assert member("kill -INT $(pgrep -u $USER -f bin/cwl-runner)").rc == 0
+    assert member("kill -INT $(pgrep -u $USER -f [b]in/cwl-runner)").rc == 0
     wait_for("end of the container", lambda: not containers(host, "sleep 1234"), 60)
     dag_id, run_id = page(host.file(f"{HOME}/long.err").content_string)
     assert ask(host, "GET", f"{AIRFLOW}/dags/{dag_id}/dagRuns/{run_id}")["state"] == "failed"
@@ -140,13 +140,17 @@ def test_what_is_wrong_is_said_before_there_is_a_run(host, member):
     assert dags_of(host) == before
 
 
-def test_the_other_commands_are_for_members_too(member):
+def test_the_other_commands_are_for_members_too(host, member):
     status = member("cwl-airflow-status --json")
     assert status.rc in (0, 1), status.stderr
     assert {"well", "parts", "queues"} <= json.loads(status.stdout).keys()
     images = member("cwl-airflow-images join.cwl")
     assert list(json.loads(images.stdout)["images"]) == ["docker.io/library/debian:trixie-slim"]
     assert member("cwl-runner --version").stdout.startswith("cwl-runner ")
+    assert host.file("/usr/local/share/man/man1/cwl-runner.1").contains("CWL runners")
+    completion = "/usr/local/share/bash-completion/completions/cwl-runner"
+    words = "COMP_WORDS=(cwl-runner --out); COMP_CWORD=1; _shtab_cwl_runner; echo ${COMPREPLY[@]}"
+    assert member(f"bash -c '. {completion}; {words}'").stdout == "--outdir\n"
 
 
 def test_a_document_is_added_with_one_command(host, member):
