@@ -41,7 +41,7 @@ COMMANDS = f"""\
 mkdir {SAID}
 cd {SAID}
 printf '%s\\n' "$@" | xargs --max-procs=4 -I @ sh -c '
-    cwl-airflow-run --timeout 170 {FOLDER}/@.cwl {INPUTS}/@.json > @.out 2> @.err; echo $? > @.code'
+    cwl-airflow-run --timeout 600 {FOLDER}/@.cwl {INPUTS}/@.json > @.out 2> @.err; echo $? > @.code'
 """
 WRITE = """\
 import json, os, sys
@@ -266,9 +266,9 @@ def failed(host, receiver):
             url = f"{AIRFLOW}/dags/{run_of(name)}/dagRuns"
             wait_for("DAG", lambda url=url, body=body: ask(host, "POST", url, body, missing=True), 120)
         ended = f"{AIRFLOW}/dags/~/dagRuns?limit=100&dag_id_pattern={PREFIX}&state=failed&state=success"
-        wait_for("runs", lambda: ask(host, "GET", ended)["total_entries"] == len(KINDS), 240)
-        wait_for("commands", lambda: host.run(f"systemctl is-active {UNIT}").rc != 0, 240)
-        wait_for("reports", lambda: receiver.waiting(dag_id=f"{PREFIX}%") == 0, 120)
+        wait_for("runs", lambda: ask(host, "GET", ended)["total_entries"] == len(KINDS), 600)
+        wait_for("commands", lambda: host.run(f"systemctl is-active {UNIT}").rc != 0, 600)
+        wait_for("reports", lambda: receiver.waiting(dag_id=f"{PREFIX}%") == 0, 300)
         runs = {run["dag_id"].removeprefix(PREFIX): run for run in ask(host, "GET", ended)["dag_runs"]}
         reports = [(name, receiver.reports(run_of(name))) for name in KINDS]
         with made_user(host, "reads-failures", "Admin") as user:
