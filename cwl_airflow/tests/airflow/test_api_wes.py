@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from api import DOCUMENT, Api, left
-from cwl_airflow.documents.plan import OUTPUTS_REPORT
+from cwl_airflow.documents.plan import OUTPUTS_REPORT, STATISTICS
 from home import HOME, Site
 from test_api_requests import form
 
@@ -90,8 +90,9 @@ def test_attachments_are_where_the_job_looks_for_them(api: Api, site: Site, run_
 
 @pytest.mark.parametrize(
     ("place", "report", "outputs"),
-    [("outputs", '{"out": 1}', {"out": 1}), ("outputs", "[", {}), ("outputs", None, {}), ("inputs", '{"out": 1}', {})],
-)
+    [("outputs", '{"out": 1}', {"out": 1}), ("outputs", "[", {}), ("outputs", None, {}), ("inputs", '{"out": 1}', {}),
+     ("outputs", json.dumps({STATISTICS: {"steps": {}, "document": {}, "job": {}}}), {STATISTICS: {"steps": {}}})],
+)  # fmt: skip
 def test_a_run_that_has_ended_shows_its_outputs(
     api: Api, site: Site, run_id: str, place: str, report: str | None, outputs: Any
 ) -> None:

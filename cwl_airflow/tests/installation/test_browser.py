@@ -97,6 +97,11 @@ def wait_for(found: Any) -> Any:
     return value
 
 
+def run_folder(run: str) -> str:
+    """Return what the folder of a run's outputs is called."""
+    return re.sub(r"[:+/]", "_", run)
+
+
 def picture(page: Page, name: str) -> None:
     """Take a picture for the docs."""
     folder = os.environ.get("SCREENSHOTS")
@@ -130,13 +135,22 @@ def test_a_form_starts_a_run_whose_results_are_looked_at(page: Page, site: Insta
     expect(frame.get_by_role("heading")).to_have_text("Quality of Ä")
     expect(frame.locator("#said")).to_have_text("no cookies")
 
+    (link,) = site.home.glob(f"cwl/outputs/report/{run_folder(run)}/tree")
+    (link / "link").symlink_to("/etc/passwd")
     line.get_by_role("button", name="Open tree").press("Enter")
     expect(line.get_by_text("ä note.txt")).to_be_visible()
+    expect(line.locator(".cwl-left-out")).to_have_text("Not in the ZIP: link (it is a link).")
     with page.expect_download() as download:
         line.get_by_role("link", name="Download as ZIP").first.press("Enter")
     assert download.value.suggested_filename == "tree.zip"
     with zipfile.ZipFile(io.BytesIO(Path(download.value.path()).read_bytes())) as archive:
-        assert sorted(archive.namelist()) == ["sub/data.bin", "ä note.txt"]
+        assert sorted(archive.namelist()) == ["LEFT-OUT.txt", "sub/data.bin", "ä note.txt"]
+    (link / "link").unlink()
+    with page.expect_download() as download:
+        line.get_by_role("link", name="Download as RO-Crate").press("Enter")
+    assert download.value.suggested_filename == f"report {run}.crate.zip".replace(":", "_")
+    with zipfile.ZipFile(io.BytesIO(Path(download.value.path()).read_bytes())) as archive:
+        assert {"ro-crate-metadata.json", "packed.cwl", "outputs/tree/sub/data.bin"} <= {*archive.namelist()}
     line.get_by_role("button", name="Command report").press("Enter")
     expect(line.get_by_text("import os, struct, sys, zlib")).to_be_visible()
     line.get_by_role("button", name="Command report").press("Enter")
@@ -167,6 +181,17 @@ def test_what_failed_is_seen_with_why(page: Page, site: Installation) -> None:
     page.goto(f"{site.url}/dags/align/runs/{run}")
     expect(page.get_by_text("[E::bwa_idx_load] fail to locate the index files").first).to_be_visible()
     picture(page, "failed")
+    page.goto(f"{site.url}/dags/align/runs/{run}/plugin/cwl-results")
+    failure = page.locator(".cwl-failure")
+    expect(failure.get_by_text("exit status 1", exact=True)).to_be_visible()
+    expect(failure.get_by_text("[E::bwa_idx_load] fail to locate the index files", exact=True)).to_be_visible()
+    expect(failure.get_by_text("sh -c 'echo", exact=False).last).to_be_visible()
+    row = page.locator(".cwl-results tr", has_text="align")
+    expect(row.get_by_role("cell", name="1", exact=True).first).to_be_visible()
+    picture(page, "failed-results")
+    shutil.rmtree(site.home / "cwl/tmp/align")
+    page.reload()
+    expect(page.get_by_text("The data of this run was removed")).to_be_visible()
     page.goto(f"{site.url}/plugin/cwl")
     site_page = page.locator(".cwl-site")
     expect(site_page.get_by_text("[E::bwa_idx_load] fail to locate the index files").first).to_be_visible()

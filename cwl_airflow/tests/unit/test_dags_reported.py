@@ -6,7 +6,8 @@ import os
 from pathlib import Path
 
 import pytest
-from cwl_airflow.dags.reported import Parsed
+from cwl_airflow.dags import reported
+from cwl_airflow.dags.reported import Parsed, Report
 
 
 class Reader:
@@ -71,3 +72,25 @@ def test_a_file_that_is_larger_than_all_that_is_kept_is_read_each_time(file: Pat
 def test_a_file_that_is_too_large_is_not_read(file: Path) -> None:
     with pytest.raises(ValueError, match=r"has 3 bytes; 2 are read at most$"):
         Reader().read(file, most=2)
+
+
+def test_what_nobody_asks_for_is_not_kept(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    reader = Reader()
+    other = file.with_name("b")
+    other.write_text("two", encoding="utf-8")
+    reader.read(file)
+    monkeypatch.setattr(reported, "KEPT_FOR", -1)
+    reader.read(other)
+    monkeypatch.undo()
+    assert [reader.read(file), reader.count] == [b"one", 3]
+
+
+@pytest.mark.parametrize(
+    ("location", "below"),
+    [("file:///a b/out/x.txt", "x.txt"), ("file:///a%20b/out/x.txt", "x.txt"), ("file:///a%20b/out/x/y.z", "x/y.z"),
+     ("file:///a%20b/out/../x", ""), ("file:///a%20b/out/./x", "x"), ("file:///a%20b/out/x%2e", "x."),
+     ("file:///a%20b/out/..", ""), ("file:///a%20b/out/x/../../y", ""), ("file:///a%20b/out//x", "x"),
+     ("file:///a%20b/out/", ""), ("file:///a%20b/out", ""), ("x.txt", ""), ("/a b/out/x", "x"), (5, ""), (None, "")],
+)  # fmt: skip
+def test_files_are_where_their_locations_say(location: object, below: str) -> None:
+    assert Report("/a b/out", {}, {}).below({"location": location}) == below

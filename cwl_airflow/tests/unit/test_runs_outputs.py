@@ -12,6 +12,7 @@ from begun import SAY, begin, shell
 from cwl_airflow.documents.plan import OUTPUTS_REPORT, STATISTICS
 from cwl_airflow.gate import Refused
 from cwl_airflow.gate.objects import find_files
+from cwl_airflow.runs import outputs as outputs_module
 from cwl_airflow.runs.cwl_json import read_cwl_json
 from cwl_airflow.runs.executor import StepExecutor
 from cwl_airflow.runs.outputs import collect_outputs, collect_run, run_statistics
@@ -26,6 +27,14 @@ def ran(folder: Path, document: dict[str, Any], job: dict[str, Any] | None = Non
     run = begin(folder, document, job)
     run_step(run, None, "tool", StepExecutor(1, 1024))
     return run
+
+
+def test_a_report_says_what_has_run_if_it_is_not_too_long(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    run = ran(tmp_path, SAY, {"word": "hello"})
+    monkeypatch.setattr(outputs_module, "LONGEST", 20)
+    _, report = collect_run(run, tmp_path / "out", True, {"run": {"run_id": "a"}, "job": {"word": "b" * 20}})
+    found = json.loads(Path(report).read_text(encoding="utf-8"))[STATISTICS]
+    assert found == {**run_statistics(run), "run": {"run_id": "a"}}
 
 
 @pytest.mark.parametrize(("own", "is_there"), [(True, True), (True, False), (False, True)])

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import threading
+import time
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -13,16 +15,21 @@ from typing import IO, Any
 
 from airflow.models.xcom import XCOM_RETURN_KEY, XComModel
 from airflow.utils.session import create_session
+from schema_salad.ref_resolver import file_uri
 
 from ..documents.plan import DISPATCHER, GATHERER, OUTPUTS_REPORT, STATISTICS
 from ..gate import Gate, Refused
-from ..gate.objects import find_files, local_path
+from ..gate.objects import FILES, local_path
 from ..gate.places import open_regular
 from ..runs.layout import JOB, own_name, run_folders
 from .settings import CWLSettings
 
 #: Bytes of a report that are read; as many of those that were read are kept.
-LARGEST_REPORT = 64 * 2**20
+LARGEST_REPORT = 80 * 2**20
+#: For how long a file is kept that nobody asks for, in seconds; they go when another one is read.
+KEPT_FOR = 600
+#: A path as most are, which stands in a URI as it is.
+PLAIN = re.compile(r"(?:[\w+,=@-][\w+,=@.-]*/)*[\w+,=@-][\w+,=@.-]*", re.ASCII)
 
 
 class Parsed:
@@ -35,7 +42,8 @@ class Parsed:
         :param size: of all of them at most, in bytes.
         """
         self._number, self._size = number, size
-        self._kept: OrderedDict[tuple[Any, ...], Any] = OrderedDict()
+        #: With the time when each was asked for last, which is their order.
+        self._kept: OrderedDict[tuple[Any, ...], tuple[float, Any]] = OrderedDict()
         self._lock = threading.Lock()
 
     def read(self, stream: IO[bytes], most: int, parse: Callable[[bytes], Any]) -> Any:
@@ -47,17 +55,21 @@ class Parsed:
         :raises ValueError: there is more in it.
         """
         found = os.fstat(stream.fileno())
+        path = os.readlink(f"/proc/self/fd/{stream.fileno()}")
         if found.st_size > most:
-            raise ValueError(f"{stream.name} has {found.st_size} bytes; {most} are read at most")
-        key = (os.readlink(f"/proc/self/fd/{stream.fileno()}"), found.st_ino, found.st_mtime_ns, found.st_size)
+            raise ValueError(f"{path} has {found.st_size} bytes; {most} are read at most")
+        key = (path, found.st_ino, found.st_mtime_ns, found.st_size)
         with self._lock:  # two that want the same read it once
-            if key in self._kept:
-                self._kept.move_to_end(key)
-                return self._kept[key]
-            made = self._kept[key] = parse(stream.read(found.st_size))
-            while len(self._kept) > self._number or sum(size for *_, size in self._kept) > self._size:
+            made = self._kept.pop(key)[1] if key in self._kept else parse(stream.read(found.st_size))
+            self._kept[key] = time.monotonic(), made
+            while self._are_too_many():
                 self._kept.popitem(last=False)
             return made
+
+    def _are_too_many(self) -> bool:
+        first = next(iter(self._kept.values()), None)
+        is_old = len(self._kept) > 1 and first is not None and time.monotonic() - first[0] > KEPT_FOR
+        return is_old or len(self._kept) > self._number or sum(size for *_, size in self._kept) > self._size
 
 
 _reports = Parsed(4, LARGEST_REPORT)
@@ -75,13 +87,29 @@ class Report:
     @cached_property
     def paths(self) -> frozenset[str]:
         """Files and folders that are outputs, below the folder."""
-        return frozenset(path for value in find_files(self.values) if (path := self.below(value)))
+        found, waiting = set(), list(self.values.values())
+        while waiting:
+            each = waiting.pop()
+            if isinstance(each, dict):
+                if each.get("class") in FILES:
+                    found.add(self.below(each))
+                waiting += each.values()
+            elif isinstance(each, list):
+                waiting += each
+        return frozenset(found - {""})
 
     def below(self, value: Mapping[str, Any]) -> str:
         """Return the path of a file below the folder; nothing if it is elsewhere."""
+        location = str(value.get("location") or "")
+        if location.startswith(self._uri) and PLAIN.fullmatch(location, len(self._uri)):  # of very many files
+            return location[len(self._uri) :]
         path = local_path(value)
         real = os.path.normpath(path) if path else ""
         return real[len(self.folder) + 1 :] if real.startswith(f"{self.folder}/") else ""
+
+    @cached_property
+    def _uri(self) -> str:
+        return f"{file_uri(self.folder)}/"
 
 
 def pushed(dag_id: str, run_id: str, task_id: str) -> Any:
@@ -103,8 +131,10 @@ def find_report(dag_id: str, run_id: str, most: int = LARGEST_REPORT) -> Report:
         raise FileNotFoundError("The run has no outputs.")
     try:
         return read_report(path, CWLSettings.read({}).places.gate(dag_id), run_id, most)
-    except (OSError, ValueError, RecursionError, Refused) as error:
+    except (OSError, Refused) as error:
         raise FileNotFoundError(f"The outputs are not there any more: {error}") from error
+    except (ValueError, RecursionError) as error:
+        raise FileNotFoundError(f"The outputs cannot be read: {error}") from error
 
 
 def read_report(path: str, gate: Gate, run_id: str, most: int = LARGEST_REPORT) -> Report:

@@ -220,11 +220,13 @@ function LeftOut({ run, file }) {
   const { content = [] } = useJson(outputAddress(run, file.path, "left-out"));
   if (!content.length) return null;
   const [first] = content;
-  const [what, more] = content.length === 1 ? ["this", ""] : [`${content.length} things`, " for instance"];
+  const number = content.length === MOST_ENTRIES ? `${MOST_ENTRIES} and more` : content.length;
+  const many = content.length > 1 && ` It is one of ${number}: LEFT-OUT.txt in the ZIP names all.`;
   return h(
     Text,
     { paddingStart: 6, fontStyle: "italic", overflowWrap: "anywhere", className: "cwl-left-out" },
-    `The ZIP is without ${what},${more} ${first.path}: ${first.why}. LEFT-OUT.txt in it says what is missing.`,
+    `Not in the ZIP: ${first.path} (${first.why}).`,
+    many,
   );
 }
 

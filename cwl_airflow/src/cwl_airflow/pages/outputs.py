@@ -85,19 +85,19 @@ class RunOutputs:
         return [self._describe(name, value) for name, value in self._report.values.items()]
 
     def _describe(self, name: str, value: Any) -> dict[str, Any]:
-        entries = list(self._entries(value))
-        shown = {"name": name, "files": [each.to_json() for each in entries[:MOST_ENTRIES]], "number": len(entries)}
-        return shown if entries else {**shown, "value": json.dumps(value, ensure_ascii=False)[:LONGEST_VALUE]}
+        entries = self._entries(value)
+        first = [_entry(path, each).to_json() for path, each in itertools.islice(entries, MOST_ENTRIES)]
+        shown = {"name": name, "files": first, "number": len(first) + sum(1 for _ in entries)}
+        return shown if first else {**shown, "value": json.dumps(value, ensure_ascii=False)[:LONGEST_VALUE]}
 
-    def _entries(self, value: Any) -> Iterator[Entry]:
-        """Find the files and folders of an output; what a folder lists is in it."""
+    def _entries(self, value: Any) -> Iterator[tuple[str, Mapping[str, Any]]]:
+        """Find the files and folders of an output, with their paths; what a folder lists is in it."""
         if isinstance(value, list):
             for each in value:
                 yield from self._entries(each)
         elif isinstance(value, dict) and value.get("class") in FILES:
             if path := self._report.below(value):
-                about = {key: value[key] for key in ("size", "checksum", "format") if key in value}
-                yield Entry(os.path.basename(path), path, value["class"] == "Directory", **about)
+                yield path, value
             yield from self._entries(value.get("secondaryFiles", []))
         elif isinstance(value, dict):
             for each in value.values():
@@ -205,6 +205,11 @@ class RunOutputs:
         except (OSError, Refused) as error:
             return _why(error)
         return ""
+
+
+def _entry(path: str, value: Mapping[str, Any]) -> Entry:
+    about = {key: value[key] for key in ("size", "checksum", "format") if key in value}
+    return Entry(os.path.basename(path), path, value["class"] == "Directory", **about)
 
 
 def _unreadable(broken: list[OSError], top: str) -> Iterator[tuple[str, str, str]]:
