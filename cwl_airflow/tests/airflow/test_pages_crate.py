@@ -37,6 +37,13 @@ FILES_TOOL = {
     "outputs": {
         "tree": {"type": "Directory", "outputBinding": {"glob": "tree*"}},
         "reads": {"type": "File", "secondaryFiles": [".bai"], "outputBinding": {"glob": "b.bam"}},
+        "both": {
+            "type": {
+                "type": "record",
+                "name": "both",
+                "fields": [{"name": "index", "type": "File", "outputBinding": {"glob": "b.bam.bai"}}],
+            }
+        },
         "none": {"type": "File?", "outputBinding": {"glob": "none"}},
     },
 }
@@ -109,7 +116,9 @@ def test_a_tool_with_files_and_folders(ran: Any, site: Site, tmp_path: Path) -> 
     run = ran(FILES_TOOL, job, relax_path_checks=True)
     found = unpack(run, tmp_path)
     assert problems(tmp_path, OF_TOOL) == []
-    assert set(ids(found["#run"]["result"])) == {"outputs/tree%20%C3%A4/", "outputs/b.bam", "outputs/b.bam.bai"}
+    of_files = {"outputs/tree%20%C3%A4/", "outputs/b.bam", "outputs/b.bam.bai", "#output/both"}
+    assert set(ids(found["#run"]["result"])) == of_files
+    assert ids(found["#output/both"]["hasPart"]) == ["outputs/b.bam.bai"]
     assert ids(found["#run"]["object"]) == [(site.inputs / "in ä.txt").as_uri(), "#input/numbers"]
     assert (tmp_path / "outputs/tree ä/sub/a").read_text(encoding="utf-8") == "a\n"
     assert found["packed.cwl#main/numbers"]["description"] == "Some\nnumbers"

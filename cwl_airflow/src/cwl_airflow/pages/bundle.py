@@ -60,6 +60,11 @@ class Bundle:
 
     def _folder(self, path: str, left_out: list[LeftOut]) -> Iterator[tuple[str, IO[bytes]]]:
         inside: list[LeftOut] = []
+        try:
+            self.outputs.find(path)
+        except (OSError, Refused) as error:  # since the metadata was written
+            left_out.append(LeftOut(path, str(error)))
+            return
         for name, stream in self.outputs.walk(path, inside):
             yield f"{path}/{name}", stream
         left_out += [LeftOut(f"{path}/{each.path}", each.why) for each in inside]

@@ -293,30 +293,31 @@ class _Writer:
 
     def _value(self, identifier: str, name: str, value: Any, kind: str) -> Entity | None:
         """Add a value; none of an output whose files are not given."""
-        files = [each for each in as_list(value) if isinstance(each, Mapping) and each.get("class") in FILES]
-        if files and len(files) == len(as_list(value)):
-            found = [entity for each in files if (entity := self._file(each, kind))]
-            if found and not isinstance(value, list):
-                return found[0]
-            if found:
-                collection = self._add(identifier, "Collection", name=name, hasPart=found)
-                self._crate.root_dataset.append_to("mentions", collection)
-                return collection
-            if kind == "output":
-                return None
+        found = [entity for each in _files(value) if (entity := self._file(each, kind))]
+        if found and isinstance(value, Mapping) and value.get("class") in FILES:
+            return found[0]
+        if found:
+            text = "" if isinstance(value, list) else json.dumps(value)[:LONGEST_VALUE]
+            collection = self._add(identifier, "Collection", name=name, description=text, hasPart=found)
+            self._crate.root_dataset.append_to("mentions", collection)
+            return collection
+        if kind == "output" and any(_files(value)):
+            return None
         text = value if isinstance(value, str) else json.dumps(value)
         return self._add(identifier, "PropertyValue", name=name, value=text[:LONGEST_VALUE] or '""')
 
     def _file(self, value: Mapping[str, Any], kind: str) -> Entity | None:
         """Add a file, and those that belong to it; none that is not given, or nowhere."""
         path = self._below(value) if kind == "output" else ""
-        identifier = quote(f"{OUTPUTS}/{path}") if path else _location(value) if kind == "input" else ""
+        identifier = (
+            quote(f"{OUTPUTS}/{path}", errors="replace") if path else _location(value) if kind == "input" else ""
+        )
         if not identifier:
             return None
         is_folder = value["class"] == "Directory"
         identifier = f"{identifier.rstrip('/')}/" if is_folder else identifier
         about = {
-            "name": value.get("basename") or _last(identifier.rstrip("/")),
+            "name": _last(identifier.rstrip("/")),
             "contentSize": "" if value.get("size") is None else str(value["size"]),
             "sha1": str(value.get("checksum") or "").partition("sha1$")[2],
             "encodingFormat": str(value.get("format") or ("" if is_folder else media_type(identifier) or UNKNOWN)),
@@ -342,6 +343,18 @@ def _alone(entity: Mapping[str, Any]) -> dict[str, Any]:
         for name, value in entity.items()
         if value != ""
     }
+
+
+def _files(value: Any) -> Iterator[Mapping[str, Any]]:
+    """Find the files and folders in a value, but not those that belong to others."""
+    if isinstance(value, list):
+        for each in value:
+            yield from _files(each)
+    elif isinstance(value, Mapping) and value.get("class") in FILES:
+        yield value
+    elif isinstance(value, Mapping):
+        for each in value.values():
+            yield from _files(each)
 
 
 def label(process: Mapping[str, Any]) -> str:
