@@ -309,9 +309,9 @@ class _Writer:
     def _file(self, value: Mapping[str, Any], kind: str) -> Entity | None:
         """Add a file, and those that belong to it; none that is not given, or nowhere."""
         path = self._below(value) if kind == "output" else ""
-        identifier = (
-            quote(f"{OUTPUTS}/{path}", errors="replace") if path else _location(value) if kind == "input" else ""
-        )
+        identifier = _location(value) if kind == "input" else ""
+        if path:
+            identifier = quote(f"{OUTPUTS}/{path}", errors="replace")
         if not identifier:
             return None
         is_folder = value["class"] == "Directory"
