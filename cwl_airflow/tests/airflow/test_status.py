@@ -15,6 +15,7 @@ from api import Api
 from cwl_airflow.commands import status as command
 from cwl_airflow.dags.notes import ERROR
 from cwl_airflow.pages import status
+from cwl_airflow.shell import host
 from home import HOME, Site
 from rich.console import Console
 from test_api_airflow_auth import Server, server  # noqa: F401  # a fixture
@@ -161,8 +162,8 @@ def test_the_command_tells_programs(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], units: list[str], well: bool, code: int
 ) -> None:
     found = {**FOUND, "parts": [{"name": "Broker", "state": "ok" if well else "wrong", "text": ""}]}
-    monkeypatch.setattr(command, "read_administrator", lambda: ("admin", "secret"))
-    monkeypatch.setattr(command.AirflowClient, "get_page", lambda *_: found)
+    monkeypatch.setattr(host, "read_administrator", lambda: ("admin", "secret"))
+    monkeypatch.setattr(host.AirflowClient, "get_page", lambda *_: found)
     monkeypatch.setattr(command, "local_units", lambda: [{"name": u, "state": "wrong", "text": ""} for u in units])
     assert command.main(["--json"]) == code
     assert json.loads(capsys.readouterr().out)["well"] is (code == 0)
@@ -171,8 +172,8 @@ def test_the_command_tells_programs(
 def test_the_command_says_when_nobody_answers(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(command, "read_administrator", lambda: ("admin", "secret"))
-    monkeypatch.setattr(command.AirflowClient, "get_page", _refuse)
+    monkeypatch.setattr(host, "read_administrator", lambda: ("admin", "secret"))
+    monkeypatch.setattr(host.AirflowClient, "get_page", _refuse)
     assert command.main(["--url", "http://127.0.0.1:9"]) == 2
     assert "does not say: away" in capsys.readouterr().err
 

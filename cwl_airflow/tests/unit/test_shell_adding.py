@@ -182,6 +182,7 @@ def test_a_run_is_stopped_by_the_cwl_api(
 ) -> None:
     monkeypatch.setattr(host, "STOPPING", "/api/v2/stop")
     monkeypatch.setenv("AIRFLOW_CONFIG", str(shell.home / "airflow.cfg"))
+    monkeypatch.setenv("CWL_AIRFLOW_LOGIN", str(shell.write("socket")))
     shell.api.answer("GET /dags/a/dagRuns/run", (200, {"state": "running"}), (404, {}))
     shell.api.answer("POST /stop", (200, {}))
     assert stop.main(["a", "run"]) == 0

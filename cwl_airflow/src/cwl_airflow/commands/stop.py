@@ -8,7 +8,7 @@ import sys
 
 from ..configuration import configuration_file
 from ..rest import RestError
-from ..shell.host import NoLogin, ShellClient, find_host
+from ..shell.host import NoLogin, ShellClient, find_host, login_socket
 from .version import add_version
 
 
@@ -16,7 +16,7 @@ def main(argv: list[str] | None = None) -> int:
     """Stop a run; exit code 1 when something of it is still there."""
     parser = make_parser()
     options = parser.parse_args(argv)
-    if not os.access(configuration_file(), os.R_OK):
+    if not os.access(configuration_file(), os.R_OK) and os.path.exists(login_socket()):
         if options.gone:
             parser.error("--gone is for the administrator: run it with sudo")
         return ask_to_stop(options.dag, options.run)

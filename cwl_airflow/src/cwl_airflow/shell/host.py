@@ -126,17 +126,21 @@ class ShellClient(AirflowClient):
         return True
 
 
+def login_socket() -> str:
+    """Return the path of the socket on which the CWL API gives logins."""
+    return os.environ.get("CWL_AIRFLOW_LOGIN", SOCKET)
+
+
 def ask_login() -> dict[str, Any]:
     """Return the login of who runs this, as `cwl_airflow.api.shell_logins` gives it.
 
     :raises NoLogin: there is none for this person; the message is the host's.
     :raises FileNotFoundError: the host gives none.
     """
-    address = os.environ.get("CWL_AIRFLOW_LOGIN", SOCKET)
     with socket.socket(socket.AF_UNIX) as connection:
         connection.settimeout(TIMEOUT)
         try:
-            connection.connect(address)
+            connection.connect(login_socket())
             with connection.makefile("rb") as stream:
                 answer = json.loads(stream.read())
         except (ConnectionError, TimeoutError, ValueError) as error:
