@@ -277,7 +277,8 @@ def failed(host, receiver):
         host.run(f"systemctl stop {UNIT}; rm -r {FOLDER} {INPUTS} {SAID}")
         for name in KINDS:
             curl(host, f"{AIRFLOW}/dags/{run_of(name)}", "--request", "DELETE", user=ADMIN)
-        host.run(f"rm -r {TMP}/{PREFIX}* /var/lib/airflow/cwl/outputs/{PREFIX}*")
+        # The data of runs that failed stays for a week, that of a command's run too.
+        host.run(f"rm -rf {TMP}/{PREFIX}* {TMP}/cwl-run-* /var/lib/airflow/cwl/outputs/{PREFIX}*")
 
 
 def read_commands(host):
