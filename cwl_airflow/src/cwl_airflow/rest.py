@@ -8,6 +8,7 @@ from __future__ import annotations
 import itertools
 import time
 from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
 from pathlib import PurePath
 from typing import Any
 from urllib.parse import quote
@@ -137,32 +138,37 @@ class AirflowClient:
         return check_answer(self._send("GET", f"{PAGES_PATH}/{path}")).json()
 
     def has_dag(self, dag_id: str) -> bool:
-        """Tell whether Airflow knows a DAG."""
+        """Tell whether Airflow knows a DAG, whose file is there."""
         try:
-            self.get(dag_path(dag_id))
+            return not self.get(dag_path(dag_id)).get("is_stale")
         except NotFound:
             return False
-        return True
 
-    def find_import_error(self, path: str) -> str | None:
+    def find_import_error(self, path: str, since: float = 0) -> str | None:
         """Return why Airflow could not read a DAG file, of the 100 newest errors; none if there is none.
 
         :param path: of the file, or of a folder that it is in, below that of the DAG files.
+        :param since: when it was written, in seconds since 1970: an error of before is not one of it.
         """
         errors = self.get("importErrors", limit=PAGE, order_by="-import_error_id")["import_errors"]
-        found = (str(error["stack_trace"]) for error in errors if PurePath(error["filename"]).is_relative_to(path))
+        found = (
+            str(error["stack_trace"])
+            for error in errors
+            if PurePath(error["filename"]).is_relative_to(path) and seconds_of(error.get("timestamp")) >= since
+        )
         return next(map(raised_text, found), None)
 
-    def wait_for_dag(self, dag_id: str, path: str, deadline: float) -> None:
+    def wait_for_dag(self, dag_id: str, path: str, deadline: float, since: float = 0) -> None:
         """Wait until Airflow has read a DAG file.
 
         :param path: of the file, or of a folder that it is in, below that of the DAG files.
         :param deadline: until when, by `time.monotonic`.
+        :param since: see `find_import_error`.
         :raises RestError: it cannot be read; the message is Airflow's.
         :raises DeadlineExceeded: it is too late.
         """
         while not self.has_dag(dag_id):
-            if error := self.find_import_error(path):
+            if error := self.find_import_error(path, since):
                 raise RestError(error)
             if time.monotonic() > deadline:
                 raise DeadlineExceeded(f"Airflow did not read {path} in time")
@@ -306,6 +312,11 @@ def was_retried(answer: requests.Response) -> bool:
     """Tell whether an answer is that to a request which was sent more than once."""
     retries = answer.raw.retries
     return bool(retries and retries.history)
+
+
+def seconds_of(moment: str | None) -> float:
+    """Return a time of the API in seconds since 1970; 0 for none."""
+    return datetime.fromisoformat(moment.replace("Z", "+00:00")).timestamp() if moment else 0
 
 
 def dag_path(dag_id: str) -> str:

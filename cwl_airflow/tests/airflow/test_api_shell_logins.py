@@ -98,7 +98,7 @@ def test_a_person_of_the_host_is_asked_for_by_id(api: Api, users: Users, monkeyp
     assert login["user"] == "nobody"
     assert Path(login["places"]["inputs"]).name == "inputs"
     assert api.ask("GET", "/dags", headers={"Authorization": f"Bearer {login['token']}"}).status_code == 200
-    assert "javascript_socket" not in login["options"]
+    assert login["options"]["enable_dev"] is True
     json.dumps(login)
     for uid in (0, os.geteuid()):
         assert "is no person" in shell_logins.answer_for(users, uid)["refused"]

@@ -31,7 +31,6 @@ from cwl_airflow.dags.operators import LONGEST_RESULTS, RESULTS, CWLJobDispatche
 from cwl_airflow.dags.preload import preload_engine
 from cwl_airflow.dags.retries import StepLost
 from cwl_airflow.dags.settings import CWLSettings
-from cwl_airflow.documents.packed import PACKED, read_packed
 from cwl_airflow.documents.plan import OUTPUTS_REPORT, STATISTICS
 from cwl_airflow.rest import log_end
 from cwl_airflow.runs.folder import remove_old_failures
@@ -306,18 +305,19 @@ def test_a_document_that_cannot_be_described_has_a_dag(written: Any, monkeypatch
         patch.setattr("cwl_airflow.dags.dag.form_fields", fail)
         patch.setattr("cwl_airflow.documents.load.pack", fail)
         dag = CWLDAG(dag_id="document", workflow=written(CHAIN))
+        assert dag.packed_document() is None
     assert len(dag.tasks) > 2
     assert not [*dag.params]
-    assert not dag.plan.packed
 
 
-def test_a_document_is_packed_again_if_that_is_gone(written: Any, site: Site) -> None:
-    document = written(CHAIN)
-    first = CWLDAG(dag_id="document", workflow=document).plan.packed
-    shutil.rmtree(site.pickle / PACKED)
-    again = CWLDAG(dag_id="document", workflow=document).plan.packed
-    assert first == again
-    assert read_packed(site.pickle, again)["id"] == "#main"
+def test_a_document_is_packed_once_until_it_changes(written: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    dag = CWLDAG(dag_id="document", workflow=written(CHAIN))
+    assert dag.packed_document()["id"] == "#main"
+    with monkeypatch.context() as patch:
+        patch.setattr("cwl_airflow.documents.load.pack", lambda *_: {"$graph": [{"id": "again"}]})
+        assert dag.packed_document()["id"] == "#main"
+        written({**CHAIN, "label": "other"})
+        assert dag.packed_document()["id"] == "again"
 
 
 def test_the_data_of_a_failed_run_stays_and_is_marked(ran: Any, site: Site) -> None:

@@ -238,7 +238,11 @@ def test_a_run_that_takes_too_long_is_stopped(site: Site, capsys: pytest.Capture
 
 
 def test_a_document_that_airflow_cannot_read(site: Site, capsys: pytest.CaptureFixture[str]) -> None:
-    error = {"filename": f"cwl-runner/{DAG_ID}.py", "stack_trace": "tool.cwl: not CWL"}
+    error = {
+        "filename": f"cwl-runner/{DAG_ID}.py",
+        "stack_trace": "tool.cwl: not CWL",
+        "timestamp": "2999-01-01T00:00:00Z",
+    }
     site.api.answer(f"GET /dags/{DAG_ID}", (404, {}))
     site.api.answer("GET /importErrors", (200, {"import_errors": [error]}))
     # Where there is no such run, and no such DAG.

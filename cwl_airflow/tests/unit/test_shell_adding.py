@@ -74,9 +74,9 @@ def test_a_document_is_copied_with_its_files_and_gets_a_dag(shell: Shell, capsys
         "https://pages/dags/align",
     ]
     files = sorted(str(file.relative_to(shell.dags)) for file in shell.dags.rglob("*") if file.is_file())
-    assert files == ["align/dag.py", "align/tools/tool.cwl", "align/workflow.cwl"]
+    assert files == ["align/dag.py", "align/document/tools/tool.cwl", "align/document/workflow.cwl"]
     text = (shell.dags / "align/dag.py").read_text()
-    assert "workflow=str(Path(__file__).parent / 'workflow.cwl'), dag_id='align'" in text
+    assert "workflow=str(Path(__file__).parent / 'document/workflow.cwl'), dag_id='align'" in text
     compile(text, "dag.py", "exec")
 
 
@@ -94,6 +94,8 @@ def test_only_checked_means_nothing_is_written(shell: Shell, capsys: pytest.Capt
         (("a/readme",), ["a"], "has none: give its path."),
         (("a b.cwl",), ["a b.cwl"], "'a b' is no name of a DAG: give --dag with letters"),
         (("a.cwl",), ["a.cwl", "--dag", ".."], "'..' is no name of a DAG"),
+        (("a.cwl",), ["a.cwl", "--dag", "cwl-runner", "--replace"], "'cwl-runner' is no name of a DAG"),
+        (("a.cwl",), ["a.cwl", "--dag", "other", "--replace"], "The DAG 'other' is of somebody.py: give another name"),
         (("a.cwl",), ["a.cwl", "--dag", "known"], "There is a DAG 'known': give --replace"),
         (("a.cwl",), ["a.cwl", "--dag", "folder"], "/folder is there: give --replace"),
     ],
@@ -112,28 +114,61 @@ def test_what_is_in_the_way_is_named(
     (shell.dags / "folder/dag.py").touch()
     shell.api.answer("GET /dags/known", (200, {}))
     shell.api.answer("GET /dags/folder", (404, {}))
+    shell.api.answer("GET /dags/other", (200, {"relative_fileloc": "somebody.py"}))
     monkeypatch.chdir(shell.home)
     assert add.main(arguments) == 1
     assert why in capsys.readouterr().err
     assert [file.name for file in shell.dags.rglob("*") if file.is_file()] == ["dag.py"]
 
 
-def test_what_was_there_is_replaced_on_demand(shell: Shell) -> None:
+def old_dag(shell: Shell) -> Path:
+    """Make the folder of a DAG that is there."""
+    folder = shell.dags / "tool"
     for name in ("old.cwl", "__pycache__/dag.pyc"):
-        (shell.dags / "tool" / name).parent.mkdir(parents=True, exist_ok=True)
-        (shell.dags / "tool" / name).touch()
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).touch()
+    return folder
+
+
+def test_what_was_there_is_replaced_on_demand_and_kept_for_a_time(shell: Shell) -> None:
+    folder = old_dag(shell)
     shell.knows("tool")
     assert add.main(["--replace", str(shell.write("tool.cwl"))]) == 0
-    assert sorted(file.name for file in (shell.dags / "tool").iterdir()) == ["dag.py", "tool.cwl"]
+    assert sorted(file.name for file in folder.iterdir()) == ["dag.py", "document"]
+    (kept,) = (shell.host.places.inputs / "cwl-runner/carol/replaced").iterdir()
+    assert kept.name.startswith("tool-")
+    assert (kept / "old.cwl").exists()
 
 
-def test_what_airflow_cannot_read_is_not_left_there(shell: Shell, capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize("there", [False, True])
+def test_what_airflow_cannot_read_is_not_left_there(
+    shell: Shell, capsys: pytest.CaptureFixture[str], there: bool
+) -> None:
+    folder = old_dag(shell) if there else None
     shell.api.answer("GET /dags/tool", (404, {}))
-    error = {"filename": "tool/dag.py", "stack_trace": "no queue holds it"}
-    shell.api.answer("GET /importErrors", (200, {"import_errors": [error]}))
-    assert add.main([str(shell.write("tool.cwl"))]) == 1
+    errors = [
+        {"filename": "tool/dag.py", "stack_trace": "of the one before", "timestamp": "2020-01-01T00:00:00Z"},
+        {"filename": "tool/dag.py", "stack_trace": "no queue holds it", "timestamp": "2999-01-01T00:00:00Z"},
+    ]
+    shell.api.answer("GET /importErrors", (200, {"import_errors": errors}))
+    assert add.main(["--replace", str(shell.write("tool.cwl"))]) == 1
     assert capsys.readouterr().err == "no queue holds it\n"
-    assert list(shell.dags.iterdir()) == []
+    if folder:
+        assert sorted(file.name for file in folder.iterdir()) == ["__pycache__", "old.cwl"]
+    else:
+        assert list(shell.dags.iterdir()) == []
+
+
+def test_what_cannot_be_copied_changes_nothing(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = old_dag(shell)
+    shell.api.answer("GET /dags/tool", (404, {}))
+
+    def full(*_: object, **__: object) -> None:
+        raise OSError("No space left on device")
+
+    monkeypatch.setattr(adding, "place_file", full)
+    assert add.main(["--replace", str(shell.write("tool.cwl"))]) == 1
+    assert sorted(file.name for file in folder.iterdir()) == ["__pycache__", "old.cwl"]
 
 
 def test_a_document_that_is_none_is_refused_with_its_line(shell: Shell, capsys: pytest.CaptureFixture[str]) -> None:
@@ -151,9 +186,9 @@ def test_a_url_is_read_where_it_is(shell: Shell, monkeypatch: pytest.MonkeyPatch
     )
     shell.api.answer("GET /dags/align", (404, {}))
     document = adding.NewDocument(source, "align", adding.LoadedDocument(None, {}), about)  # type: ignore[arg-type]
-    folder = adding.write_dag(shell.host, document, replaces=False)
-    assert [file.name for file in folder.iterdir()] == ["dag.py"]
-    assert f"workflow={source!r}" in (folder / "dag.py").read_text()
+    with adding.written_dag(shell.host, document, replaces=False) as file:
+        assert [each.name for each in file.parent.iterdir()] == ["dag.py"]
+        assert f"workflow={source!r}" in file.read_text()
 
 
 def test_logs_are_those_of_what_failed_or_is_named(shell: Shell, capsys: pytest.CaptureFixture[str]) -> None:

@@ -16,6 +16,7 @@ from cwl_airflow.rest import AirflowClient
 from cwl_airflow.shell import staging
 from cwl_airflow.shell.host import Host
 from cwl_airflow.shell.placing import place_file
+from cwl_airflow.shell.request import name_dag
 from cwl_airflow.shell.run import ShellRun, ShellRunFailed, prepare, run_document
 
 CAT = {
@@ -99,8 +100,18 @@ def test_a_document_is_one_dag_until_it_changes(shell: Shell) -> None:
 
 def test_all_that_a_document_is_made_of_comes_along(shell: Shell) -> None:
     shell.write("lib/script.js", "var a = 1;")
-    shell.write("lib/default.txt", "default")
-    tool = {**CAT, "inputs": {"file": {"type": "File", "default": {"class": "File", "location": "default.txt"}}}}
+    shell.write("lib/the default.txt", "default")
+    shell.write("lib/the default.txt.idx", "index")
+    tool = {
+        **CAT,
+        "inputs": {
+            "file": {
+                "type": "File",
+                "secondaryFiles": [".idx"],
+                "default": {"class": "File", "location": "the%20default.txt"},
+            }
+        },
+    }
     tool["requirements"] = {"InlineJavascriptRequirement": {"expressionLib": [{"$include": "script.js"}]}}
     shell.write("lib/tool.cwl", tool)
     step = {"run": "../lib/tool.cwl", "in": {}, "out": []}
@@ -110,8 +121,9 @@ def test_all_that_a_document_is_made_of_comes_along(shell: Shell) -> None:
     folder = Path(request.document).parent.parent
     assert sorted(str(each.relative_to(folder)) for each in folder.rglob("*") if each.is_file()) == [
         "flows/flow.cwl",
-        "lib/default.txt",
         "lib/script.js",
+        "lib/the default.txt",
+        "lib/the default.txt.idx",
         "lib/tool.cwl",
     ]
 
@@ -178,6 +190,32 @@ def test_the_administrator_s_runs_read_what_runs_read(tmp_path: Path) -> None:
     document = shell.write("cat.cwl", CAT)
     with pytest.raises(Refused, match="is outside of what runs read"):
         shell.prepare(document)
+
+
+def test_a_folder_that_is_listed_is_there_once(shell: Shell) -> None:
+    listed = {"type": "Directory", "loadListing": "deep_listing"}
+    document = shell.write("cat.cwl", {**CAT, "inputs": {"more": listed}})
+    shell.write("folder/deep/file", "deep")
+    job = shell.write("job.json", {"more": {"class": "Directory", "path": "folder"}})
+    request = shell.prepare(document, job)
+    folder = shell.places.inputs / "cwl-runner/carol" / request.dag_id / request.run_id
+    assert sorted(str(each.relative_to(folder)) for each in folder.rglob("file")) == ["0/folder/deep/file"]
+
+
+def test_a_colleague_s_link_is_not_followed(shell: Shell, tmp_path: Path) -> None:
+    (shell.places.inputs / "cwl-runner").mkdir()
+    (shell.places.inputs / "cwl-runner/carol").symlink_to(tmp_path)
+    with pytest.raises(OSError, match="is not yours"):
+        shell.prepare(shell.write("true.cwl", {**CAT, "inputs": {}}))
+
+
+def test_a_uri_of_a_file_is_its_path(shell: Shell) -> None:
+    document = shell.write("a b.cwl", {**CAT, "inputs": {}})
+    assert shell.prepare(document.as_uri()).document.endswith("/a b.cwl")
+
+
+def test_names_of_accounts_are_in_names_as_these_may_be() -> None:
+    assert name_dag("ann@lab%d", "/a/align.cwl", "x").startswith("align.ann-lab-d.")
 
 
 def test_what_is_removed_afterwards_is_shared_with_nothing(shell: Shell) -> None:

@@ -30,8 +30,8 @@ log = logging.getLogger(__name__)
 
 #: For how long a token is good, in seconds. Another one is had by asking again.
 LIFETIME = 3600
-#: What of cwltool is not a shell's: that of the services has the services' limits.
-OF_SERVICES = ("javascript_socket",)
+#: How much of a person's name Airflow gets, in characters.
+LONGEST_NAME = 64
 
 
 @asynccontextmanager
@@ -86,7 +86,7 @@ def answer_for(users: Users, uid: int) -> dict[str, Any]:
             raise NoShellUser(f"{account.pw_name} is no person: the administrator's commands run with sudo.")
         if not is_member(account, group):
             raise NoShellUser(f"{account.pw_name} is not in the group {group}: ask who keeps this host.")
-        token = users.shell_token(account.pw_name, account.pw_gecos.partition(",")[0], role, LIFETIME)
+        token = users.shell_token(account.pw_name, account.pw_gecos.partition(",")[0][:LONGEST_NAME], role, LIFETIME)
     except KeyError:
         return {"refused": f"This host does not know the user with the id {uid}."}
     except NoShellUser as error:
@@ -106,7 +106,7 @@ def answer_for(users: Users, uid: int) -> dict[str, Any]:
         "url": url,
         "pages": (conf.get("api", "base_url", fallback="") or url).rstrip("/"),
         "places": settings.places.to_json(),
-        "options": {name: value for name, value in settings.cwltool.items() if name not in OF_SERVICES},
+        "options": settings.cwltool,
     }
 
 

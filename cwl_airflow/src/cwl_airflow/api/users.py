@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any, NamedTuple, cast
 
 import jwt
 from airflow.api_fastapi.app import init_auth_manager
 from airflow.api_fastapi.auth.managers.models.resource_details import DagAccessEntity, DagDetails
+from airflow.providers.fab.auth_manager.security_manager.override import FabException
 
 from ..callers import ALL_DAGS, DOCUMENTS, Caller, from_permissions
 
@@ -83,7 +84,8 @@ class Users:
                 raise NoShellUser(f"Airflow has a user '{user.username}', who may be another person than {name}.")
             if not user.is_active:
                 raise NoShellUser(f"The user '{name}' of Airflow is not active.")
-            if ADMINISTRATORS in {each.name for each in user.roles}:
+            roles = {each.name for each in manager.get_user_roles(user)}
+            if ADMINISTRATORS in roles or LoggedInUser(self._manager, user).caller().documents:
                 raise NoShellUser(f"'{name}' is an administrator in Airflow, which no shell is: use sudo.")
             token: str = self._manager.generate_jwt(user, expiration_time_in_seconds=lifetime)
             return token
@@ -93,15 +95,17 @@ class Users:
         found = manager.find_role(role)
         if found is None or role == ADMINISTRATORS:
             raise NoShellUser(f"[cwl] shell_role is '{role}', which is no role of Airflow for a shell.")
-        user = manager.add_user(
-            username=name,
-            first_name=full_name or name,
-            last_name="",
-            email=f"{name}@localhost",
-            role=found,
-            hashed_password=NO_PASSWORD,
-        )
-        if not user:
+        with suppress(FabException):  # another command of this person was faster
+            manager.add_user(
+                username=name,
+                first_name=full_name or name,
+                last_name="",
+                email=f"{name}@localhost",
+                role=found,
+                hashed_password=NO_PASSWORD,
+            )
+        user = manager.find_user(username=name)
+        if user is None:
             raise NoShellUser(f"Airflow could not add the user '{name}': the log of airflow-cwl-api says why.")
         return user
 

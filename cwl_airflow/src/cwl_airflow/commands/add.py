@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import Iterable, Mapping, Sequence
@@ -22,17 +23,20 @@ from ..shell.adding import (
     NotAdded,
     find_document,
     read_document,
-    removed_if_not_added,
     wait_for_tasks,
-    write_dag,
+    written_dag,
 )
 from ..shell.host import NoLogin, find_host
 from .version import add_version
+
+#: Exit code of who pressed Ctrl-C.
+INTERRUPTED = 130
 
 
 def main(argv: list[str] | None = None) -> int:
     """Add a document; exit code 1 when it is not added, or an image cannot be had."""
     options = make_parser().parse_args(argv)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     try:
         host = find_host(options.url)
         document = read_document(host, find_document(options.document), options.dag)
@@ -40,12 +44,13 @@ def main(argv: list[str] | None = None) -> int:
         if options.check:
             return 0
         pulled = pull(document.about.images)
-        folder = write_dag(host, document, options.replace)
-        with removed_if_not_added(folder):
-            tasks = wait_for_tasks(host, document.dag_id, folder / "dag.py")
+        with written_dag(host, document, options.replace) as file:
+            tasks = wait_for_tasks(host, document.dag_id, file)
     except (NotAdded, NoLogin, Refused, RestError, ValueError, OSError) as error:
         print(error, file=sys.stderr)
         return 1
+    except KeyboardInterrupt:
+        return INTERRUPTED
     say_queues(tasks)
     print(f"{host.pages}/dags/{quote(document.dag_id, safe='')}")
     return 0 if pulled else 1

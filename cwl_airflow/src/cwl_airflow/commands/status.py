@@ -29,7 +29,10 @@ def main(argv: list[str] | None = None) -> int:
     options = make_parser().parse_args(argv)
     try:
         found = find_host(options.url).client.get_page("status")
-    except (RestError, NoLogin, OSError) as error:
+    except NoLogin as error:
+        print(error, file=sys.stderr)
+        return 2
+    except (RestError, OSError) as error:
         print(f"Airflow's api-server does not say: {error}", file=sys.stderr)
         return 2
     found["parts"] += local_units()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import logging
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -14,9 +15,9 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import DAG, get_parsing_context
 
+from ..documents.cache import cached
 from ..documents.embedded import embedded_text
 from ..documents.ontologies import refresh_ontologies
-from ..documents.packed import keep_packed, packed_file
 from ..documents.plan import DocumentPlan, cached_plan
 from ..files import write_atomically
 from ..gate import Refused
@@ -202,12 +203,23 @@ class CWLDAG(DAG):
         plan = replace(make_plan(loaded.process, name), ontologies=loaded.ontologies)
         with only_words(self.dag_id):
             plan = replace(plan, about=describe_document(loaded.process))
-        with only_words(self.dag_id):
-            folder = self.cwl_settings.pickle_folder
-            plan = replace(plan, packed=keep_packed(folder, loaded.packed()))
-            # A plan without it is made again, and what is needed for one is not tidied away.
-            return plan, {**loaded.texts, packed_file(folder, plan.packed).as_uri(): plan.packed}
         return plan, loaded.texts
+
+    def packed_document(self) -> Any:
+        """Return the document with all that it refers to in one, as JSON has it; none if it cannot be packed.
+
+        It is kept for as long as the document stays as it is: of a large one cwltool packs for many seconds.
+        """
+
+        def make() -> tuple[str, Mapping[str, str]]:
+            loaded = self._load_document(validate=True)
+            return loaded.packed(), loaded.texts
+
+        settings = self.cwl_settings
+        key = ["packed", str(self.source), dict(settings.cwltool), settings.places]
+        with only_words(self.dag_id):
+            return json.loads(cached(settings.pickle_folder, key, make, str.encode, bytes.decode))
+        return None
 
     @property
     def workflow_tool(self) -> Any:

@@ -23,7 +23,6 @@ from airflow.sdk.exceptions import (
 )
 
 from ..callers import Caller
-from ..documents.packed import read_packed
 from ..documents.plan import DISPATCHER, GATHERER
 from ..environment import leave_environment
 from ..files import write_atomically
@@ -425,7 +424,7 @@ class CWLJobGatherer(CWLOperator):
             own = outputs_folder == self.cwl_dag.folders(context["run_id"], {})[1]
             about = {
                 "run": {"dag_id": self.cwl_dag.dag_id, "run_id": str(context["run_id"])},
-                "document": read_packed(self.settings.pickle_folder, self.cwl_dag.plan.packed),
+                "document": self.cwl_dag.packed_document(),
                 "job": {name: value for name, value in job.items() if name not in FOLDERS},
             }
             outputs, report = collect_run(self.run_in(context, layout), outputs_folder, own, about)

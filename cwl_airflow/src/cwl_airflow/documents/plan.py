@@ -20,7 +20,7 @@ DISPATCHER, GATHERER = "CWLJobDispatcher", "CWLJobGatherer"
 #: The file that reports the outputs of a run, and what it has beside them.
 OUTPUTS_REPORT, STATISTICS = "workflow_report.json", "cwl-airflow:statistics"
 #: Which form the entries have, and which plans they hold: another one is not read.
-PLAN_FORMAT = 6
+PLAN_FORMAT = 5
 
 
 @dataclass(frozen=True)
@@ -103,8 +103,6 @@ class DocumentPlan:
     #: URIs of the document's ontologies.
     ontologies: tuple[str, ...] = ()
     about: AboutDocument = AboutDocument()
-    #: By which `packed.read_packed` finds the document in one file; none if it could not be packed.
-    packed: str = ""
 
 
 def task_ids(names: Iterable[str]) -> dict[str, str]:
@@ -141,8 +139,7 @@ def cached_plan(folder: Path, key: Any, make: Callable[[], tuple[DocumentPlan, M
 def _encode_plan(plan: DocumentPlan) -> bytes:
     tasks = [[name, task.step, task.before, task.scattered, astuple(task.need)] for name, task in plan.tasks.items()]
     about = asdict(plan.about)
-    more = {"ontologies": plan.ontologies, "about": about, "packed": plan.packed}
-    return json.dumps({"tasks": tasks, "last": plan.last, **more}).encode()
+    return json.dumps({"tasks": tasks, "last": plan.last, "ontologies": plan.ontologies, "about": about}).encode()
 
 
 def _decode_plan(entry: bytes) -> DocumentPlan:
@@ -151,8 +148,7 @@ def _decode_plan(entry: bytes) -> DocumentPlan:
         name: StepTask(step, tuple(before), scattered, ResourceNeed(*need))
         for name, step, before, scattered, need in content["tasks"]
     }
-    about = _decode_about(content["about"])
-    return DocumentPlan(tasks, tuple(content["last"]), tuple(content["ontologies"]), about, content["packed"])
+    return DocumentPlan(tasks, tuple(content["last"]), tuple(content["ontologies"]), _decode_about(content["about"]))
 
 
 def _decode_about(content: Mapping[str, Any]) -> AboutDocument:

@@ -6,10 +6,10 @@ import os
 import re
 import shutil
 import time
+import uuid
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
-from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -18,14 +18,17 @@ from ..documents.load import LoadedDocument, load_document
 from ..documents.plan import AboutDocument
 from ..files import write_atomically
 from ..gate import DataPath
-from ..rest import PAUSE, DeadlineExceeded, NotFound, RestError, dag_path
+from ..gate.places import RUNNER
+from ..rest import PAUSE, DeadlineExceeded, NotFound, RestError, dag_path, seconds_of
 from .host import Host
 from .placing import make_folder, place_file
 from .run import READING, make_absolute
-from .staging import as_values, files_of_document
+from .staging import as_values, files_of_document, own_folder
 
 #: Names of documents that say nothing of what they are: their folder's does.
 NAMELESS = ("main", "workflow")
+#: Where a document is in the folder of its DAG.
+DOCUMENT = "document"
 DAG_FILE = """\
 from pathlib import Path
 
@@ -76,8 +79,10 @@ def read_document(host: Host, source: str, dag_id: str | None) -> NewDocument:
     """
     path = Path(source.partition("#")[0].rstrip("/"))
     name = dag_id or (path.parent.name if path.stem.lower() in NAMELESS else path.stem)
-    if not re.fullmatch(r"[A-Za-z0-9_.-]{1,200}", name) or not name.strip("."):
-        raise NotAdded(f"'{name}' is no name of a DAG: give --dag with letters, digits, '-', '_' and '.'.")
+    if not re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,199}", name) or name in (RUNNER, "__pycache__"):
+        raise NotAdded(
+            f"'{name}' is no name of a DAG: give another one with --dag, of letters, digits, '-', '_' and '.'."
+        )
     everything = replace(host.places, data=(*host.places.data, DataPath(Path("/"))))
     with as_values():
         loaded = load_document(source, everything.gate(name), host.options)
@@ -85,34 +90,58 @@ def read_document(host: Host, source: str, dag_id: str | None) -> NewDocument:
     return NewDocument(source, name, loaded, about)
 
 
-def write_dag(host: Host, document: NewDocument, replaces: bool) -> Path:
-    """Copy a document with its files among the DAG files, and return the folder.
+@contextmanager
+def written_dag(host: Host, document: NewDocument, replaces: bool) -> Iterator[Path]:
+    """Copy a document with its files among the DAG files, and give the DAG file; if that fails all is as before.
 
-    :param replaces: whether a folder of this name may be there, which goes.
+    :param replaces: whether a folder of this name may be there, which is kept for a time among the inputs of `RUNNER`.
     :raises NotAdded: there is one, or a DAG of this name.
     :raises OSError: it cannot be written.
     """
-    folder = host.places.dags / document.dag_id
+    folder, file = host.places.dags / document.dag_id, Path(document.dag_id, "dag.py")
     with suppress(NotFound):
-        host.client.get(dag_path(document.dag_id))
-        if not replaces:
+        known = host.client.get(dag_path(document.dag_id))
+        if not replaces and not known.get("is_stale"):
             raise NotAdded(f"There is a DAG '{document.dag_id}': give --replace, or another name with --dag.")
+        if known.get("relative_fileloc", str(file)) != str(file) and not known.get("is_stale"):
+            raise NotAdded(
+                f"The DAG '{document.dag_id}' is of {known['relative_fileloc']}: give another name with --dag."
+            )
     if _has_files(folder) and not replaces:
         raise NotAdded(f"{folder} is there: give --replace, or another name with --dag.")
-    shutil.rmtree(folder, ignore_errors=True)
-    make_folder(folder)
+    aside = own_folder(host) / "replaced" / f"{document.dag_id}-{uuid.uuid4().hex[:8]}"
+    new = aside.with_name(f"{aside.name}.new")
+    make_folder(new)
+    try:
+        _write(document, new)
+        if folder.exists():
+            folder.rename(aside)
+        new.rename(folder)
+        yield folder / file.name
+    except BaseException:
+        for each in (new, *([folder] if not new.exists() else [])):
+            shutil.rmtree(each, ignore_errors=True)
+        if aside.exists() and not _has_files(folder):
+            with suppress(OSError):
+                if folder.exists():  # with what Airflow has compiled
+                    folder.rename(new)
+                aside.rename(folder)
+        raise
+
+
+def _write(document: NewDocument, folder: Path) -> None:
     workflow = repr(document.source)
     if "://" not in document.source:
         path, mark, name = document.source.partition("#")
         files = {path, *files_of_document(document.loaded)}
         root = os.path.commonpath([os.path.dirname(each) for each in files])
+        # In a folder of its own: a document may have a dag.py.
         for each in sorted(files):
-            place_file(each, folder / os.path.relpath(each, root), link=False)
-        workflow = f"str(Path(__file__).parent / {os.path.relpath(path, root) + mark + name!r})"
+            place_file(each, folder / DOCUMENT / os.path.relpath(each, root), link=False)
+        workflow = f"str(Path(__file__).parent / {str(Path(DOCUMENT, os.path.relpath(path, root))) + mark + name!r})"
     file = folder / "dag.py"
     write_atomically(file, DAG_FILE.format(workflow=workflow, dag_id=document.dag_id))
     file.chmod(0o644)
-    return folder
 
 
 def _has_files(folder: Path) -> bool:
@@ -128,9 +157,9 @@ def wait_for_tasks(host: Host, dag_id: str, file: Path) -> Sequence[dict[str, An
     client, path = host.client, str(file.relative_to(host.places.dags))
     deadline, written = time.monotonic() + READING, file.stat().st_mtime
     try:
-        client.wait_for_dag(dag_id, path, deadline)
+        client.wait_for_dag(dag_id, path, deadline, written)
         while _last_read(host, dag_id) < written:  # one of this name was there
-            if error := client.find_import_error(path):
+            if error := client.find_import_error(path, written):
                 raise NotAdded(error)
             if time.monotonic() > deadline:
                 raise NotAdded(f"Airflow did not read {path} in time.")
@@ -143,15 +172,4 @@ def wait_for_tasks(host: Host, dag_id: str, file: Path) -> Sequence[dict[str, An
 
 def _last_read(host: Host, dag_id: str) -> float:
     """Return when Airflow has read a DAG's file last."""
-    parsed = host.client.get(f"{dag_path(dag_id)}/details")["last_parsed_time"]
-    return datetime.fromisoformat(parsed.replace("Z", "+00:00")).timestamp() if parsed else 0
-
-
-@contextmanager
-def removed_if_not_added(folder: Path) -> Iterator[None]:
-    """Remove a folder again that Airflow could not read."""
-    try:
-        yield
-    except NotAdded:
-        shutil.rmtree(folder, ignore_errors=True)
-        raise
+    return seconds_of(host.client.get(f"{dag_path(dag_id)}/details")["last_parsed_time"])

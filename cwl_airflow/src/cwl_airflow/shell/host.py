@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 import socket
+import time
 import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -19,18 +20,24 @@ import requests
 
 from ..configuration import FOLDERS, read_administrator, read_option, read_option_if_set
 from ..gate import Places
-from ..rest import LOCAL_API, LOCAL_URL, AirflowClient, NotFound, RestError, check_answer
+from ..rest import LOCAL_API, LOCAL_URL, PAUSE, AirflowClient, NotFound, RestError, check_answer
 
 #: Where the CWL API listens. The environment's ``CWL_AIRFLOW_LOGIN`` names another socket.
 SOCKET = "/run/airflow-cwl-api/login.sock"
 #: For how long its answer may take, in seconds.
 TIMEOUT = 60
+#: For how long the CWL API may be away while a run goes on, in seconds.
+AWAY = 120
 #: What of the CWL API stops a run, and for how long a connection and the answer may take.
 STOPPING, STOPPING_TIMEOUT = "/api/experimental/dags/clean_dag_run/dag_runs", (10, 600)
 
 
 class NoLogin(Exception):
     """Who asks is not known to the host; the message says why."""
+
+
+class Refused(NoLogin):
+    """The host gives this person no login."""
 
 
 @dataclass(frozen=True)
@@ -102,10 +109,15 @@ class ShellClient(AirflowClient):
         self._token = token
 
     def _log_in(self) -> None:
-        try:
-            self._token = ask_login()["token"]
-        except (NoLogin, OSError) as error:
-            raise RestError(str(error)) from error
+        late = time.monotonic() + AWAY
+        while True:  # the service may be about to start again
+            try:
+                self._token = ask_login()["token"]
+                return
+            except (NoLogin, FileNotFoundError) as error:
+                if time.monotonic() > late or isinstance(error, Refused):
+                    raise RestError(str(error)) from error
+            time.sleep(PAUSE)
 
     def stop_run(self, api: str, dag_id: str, run_id: str) -> bool:
         """Stop a run and remove it, and return whether there was one.
@@ -143,9 +155,11 @@ def ask_login() -> dict[str, Any]:
             connection.connect(login_socket())
             with connection.makefile("rb") as stream:
                 answer = json.loads(stream.read())
-        except (ConnectionError, TimeoutError, ValueError) as error:
+        except FileNotFoundError:
+            raise
+        except (OSError, ValueError) as error:
             raise NoLogin(f"The CWL API of this host gives no login: {error}. Does airflow-cwl-api run?") from error
     if "refused" in answer:
-        raise NoLogin(str(answer["refused"]))
+        raise Refused(str(answer["refused"]))
     login: dict[str, Any] = answer
     return login

@@ -32,4 +32,9 @@ def name_dag(user: str, document: str, content: str) -> str:
     """
     name = re.sub(r"[^A-Za-z0-9_-]+", "-", Path(document.rstrip("/")).name.replace(".cwl", "")).strip("-")
     digest = hashlib.sha256(content.encode()).hexdigest()[:8]
-    return f"{name[:LONGEST_NAME] or 'document'}.{user}.{digest}"
+    return f"{name[:LONGEST_NAME] or 'document'}.{key_of(user)}.{digest}"
+
+
+def key_of(user: str) -> str:
+    """Return the name of a user as names of DAGs and runs may have it: an account may be ``ann@lab``."""
+    return re.sub(r"[^A-Za-z0-9_.-]", "-", user)

@@ -19,16 +19,18 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote, urlsplit
 
 from ..documents.plan import OUTPUTS_REPORT, STATISTICS
 from ..files import write_atomically
 from ..gate import Gate, Refused
 from ..gate.job import check_job
 from ..gate.places import RUNNER
-from ..rest import DeadlineExceeded, RestError, RunFailed
+from ..rest import DeadlineExceeded, RestError, RunFailed, dag_path, run_page
 from .host import Host
-from .placing import make_folder
-from .request import Request, name_dag
+from .outputs import copy_outputs
+from .placing import OUTER, make_folder
+from .request import Request, key_of, name_dag
 
 #: For how long Airflow may take to read a DAG file, in seconds.
 READING = 600
@@ -97,7 +99,7 @@ def run_document(host: Host, run: ShellRun) -> dict[str, Any]:
 
 def write_dag_file(file: Path, text: str) -> None:
     """Write a DAG file, or note that it is used once more: what was not for long is tidied up."""
-    make_folder(file.parent)
+    make_folder(file.parent, OUTER)
     if file.exists() and file.read_text(encoding="utf-8") == text:
         with contextlib.suppress(PermissionError):  # another administrator's
             os.utime(file)
@@ -126,7 +128,7 @@ def prepare(host: Host, run: ShellRun) -> Request:
     if run.remove:
         request = Request(f"cwl-run-{uuid.uuid4()}", "run", document, job)
     else:
-        run_id = time.strftime(f"{host.user}-%Y-%m-%dT%H-%M-%S-{uuid.uuid4().hex[:4]}")
+        run_id = f"{key_of(host.user)}-{time.strftime('%Y-%m-%dT%H-%M-%S')}-{uuid.uuid4().hex[:4]}"
         request = Request(name_dag(host.user, document, document), run_id, document, job)
     try:
         check_access(document, job, host.places.gate(request.dag_id, reads=None))
@@ -149,15 +151,27 @@ def run_dag(host: Host, request: Request, file: Path, run: ShellRun, deadline: f
     client, dag_id, run_id = host.client, request.dag_id, request.run_id
     try:
         read_until = min(deadline, time.monotonic() + READING)
-        client.wait_for_dag(dag_id, str(file.relative_to(host.places.dags)), read_until)
+        client.wait_for_dag(dag_id, str(file.relative_to(host.places.dags)), read_until, file.stat().st_mtime)
+        if client.get(dag_path(dag_id)).get("is_paused"):
+            raise RestError(f"The DAG '{dag_id}' is paused on Airflow's pages, and runs nothing until that ends.")
         client.trigger(dag_id, run_id, {"job": request.job})
         client.wait_for_run(dag_id, run_id, deadline, run.watch(dag_id, run_id))
     except RunFailed:
         raise
+    except RestError as error:
+        if run.remove:
+            _end(host, request)
+        raise RestError(
+            f"{error}\nIf the run has begun, it goes on: {host.pages}/{run_page(dag_id, run_id)}"
+        ) from error
     except BaseException:
-        with contextlib.suppress(RestError):
-            client.set_run_state(dag_id, run_id, "failed")
+        _end(host, request)
         raise
+
+
+def _end(host: Host, request: Request) -> None:
+    with contextlib.suppress(RestError):
+        host.client.set_run_state(request.dag_id, request.run_id, "failed")
 
 
 def check_outdir(outdir: Path | None) -> None:
@@ -178,6 +192,9 @@ def check_outdir(outdir: Path | None) -> None:
 
 def make_absolute(source: str) -> str:
     """Return the absolute form of a path, perhaps with ``#name``; a URL as it is."""
+    if source.startswith("file://"):
+        path, mark, name = source.partition("#")
+        return f"{unquote(urlsplit(path).path)}{mark}{name}"
     return source if "://" in source else os.path.abspath(source)
 
 
@@ -197,12 +214,12 @@ def read_outputs(folder: Path, outdir: Path | None, moved: bool = True) -> dict[
 
     :param folder: with its outputs.
     :param outdir: where they are put; none to leave them there.
-    :param moved: whether they are moved there, with the report, or copied without.
+    :param moved: whether they are gone in the host's folder then.
+    :raises OSError: they cannot be put there.
     """
     text = (folder / OUTPUTS_REPORT).read_text(encoding="utf-8")
     if outdir:
-        ignored = None if moved else shutil.ignore_patterns(OUTPUTS_REPORT)
-        shutil.copytree(folder, outdir, symlinks=True, dirs_exist_ok=True, ignore=ignored)
+        copy_outputs(folder, outdir)
         if moved:
             shutil.rmtree(folder.parent)
         outdir = outdir.absolute()

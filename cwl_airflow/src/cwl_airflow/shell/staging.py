@@ -5,9 +5,11 @@ Only what runs may not read where it is.
 
 from __future__ import annotations
 
+import glob
 import hashlib
 import os
 import shutil
+import stat
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -53,8 +55,7 @@ def stage(host: Host, request: Request, options: Mapping[str, Sequence[str]], un
     # Whoever this is opens no file that is closed to him.
     everything = replace(places, data=(*places.data, DataPath(Path("/")))) if host.own_shell else places
     own, sites = everything.gate(request.dag_id, reads=None), places.gate(request.dag_id, reads=None)
-    make_folder(places.inputs / RUNNER, OUTER)
-    folder = places.inputs / RUNNER / host.user
+    folder = own_folder(host)
     with as_values():
         document = load_document(request.document, own, host.options)
     job = job_of_options(options, document) if options else request.job
@@ -70,6 +71,20 @@ def stage(host: Host, request: Request, options: Mapping[str, Sequence[str]], un
         inputs = complete_inputs(run, begin_run(run, job, os.getcwd()))
     stage_inputs(inputs, places.gate(request.dag_id, reads=None), folder / request.dag_id / request.run_id)
     return replace(request, job=inputs)
+
+
+def own_folder(host: Host) -> Path:
+    """Return the folder for what who runs this puts into reach, which is made.
+
+    :raises OSError: somebody else made it.
+    """
+    make_folder(host.places.inputs / RUNNER, OUTER)
+    folder = host.places.inputs / RUNNER / host.user
+    make_folder(folder)
+    found = folder.lstat()
+    if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.geteuid():
+        raise OSError(f"{folder} is not yours: whoever keeps this host has to remove it")
+    return folder
 
 
 @contextmanager
@@ -131,10 +146,11 @@ def _named_files(path: str) -> Iterable[str]:
     for file in find_files(content):
         named = file.get("location") or file.get("path")
         if isinstance(named, str) and not is_remote(named) and not named.startswith("_:"):
-            local = _path_of(named) if "://" in named else named
-            beside = os.path.join(os.path.dirname(path), local or "")
-            if local and os.path.exists(beside):
-                yield os.path.normpath(beside)
+            meant = [_path_of(named)] if "://" in named else [named, unquote(named)]
+            for local in filter(None, meant):
+                # With what may be its secondary files: a step looks for them beside it.
+                beside = os.path.normpath(os.path.join(os.path.dirname(path), local))
+                yield from (each for each in (beside, *glob.glob(f"{glob.escape(beside)}.*")) if os.path.exists(each))
 
 
 def stage_document(source: str, files: Iterable[str], folder: Path) -> tuple[str, str]:
@@ -165,8 +181,8 @@ def stage_document(source: str, files: Iterable[str], folder: Path) -> tuple[str
 def _digest_of(folder: Path, name: str) -> str:
     digest = hashlib.sha256(name.encode())
     for file in sorted(each for each in folder.rglob("*") if each.is_file()):
-        content = hashlib.sha256(file.read_bytes()).hexdigest()
-        digest.update(f"\0{file.relative_to(folder)}\0{content}".encode())
+        content, mode = hashlib.sha256(file.read_bytes()).hexdigest(), file.stat().st_mode & 0o111
+        digest.update(f"\0{file.relative_to(folder)}\0{mode}\0{content}".encode())
     return digest.hexdigest()[:8]
 
 
@@ -178,7 +194,10 @@ def stage_inputs(inputs: dict[str, Any], gate: Gate, folder: Path) -> None:
     :param folder: for these inputs alone.
     :raises OSError: something cannot be read, or there is no room.
     """
+    listed: set[int] = set()
     for number, file in enumerate(list(find_files(inputs))):
+        if id(file) in listed:  # it is in a folder that was put there
+            continue
         # Together, as tools look for them so.
         local = [each for each in (file, *file.get("secondaryFiles", [])) if local_path(each)]
         if all(_is_in_reach(str(local_path(each)), gate, folder) for each in local):
@@ -187,6 +206,7 @@ def stage_inputs(inputs: dict[str, Any], gate: Gate, folder: Path) -> None:
             path = str(local_path(each))
             place = folder / str(number) / str(each.get("basename") or os.path.basename(path.rstrip("/")))
             place_file(path, place)
+            listed |= {id(inner) for inner in find_files(each.get("listing", []))}
             for name in ("path", "dirname", "listing"):  # of the old place, and found again in the new one
                 each.pop(name, None)
             each["location"] = file_uri(str(place))

@@ -14,8 +14,8 @@ from typing import Protocol
 
 from ..dags.picture import PICTURES
 from ..documents.cache import files_unchanged
-from ..documents.packed import PACKED
-from ..gate.places import ATTACHMENTS, EMBEDDED, LOCK, RUNNER, RUNNER_DOCUMENTS
+from ..gate import Refused
+from ..gate.places import ATTACHMENTS, EMBEDDED, LOCK, RUNNER, RUNNER_DOCUMENTS, open_regular
 from ..runs.folder import SHORTEST_KEPT
 from . import trees
 from .removal import DAY, Removal
@@ -119,7 +119,7 @@ def remove_kept(removal: Removal, pickle: Path, days: float) -> None:
             read.update(uri.rpartition("/")[2] for uri in uris)
         elif name.endswith((".kept", ".lock", ".new")):
             removal.remove_if_old(pickle, (name,), days * DAY)
-    for kind, needed in ((EMBEDDED, read), (PACKED, read), (PICTURES, set())):
+    for kind, needed in ((EMBEDDED, read), (PICTURES, set())):
         with suppress(FileNotFoundError), trees.open_folder(pickle, kind) as folder:
             for name in sorted(set(os.listdir(folder)) - needed):
                 removal.remove_if_old(pickle, (kind, name), days * DAY)
@@ -152,13 +152,19 @@ def remove_runner_documents(removal: Removal, inputs: Path, dags: Path, days: fl
     for name in sorted(named):
         needed = partial(runs.has_unended, name.removesuffix(".py"))
         removal.remove_if_old(dags, (RUNNER, name), days * DAY, needed)
-        with suppress(OSError, ValueError):
-            left += (dags / RUNNER / name).read_text(encoding="utf-8")
+        left += _text_of(dags / RUNNER / name)
     for root in _runner_folders(removal, inputs):
         with suppress(FileNotFoundError), trees.open_folder(root, RUNNER_DOCUMENTS) as folder:
             for name in trees.list_folders(folder):
                 if f"/{RUNNER_DOCUMENTS}/{name}/" not in left:
                     removal.remove_if_old(root, (RUNNER_DOCUMENTS, name), days * DAY)
+
+
+def _text_of(file: Path) -> str:
+    """Return what is in a DAG file; nothing if it is none, which a member of the group may have put there."""
+    with suppress(OSError, ValueError, Refused), open_regular(os.path.realpath(file), file.name) as stream:
+        return stream.read().decode()
+    return ""
 
 
 def _runner_folders(removal: Removal, inputs: Path) -> list[Path]:
