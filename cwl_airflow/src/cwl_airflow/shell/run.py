@@ -149,21 +149,22 @@ def run_dag(host: Host, request: Request, file: Path, run: ShellRun, deadline: f
     :param deadline: until when, by `time.monotonic`.
     """
     client, dag_id, run_id = host.client, request.dag_id, request.run_id
+    begun = False
     try:
         read_until = min(deadline, time.monotonic() + READING)
         client.wait_for_dag(dag_id, str(file.relative_to(host.places.dags)), read_until, file.stat().st_mtime)
         if client.get(dag_path(dag_id)).get("is_paused"):
             raise RestError(f"The DAG '{dag_id}' is paused on Airflow's pages, and runs nothing until that ends.")
         client.trigger(dag_id, run_id, {"job": request.job})
+        begun = True
         client.wait_for_run(dag_id, run_id, deadline, run.watch(dag_id, run_id))
     except RunFailed:
         raise
     except RestError as error:
-        if run.remove:
+        if run.remove or not begun:
             _end(host, request)
-        raise RestError(
-            f"{error}\nIf the run has begun, it goes on: {host.pages}/{run_page(dag_id, run_id)}"
-        ) from error
+            raise
+        raise RestError(f"{error}\nThe run goes on: {host.pages}/{run_page(dag_id, run_id)}") from error
     except BaseException:
         _end(host, request)
         raise
