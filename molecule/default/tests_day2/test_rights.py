@@ -15,8 +15,8 @@ from api import ADMIN, AIRFLOW, API, SERVER, USERS, curl, made_user
 from callers import REFUSED, Caller
 from cryptography.hazmat.primitives import serialization
 from dags import DAGS, IMAGE, Dag, containers, tool, wait_for
+from receiver import Receiver
 from test_api import by_hand, sign
-from test_reports import Receiver
 
 PAGE = Path(__file__).parents[3] / "docs/security.md"
 CWL = "/var/lib/airflow/cwl"
