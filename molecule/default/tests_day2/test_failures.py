@@ -41,7 +41,7 @@ COMMANDS = f"""\
 mkdir {SAID}
 cd {SAID}
 printf '%s\\n' "$@" | xargs --max-procs=4 -I @ sh -c '
-    cwl-airflow-run --timeout 600 {FOLDER}/@.cwl {INPUTS}/@.json > @.out 2> @.err; echo $? > @.code'
+    cwl-airflow-run --rm --timeout 600 {FOLDER}/@.cwl {INPUTS}/@.json > @.out 2> @.err; echo $? > @.code'
 """
 WRITE = """\
 import json, os, sys

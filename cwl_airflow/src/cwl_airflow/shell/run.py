@@ -151,8 +151,7 @@ def run_dag(host: Host, request: Request, file: Path, run: ShellRun, deadline: f
     client, dag_id, run_id = host.client, request.dag_id, request.run_id
     begun = False
     try:
-        read_until = min(deadline, time.monotonic() + READING)
-        client.wait_for_dag(dag_id, str(file.relative_to(host.places.dags)), read_until, file.stat().st_mtime)
+        wait_until_read(host, request, file, deadline)
         if client.get(dag_path(dag_id)).get("is_paused"):
             raise RestError(f"The DAG '{dag_id}' is paused on Airflow's pages, and runs nothing until that ends.")
         client.trigger(dag_id, run_id, {"job": request.job})
@@ -167,6 +166,20 @@ def run_dag(host: Host, request: Request, file: Path, run: ShellRun, deadline: f
         raise RestError(f"{error}\nThe run goes on: {host.pages}/{run_page(dag_id, run_id)}") from error
     except BaseException:
         _end(host, request)
+        raise
+
+
+def wait_until_read(host: Host, request: Request, file: Path, deadline: float) -> None:
+    """Wait until Airflow has read a DAG file, which is removed if it cannot: it would be among the errors of its pages.
+
+    :param deadline: until when, by `time.monotonic`.
+    :raises RestError: it cannot be read; the message says why.
+    """
+    path, last = str(file.relative_to(host.places.dags)), min(deadline, time.monotonic() + READING)
+    try:
+        host.client.wait_for_dag(request.dag_id, path, last, file.stat().st_mtime)
+    except RestError:
+        file.unlink(missing_ok=True)
         raise
 
 
