@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib
+
 from airflow.utils.session import create_session
 
 from ..reports import outbox
@@ -23,13 +25,15 @@ def make_service() -> ReportService:
         with create_session() as session:
             outbox.forget_mails(session)
     if settings is not None:
+        # Before there are threads, see `ReportService.run`.
+        importlib.import_module("cwl_airflow.pages.status")
         service.actions.append(Notices(settings, create_session, service.must_rest, find_problems).work)
     return service
 
 
 def find_problems() -> Problems:
     """Return what is wrong with the site and with the units of this host, also while the database is away."""
-    # Only now, as it loads more of Airflow, which few sites need here.
+    # Not above, as it loads more of Airflow, which few sites need here.
     from ..pages.status import OK, check_parts
     from ..units import local_units
 

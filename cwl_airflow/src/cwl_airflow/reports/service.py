@@ -20,7 +20,7 @@ import requests
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection, Engine
 from sqlalchemy.exc import SQLAlchemyError
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import Session, configure_mappers
 
 from ..watchdog import tell_alive
 from . import outbox
@@ -164,6 +164,9 @@ class ReportService:
 
     def run(self) -> None:
         """Work until `stop` is set or something breaks."""
+        # Before there are threads: one that makes the mappers of models waits for another one that imports some, and that
+        # one for the first.
+        configure_mappers()
         threads = [threading.Thread(target=self._repeat, args=(action,)) for action in self.actions]
         for thread in threads:
             thread.start()
