@@ -164,8 +164,7 @@ class ReportService:
 
     def run(self) -> None:
         """Work until `stop` is set or something breaks."""
-        # Before there are threads: one that makes the mappers of models waits for another one that imports some, and that
-        # one for the first.
+        # Before there are threads: one that imports models and one that makes their mappers wait for each other.
         configure_mappers()
         threads = [threading.Thread(target=self._repeat, args=(action,)) for action in self.actions]
         for thread in threads:
