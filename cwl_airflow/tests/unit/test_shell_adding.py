@@ -92,7 +92,7 @@ def test_only_checked_means_nothing_is_written(shell: Shell, capsys: pytest.Capt
     [
         (("a/one.cwl", "a/two.cwl"), ["a"], "has one.cwl, two.cwl: give its path."),
         (("a/readme",), ["a"], "has none: give its path."),
-        (("a b.cwl",), ["a b.cwl"], "'a b' is no name of a DAG: give --dag with letters"),
+        (("a b.cwl",), ["a b.cwl"], "'a b' is no name of a DAG: give another one with --dag"),
         (("a.cwl",), ["a.cwl", "--dag", ".."], "'..' is no name of a DAG"),
         (("a.cwl",), ["a.cwl", "--dag", "cwl-runner", "--replace"], "'cwl-runner' is no name of a DAG"),
         (("a.cwl",), ["a.cwl", "--dag", "other", "--replace"], "The DAG 'other' is of somebody.py: give another name"),
