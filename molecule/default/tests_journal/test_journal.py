@@ -61,6 +61,7 @@ KNOWN = {
         r"StaleDataError: UPDATE statement on table 'dag'|Original exception was: UPDATE statement on table 'dag'"
     ),
     "what Airflow says before the reason": r"Exception when executing (DagProcessorJob|SchedulerJob|TriggerRunner)",
+    "an image is pulled from a registry that is not there": r"images/create returned error: .*http://localhost:1/v2/",
     "containerd looks for the network of Kubernetes": r"failed to load cni during init",
 }
 
