@@ -128,6 +128,19 @@ def test_all_that_a_document_is_made_of_comes_along(shell: Shell) -> None:
     ]
 
 
+@pytest.mark.parametrize("folder", [False, True])
+def test_a_document_takes_no_key_along(shell: Shell, folder: bool) -> None:
+    shell.write(".ssh/id", "secret")
+    named = {"class": "Directory", "location": "."} if folder else {"class": "File", "location": ".ssh/id"}
+    tool = {**CAT, "inputs": {"file": {"type": named["class"], "default": named}}}
+    step = {"run": tool, "in": {}, "out": []}
+    workflow = {"cwlVersion": "v1.2", "class": "Workflow", "inputs": {}, "outputs": {}, "steps": {"only": step}}
+    document = shell.write("flow.cwl", workflow)
+    with pytest.raises(Refused, match=r"is or is in \.ssh"):
+        shell.prepare(document)
+    assert not list(shell.places.inputs.rglob("id"))
+
+
 def test_one_process_of_several_is_named_as_before(shell: Shell) -> None:
     tools = [{**CAT, "id": name, "inputs": {}} for name in ("one", "two")]
     version = tools[0].pop("cwlVersion"), tools[1].pop("cwlVersion")
@@ -256,4 +269,4 @@ def test_a_folder_with_a_pipe_in_it_is_refused(shell: Shell) -> None:
 
 def test_files_of_documents_of_the_net_are_none_of_this_host() -> None:
     document = staging.LoadedDocument(None, {"https://example.org/a.cwl": ""}, ("https://example.org/o",))  # type: ignore[arg-type]
-    assert staging.files_of_document(document) == set()
+    assert staging.files_of_document(document, Places(*[Path("/nowhere")] * 6).gate()) == set()

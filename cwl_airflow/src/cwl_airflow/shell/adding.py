@@ -51,6 +51,8 @@ class NewDocument:
     dag_id: str
     loaded: LoadedDocument
     about: AboutDocument
+    #: Paths of the local files and folders that it is made of.
+    files: frozenset[str] = frozenset()
 
 
 def find_document(source: str) -> str:
@@ -87,7 +89,8 @@ def read_document(host: Host, source: str, dag_id: str | None) -> NewDocument:
     with as_values():
         loaded = load_document(source, everything.gate(name), host.options)
         about = describe_document(loaded.process)
-    return NewDocument(source, name, loaded, about)
+        files = frozenset() if "://" in source else frozenset(files_of_document(loaded, everything.gate(name)))
+    return NewDocument(source, name, loaded, about, files)
 
 
 @contextmanager
@@ -133,7 +136,7 @@ def _write(document: NewDocument, folder: Path) -> None:
     workflow = repr(document.source)
     if "://" not in document.source:
         path, mark, name = document.source.partition("#")
-        files = {path, *files_of_document(document.loaded)}
+        files = {path, *document.files}
         root = os.path.commonpath([os.path.dirname(each) for each in files])
         # In a folder of its own: a document may have a dag.py.
         for each in sorted(files):

@@ -60,7 +60,7 @@ def stage(host: Host, request: Request, options: Mapping[str, Sequence[str]], un
         document = load_document(request.document, own, host.options)
     job = job_of_options(options, document) if options else request.job
     if "://" not in request.document:
-        files = files_of_document(document)
+        files = files_of_document(document, own)
         if not all(may_be_read(each, sites) for each in files):
             shared = request.dag_id if unique else RUNNER_DOCUMENTS
             staged, content = stage_document(request.document, files, folder / shared)
@@ -123,12 +123,20 @@ def job_of_options(options: Mapping[str, Sequence[str]], document: LoadedDocumen
     return {name: form_value(kinds[name], filled[name]) for name in options}
 
 
-def files_of_document(document: LoadedDocument) -> set[str]:
-    """Return the paths of the local files and folders that a document is made of."""
+def files_of_document(document: LoadedDocument, gate: Gate) -> set[str]:
+    """Return the paths of the local files and folders that a document is made of.
+
+    :param gate: of who runs this: a document could name a key of his, which others would read then.
+    :raises Refused: the document names what no run may read.
+    """
     found: set[str] = set()
     for uri in document.texts:
         if path := _path_of(uri):
             found |= {path, *_named_files(path)}
+    for each in found:
+        real = gate.read(each, "Document")
+        if os.path.isdir(real):
+            gate.read_tree(real, "Document")
     return found | {path for uri in document.ontologies if (path := _path_of(uri)) and os.path.exists(path)}
 
 
