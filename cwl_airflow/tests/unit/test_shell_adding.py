@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -179,11 +178,8 @@ def test_a_document_that_is_none_is_refused_with_its_line(shell: Shell, capsys: 
 
 def test_a_url_is_read_where_it_is(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
     source = "https://example.org/flows/align.cwl#main"
-    about = adding.describe_document(
-        adding.load_document(
-            str(shell.write("tool.cwl")), replace(shell.host.places, data=(adding.DataPath(Path("/")),)).gate("a")
-        ).process
-    )
+    tool = adding.load_document(str(shell.write("tool.cwl")), adding.own_gate(shell.host.places, "a"))
+    about = adding.describe_document(tool.process)
     shell.api.answer("GET /dags/align", (404, {}))
     document = adding.NewDocument(source, "align", adding.LoadedDocument(None, {}), about)  # type: ignore[arg-type]
     with adding.written_dag(shell.host, document, replaces=False) as file:

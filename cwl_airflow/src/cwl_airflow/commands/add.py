@@ -27,10 +27,8 @@ from ..shell.adding import (
     written_dag,
 )
 from ..shell.host import NoLogin, find_host
+from .run import INTERRUPTED
 from .version import add_version
-
-#: Exit code of who pressed Ctrl-C.
-INTERRUPTED = 130
 
 
 def main(argv: list[str] | None = None) -> int:

@@ -9,7 +9,7 @@ import time
 import uuid
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -17,13 +17,12 @@ from ..documents.about import describe_document
 from ..documents.load import LoadedDocument, load_document
 from ..documents.plan import AboutDocument
 from ..files import write_atomically
-from ..gate import DataPath
 from ..gate.places import RUNNER
 from ..rest import PAUSE, DeadlineExceeded, NotFound, RestError, dag_path, seconds_of
 from .host import Host
 from .placing import make_folder, place_file
 from .run import READING, make_absolute
-from .staging import as_values, files_of_document, own_folder
+from .staging import as_values, files_of_document, own_folder, own_gate
 
 #: Names of documents that say nothing of what they are: their folder's does.
 NAMELESS = ("main", "workflow")
@@ -85,11 +84,11 @@ def read_document(host: Host, source: str, dag_id: str | None) -> NewDocument:
         raise NotAdded(
             f"'{name}' is no name of a DAG: give another one with --dag, of letters, digits, '-', '_' and '.'."
         )
-    everything = replace(host.places, data=(*host.places.data, DataPath(Path("/"))))
+    gate = own_gate(host.places, name)
     with as_values():
-        loaded = load_document(source, everything.gate(name), host.options)
+        loaded = load_document(source, gate, host.options)
         about = describe_document(loaded.process)
-        files = frozenset() if "://" in source else frozenset(files_of_document(loaded, everything.gate(name)))
+        files = frozenset() if "://" in source else frozenset(files_of_document(loaded, gate))
     return NewDocument(source, name, loaded, about, files)
 
 

@@ -28,7 +28,7 @@ from ..documents.about import describe_document
 from ..documents.load import LoadedDocument, load_document
 from ..documents.plan import DISPATCHER
 from ..documents.types import form_schema, form_value, types_in
-from ..gate import DataPath, Gate, Refused
+from ..gate import DataPath, Gate, Places, Refused
 from ..gate.objects import FILES, find_files, is_remote, local_path
 from ..gate.places import RUNNER, RUNNER_DOCUMENTS
 from ..runs.inputs import begin_run
@@ -52,9 +52,8 @@ def stage(host: Host, request: Request, options: Mapping[str, Sequence[str]], un
     :raises ValueError: what is wrong with the document or the job.
     """
     places = host.places
-    # Whoever this is opens no file that is closed to him.
-    everything = replace(places, data=(*places.data, DataPath(Path("/")))) if host.own_shell else places
-    own, sites = everything.gate(request.dag_id, reads=None), places.gate(request.dag_id, reads=None)
+    sites = places.gate(request.dag_id, reads=None)
+    own = own_gate(places, request.dag_id) if host.own_shell else sites
     folder = own_folder(host)
     with as_values():
         document = load_document(request.document, own, host.options)
@@ -71,6 +70,14 @@ def stage(host: Host, request: Request, options: Mapping[str, Sequence[str]], un
         inputs = complete_inputs(run, begin_run(run, job, os.getcwd()))
     stage_inputs(inputs, places.gate(request.dag_id, reads=None), folder / request.dag_id / request.run_id)
     return replace(request, job=inputs)
+
+
+def own_gate(places: Places, dag_id: str) -> Gate:
+    """Return the gate of who runs this, who opens no file that is closed to him.
+
+    :param places: of the site.
+    """
+    return replace(places, data=(*places.data, DataPath(Path("/")))).gate(dag_id, reads=None)
 
 
 def own_folder(host: Host) -> Path:
