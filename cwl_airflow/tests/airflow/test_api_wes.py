@@ -60,6 +60,29 @@ def test_a_job_that_is_refused_leaves_nothing(api: Api, site: Site) -> None:
     assert [path for path in left(HOME)[0] if "@wes/" in str(path)] == []
 
 
+def test_a_dag_that_the_database_holds_is_removed_all_the_same(
+    api: Api, site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from airflow.models.dag import DagModel
+    from cwl_airflow.api import dag_files
+    from sqlalchemy.exc import OperationalError
+
+    asked: list[str] = []
+    delete_dag = dag_files.delete_dag
+
+    def lose_once(dag_id: str) -> None:
+        asked.append(dag_id)
+        if len(asked) == 1:
+            raise OperationalError("DELETE", {}, Exception(1213, "Deadlock found when trying to get lock"))
+        delete_dag(dag_id)
+
+    monkeypatch.setattr(dag_files, "delete_dag", lose_once)
+    params = json.dumps({"a": {"class": "File", "path": "/etc/passwd"}}).encode()
+    assert api.ask("POST", "/wes/runs", "admin", **attached(GOOD, params=params)).status_code == 403
+    assert len(asked) == 2
+    assert DagModel.get_current(asked[0]) is None
+
+
 @pytest.fixture
 def run_id(api: Api, site: Site) -> str:
     """Return a run with an attachment."""

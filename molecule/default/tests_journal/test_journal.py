@@ -59,6 +59,7 @@ KNOWN = {
     "an entry comes twice": r"Duplicate entry|INSERT INTO connection",
     "Airflow removes a DAG while its DAG processor notes that it has read it, and starts the latter again": (
         r"StaleDataError: UPDATE statement on table 'dag'|Original exception was: UPDATE statement on table 'dag'"
+        r"|statement: DELETE FROM "  # the answer is 5xx; callers ask again
     ),
     "what Airflow says before the reason": r"Exception when executing (DagProcessorJob|SchedulerJob|TriggerRunner)",
     "an image is pulled from a registry that is not there": r"images/create returned error: .*http://localhost:1/v2/",

@@ -13,6 +13,7 @@ from airflow.dag_processing.bundles.manager import DagBundlesManager
 from airflow.dag_processing.dagbag import DagBag, sync_bag_to_db
 from airflow.models.serialized_dag import SerializedDagModel
 from airflow.sdk.exceptions import AirflowException
+from airflow.utils.retries import run_with_db_retries
 from fastapi import UploadFile
 
 from ..dags.dag import CWLDAG
@@ -45,7 +46,8 @@ def all_or_nothing() -> Iterator[list[str | Path]]:
         for one in made:
             if isinstance(one, str):
                 with suppress(AirflowException):  # Airflow did not know it yet
-                    delete_dag(one)
+                    # The DAG processor may hold what is removed: MySQL lets one of the two win.
+                    run_with_db_retries()(delete_dag, one)
         raise
 
 
