@@ -16,6 +16,8 @@ OUTSIDE = re.compile(r"(?<!!)\[([^\]]+)\]\(\.\./([^)#\s]+)[^)]*\)")
 def on_files(files: Any, config: Any) -> Any:
     """Add the README as the first page."""
     text = (PROJECT / "README.md").read_text(encoding="utf-8")
+    # Where the repository is knows the page that shows it there alone.
+    text = re.sub(r"^\[!\[.*\n", "", text, flags=re.MULTILINE)
     # Its links are those of the repository's root.
     text = re.sub(r"\]\(docs/", "](", re.sub(r"\]\((?!docs/|https?:|#)", "](../", text))
     files.append(File.generated(config, "index.md", content=text))

@@ -19,14 +19,16 @@ SHORTLY = 0.01
 
 @when_imported("airflow.models.dagrun")
 def _prepare_runs(module: Any) -> None:
-    """Refuse a run whose form is incomplete, note in each who started it, and let it start at once."""
+    """Refuse runs whose form lacks an input or names what they may not read, note who starts one, start it at once."""
     from sqlalchemy import event
 
     from .callers import note_caller
-    from .dags.form_check import check_form
+    from .dags.form_check import check_form, check_places
 
     def prepare(_run: Any, _arguments: Any, values: dict[str, Any]) -> None:
-        note_caller(values, of_form=check_form(values))
+        job = check_form(values)
+        note_caller(values, of_form=job is not None)
+        check_places(job or {}, values)
         start_in_this_second(values)
 
     event.listen(module.DagRun, "init", prepare)

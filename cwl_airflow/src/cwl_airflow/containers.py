@@ -29,10 +29,10 @@ class ContainerEngineError(Exception):
 class ContainerEngine:
     """Lists, looks into and removes containers; one that is gone meanwhile is no error."""
 
-    def __init__(self, command: str, timeout: float = TIMEOUT) -> None:
+    def __init__(self, command: str, timeout: float | None = TIMEOUT) -> None:
         """Take the command.
 
-        :param timeout: for how long it may take to answer, in seconds.
+        :param timeout: for how long it may take to answer, in seconds; none for as long as it takes.
         """
         self.command = command
         self._timeout = timeout
@@ -69,6 +69,13 @@ class ContainerEngine:
         """
         size = self._run("image", "inspect", "--format", "{{.Size}}", image).strip()
         return int(size) if size.isdigit() else None
+
+    def pull(self, image: str) -> None:
+        """Pull an image, for as long as it takes.
+
+        :raises ContainerEngineError: it cannot be had.
+        """
+        ContainerEngine(self.command, timeout=None)._run("pull", "--quiet", image)
 
     def image_digests(self, image: str) -> list[str]:
         """Return the names with digests by which an image can be pulled; none if it is not there, or from no registry.

@@ -287,6 +287,15 @@ def test_a_form_starts_a_run(clean_database: Path, written: Any) -> None:
     assert Path(outputs(run)["lines"]["path"]).read_text(encoding="utf-8").split() == ["1", "hello"]
 
 
+@pytest.mark.parametrize("word", ["/etc/passwd", ["/etc/passwd"], "file:///etc/passwd", "http://127.0.0.1/a"])
+def test_a_form_with_what_its_run_may_not_read_makes_no_run(clean_database: Path, written: Any, word: Any) -> None:
+    kind = "File[]" if isinstance(word, list) else "File"
+    tool = {**CHAIN["steps"]["number"]["run"], "inputs": {"word": kind}}
+    rows.add_dag(CWLDAG(dag_id="document", workflow=written(tool)))
+    with pytest.raises(ValueError, match=r"^Input 'word': \S+ "):
+        DagRun("document", "a", conf={"word": word})
+
+
 @pytest.mark.parametrize("caller", [Caller("eve", frozenset({"mine"}), False), unrestricted_caller("boss")])
 def test_who_fills_in_a_form_is_noted(clean_database: Path, written: Any, caller: Caller) -> None:
     rows.add_dag(CWLDAG(dag_id="document", workflow=written(CHAIN)))

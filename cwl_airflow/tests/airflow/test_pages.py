@@ -15,6 +15,7 @@ import pytest
 import rows
 from api import Api
 from cwl_airflow.dags.notes import ERROR
+from cwl_airflow.dags.shown import DOCUMENT, keep_shown
 from cwl_airflow.documents.plan import DISPATCHER, GATHERER, OUTPUTS_REPORT, STATISTICS
 from cwl_airflow.runs.layout import RunLayout, own_name
 from cwl_airflow.runs.usage import JobUsage, write_usage
@@ -103,6 +104,34 @@ def test_a_run_of_something_else_or_without_outputs_says_so(pages: Server) -> No
     assert as_user(pages, "viewer", PAGE).json()["cwl"] is True
     assert as_user(pages, "viewer", f"{PAGE}x").status_code == 404
     assert as_user(pages, "viewer", f"{PAGE}/outputs/said.txt").status_code == 404
+
+
+DOCUMENT_PAGE = "/cwl/dags/mine/document"
+
+
+def name_document(site: Site, source: str | Path) -> None:
+    keep_shown(site.pickle, "mine", {DOCUMENT: str(source)})
+
+
+def test_a_document_is_shown_to_who_may_see_the_code(pages: Server, site: Site) -> None:
+    assert as_user(pages, "viewer", DOCUMENT_PAGE).status_code == 404
+    file = site.dags / "mine.cwl"
+    file.write_text("cwlVersion: v1.2 # ä", encoding="utf-8")
+    for source in (file, f"{file}#main", file.as_uri()):
+        name_document(site, source)
+        shown = as_user(pages, "viewer", DOCUMENT_PAGE)
+        assert (shown.status_code, shown.text) == (200, "cwlVersion: v1.2 # ä"), source
+        assert shown.headers["content-type"] == "text/plain; charset=utf-8"
+    assert as_user(pages, "public", DOCUMENT_PAGE).status_code == 403
+    assert pages.ask("GET", DOCUMENT_PAGE).status_code == 401
+
+
+@pytest.mark.parametrize(
+    ("source", "status"), [("/etc/passwd", 403), ("https://example.org/a.cwl", 404), ("/nowhere/a.cwl", 403)]
+)
+def test_what_is_no_document_of_the_site_is_not_shown(pages: Server, site: Site, source: str, status: int) -> None:
+    name_document(site, source)
+    assert as_user(pages, "admin", DOCUMENT_PAGE).status_code == status
 
 
 @pytest.mark.parametrize(

@@ -174,6 +174,9 @@ def test_a_dag_has_a_picture(page: Page, site: Installation) -> None:
     expect(image).to_be_visible()
     wait_for(lambda: image.evaluate("image => image.naturalWidth") > 50)
     picture(page, "workflow")
+    with page.expect_popup() as opened:
+        page.get_by_role("link", name="The document").click()
+    expect(opened.value.locator("body")).to_contain_text("class: Workflow")
 
 
 def test_what_failed_is_seen_with_why(page: Page, site: Installation) -> None:

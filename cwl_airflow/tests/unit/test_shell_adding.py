@@ -52,7 +52,7 @@ def shell(tmp_path: Path, only_file: None, monkeypatch: pytest.MonkeyPatch) -> I
         made = Shell(tmp_path, api)
         for command in (add, logs, stop):
             monkeypatch.setattr(command, "find_host", lambda _: made.host)
-        monkeypatch.setattr(add.shutil, "which", lambda _: None)  # no engine: nothing is pulled
+        monkeypatch.setattr(add.ContainerEngine, "is_away", lambda _: True)  # nothing is pulled
         yield made
 
 

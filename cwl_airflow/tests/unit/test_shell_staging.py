@@ -7,6 +7,7 @@ import os
 import shutil
 import stat
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -245,9 +246,35 @@ def test_a_file_that_others_may_not_read_is_copied_so_that_a_container_can(tmp_p
     script.chmod(0o700)
     for file, mode in ((closed, 0o644), (script, 0o755)):
         place = tmp_path / "there" / file.name
-        place_file(str(file), place)
+        place_file(str(file), place, 0)
         assert stat.S_IMODE(place.stat().st_mode) == mode
         assert place.stat().st_ino != file.stat().st_ino
+
+
+def test_a_file_for_which_there_is_no_room_is_not_copied(shell: Shell, tmp_path: Path) -> None:
+    closed, least = shell.write("closed", "a" * 10), shutil.disk_usage(tmp_path).total / 2**20
+    closed.chmod(0o600)
+    shell.host = replace(shell.host, min_free=least)
+    document = shell.write("cat.cwl", {**CAT, "inputs": {"reads": "File"}})
+    with pytest.raises(OSError, match=rf" has 0 MiB and is not copied: .* MiB free, and {least:g} must stay so"):
+        shell.prepare(document, reads=[str(closed)])
+    assert not [each for each in (shell.places.inputs / "cwl-runner").rglob("*") if each.is_file()]
+
+
+def test_an_expression_that_throws_is_said_in_short(shell: Shell) -> None:
+    pattern = "${ throw new Error('no index of ' + self.basename); }"
+    reads = {"type": "File", "secondaryFiles": [pattern]}
+    tool = {**CAT, "requirements": {"InlineJavascriptRequirement": {}}, "inputs": {"reads": reads}}
+    with pytest.raises(ValueError, match=r"^An expression failed: Error: no index of a\.fq\n") as error:
+        shell.prepare(shell.write("cat.cwl", tool), reads=[str(shell.write("a.fq", "a"))])
+    assert len(str(error.value).splitlines()) == 2
+
+
+def test_a_missing_file_is_said_without_advice_for_others(shell: Shell) -> None:
+    document = shell.write("cat.cwl", {**CAT, "inputs": {"reads": "File"}})
+    there = shell.write("reads.fq", "a")
+    with pytest.raises(OSError, match=rf"^Input 'reads': {there}s is not there\. Did you mean {there}\?$"):
+        shell.prepare(document, reads=[f"{there}s"])
 
 
 def test_a_folder_that_is_in_itself_ends(tmp_path: Path) -> None:
@@ -255,7 +282,7 @@ def test_a_folder_that_is_in_itself_ends(tmp_path: Path) -> None:
     folder.mkdir(parents=True)
     (folder / "up").symlink_to("..")
     with pytest.raises(OSError, match="leads to a folder that it is in itself"):
-        place_file(str(tmp_path / "a"), tmp_path / "there")
+        place_file(str(tmp_path / "a"), tmp_path / "there", 0)
 
 
 def test_a_folder_with_a_pipe_in_it_is_refused(shell: Shell) -> None:

@@ -186,7 +186,7 @@ def test_what_is_kept_of_documents_that_are_gone_or_changed_goes(tmp_path: Path,
 
 
 def test_documents_that_came_as_text_go_when_nothing_was_made_of_them(tmp_path: Path, removal: Removal) -> None:
-    make(tmp_path, "embedded/read.cwl", "embedded/unread.cwl", "pictures/dag.dot")
+    make(tmp_path, "embedded/read.cwl", "embedded/unread.cwl", "shown/dag.dot")
     uri = (tmp_path / "embedded/read.cwl").as_uri()
     kept(tmp_path, "read", {uri: text_digest(uri) or ""})
     remove_kept(removal, tmp_path, 7)

@@ -107,6 +107,7 @@ def answer_for(users: Users, uid: int) -> dict[str, Any]:
         "pages": (conf.get("api", "base_url", fallback="") or url).rstrip("/"),
         "places": settings.places.to_json(),
         "options": settings.cwltool,
+        "min_free": settings.min_free,
     }
 
 

@@ -6,14 +6,13 @@ It may be a path, a folder with one document that no other one there runs, or a 
 from __future__ import annotations
 
 import argparse
-import shutil
 import signal
-import subprocess
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 from urllib.parse import quote
 
+from ..containers import ContainerEngine, ContainerEngineError
 from ..documents.plan import DISPATCHER, GATHERER
 from ..documents.types import type_text
 from ..gate import Refused
@@ -86,19 +85,19 @@ def say_queues(tasks: Iterable[Mapping[str, Any]]) -> None:
 
 def pull(images: Sequence[str]) -> bool:
     """Pull images, where this may, and tell whether all that it tried are there."""
-    docker = shutil.which("docker")
-    if not docker or subprocess.run([docker, "info"], check=False, capture_output=True).returncode:
+    engine = ContainerEngine("docker")
+    if engine.is_away():
         if images:
             print("  The first run pulls the images.")
         return True
-    failed = []
+    failed = False
     for image in images:
-        if not subprocess.run([docker, "image", "inspect", image], check=False, capture_output=True).returncode:
-            continue
-        done = subprocess.run([docker, "pull", "--quiet", image], check=False, capture_output=True, text=True)
-        if done.returncode:
-            failed.append(image)
-            print(f"{image} cannot be pulled: {done.stderr.strip()}", file=sys.stderr)
+        try:
+            if engine.image_size(image) is None:
+                engine.pull(image)
+        except ContainerEngineError as error:
+            failed = True
+            print(f"{image} cannot be pulled: {error}", file=sys.stderr)
     return not failed
 
 

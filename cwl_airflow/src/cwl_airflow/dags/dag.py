@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
+import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from copy import deepcopy
@@ -22,16 +23,17 @@ from ..documents.plan import DocumentPlan, cached_plan
 from ..files import write_atomically
 from ..gate import Refused
 from ..gate.job import check_folder
+from ..gate.objects import is_remote
 from ..gate.places import EMBEDDED
 from ..runs.job_input import folders_named_by_job
 from ..runs.layout import RunLayout, run_folders
 from .form import form_fields
 from .operators import CWLJobDispatcher, CWLJobGatherer, CWLScatterJobsOperator, CWLScatterOperator, CWLStepOperator
 from .page import dag_description, dag_page, dag_tags
-from .picture import keep_picture
 from .queues import capped_text, queues_of_tasks
 from .retries import retry_arguments
 from .settings import CWLSettings
+from .shown import DOCUMENT, PICTURE, keep_shown
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -114,7 +116,8 @@ class CWLDAG(DAG):
             if self.plan.ontologies:
                 refresh_ontologies(self.plan.ontologies, settings.places.gate(dag_id), settings.pickle_folder)
             with only_words(dag_id):
-                keep_picture(settings.pickle_folder, dag_id, self.plan.about.graph)
+                source = str(self.source) if is_remote(str(self.source)) else os.path.abspath(self.source)
+                keep_shown(settings.pickle_folder, dag_id, {PICTURE: self.plan.about.graph, DOCUMENT: source})
         with only_words(dag_id):
             self._describe()
         self.dispatcher = dispatcher if dispatcher is not None else CWLJobDispatcher(dag=self)

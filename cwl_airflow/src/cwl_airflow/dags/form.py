@@ -12,7 +12,7 @@ from ..callers import KEY
 from ..documents.plan import AboutDocument, AboutParameter
 from ..documents.types import form_schema, form_value, is_empty_text, may_be_left_out, type_text, types_in
 from ..gate.objects import FILES
-from .form_check import FILES_IN, JOB, REQUIRED, check_known, no_job_text
+from .form_check import FILES_IN, JOB, REQUIRED, TYPE, check_known, no_job_text
 from .page import LONGEST_LINE, facts, shorten
 
 #: Characters of a text at a field, and of a default in it: Airflow keeps them with each version of the DAG.
@@ -39,6 +39,7 @@ def _field(parameter: AboutParameter) -> Param:
             "description_md": field_help(parameter),
             REQUIRED: required,
             FILES_IN: bool(types_in(parameter.type) & {*FILES}),
+            TYPE: parameter.type,
         },
     )
 

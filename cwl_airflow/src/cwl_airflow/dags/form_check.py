@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from ..callers import KEY
+from ..callers import KEY, Caller
+from ..documents.types import form_value, is_empty_text
 from ..runs.near_names import did_you_mean, nearest_name
 
 #: Where a run's configuration has a job as it is, in place of the form's fields.
@@ -14,24 +15,51 @@ JOB = "job"
 REQUIRED = "cwl_required"
 #: Likewise: whether texts in it may be the paths of files or folders.
 FILES_IN = "cwl_files"
+#: Likewise: the type of its input, in values of JSON.
+TYPE = "cwl_type"
 
 
-def check_form(values: Mapping[str, Any]) -> bool:
-    """Tell whether a run that is made was started by a form, and refuse a form that lacks an input.
+def check_form(values: Mapping[str, Any]) -> dict[str, Any] | None:
+    """Return the job of a run that is made by a form, if it is, and refuse a form that lacks an input.
 
     Airflow's fields cannot say that: one that must be filled in would have to be where a job is given as it is, too.
 
     :param values: of the run's columns, by name.
+    :returns: what was filled in; none if the run was not started by the form of a document.
     :raises ValueError: names the input; Airflow's API gives it as the answer.
     """
     conf = values.get("conf")
     if not isinstance(conf, Mapping) or not conf or JOB in conf:
-        return False
+        return None
     return check_fields(conf, field_schemas(str(values.get("dag_id"))))
 
 
-def check_fields(conf: Mapping[str, Any], fields: Mapping[str, Mapping[str, Any]]) -> bool:
-    """Refuse a form in which a field is empty that must not be, and tell whether there is a form.
+def check_places(job: Mapping[str, Any], values: Mapping[str, Any]) -> None:
+    """Refuse a form with the path of a file that its run may not read.
+
+    :param job: what was filled in.
+    :param values: of the run's columns, with a note of who starts it.
+    :raises ValueError: names the input, the path, and what would allow it.
+    """
+    if not job:
+        return
+    from ..gate import Refused
+    from ..gate.job import check_job
+    from .settings import CWLSettings
+
+    settings = CWLSettings.read({})
+    caller = Caller.of(values["conf"])
+    try:
+        gate = settings.places.gate(str(values["dag_id"]), reads=caller.reads)
+        check_job(job, gate, str(settings.inputs_folder), caller.documents)
+    except Refused as error:
+        raise ValueError(str(error)) from error
+    except OSError:
+        pass  # the first task says so, on a host that has the files
+
+
+def check_fields(conf: Mapping[str, Any], fields: Mapping[str, Mapping[str, Any]]) -> dict[str, Any] | None:
+    """Refuse a form in which a field is empty that must not be, and return what was filled in if there is a form.
 
     :param conf: the run's configuration.
     :param fields: the schemas of the DAG's fields, by input; a DAG file may have others of its own.
@@ -39,12 +67,17 @@ def check_fields(conf: Mapping[str, Any], fields: Mapping[str, Mapping[str, Any]
     """
     inputs = {name: schema for name, schema in fields.items() if REQUIRED in schema}
     if not inputs:
-        return False
+        return None
     check_known(conf, fields)
     for name, schema in inputs.items():
         if schema[REQUIRED] and conf.get(name) in (None, ""):
             raise ValueError(f"Input '{name}' is missing.")
-    return True
+    typed = [(name, schema[TYPE], conf.get(name)) for name, schema in inputs.items() if TYPE in schema]
+    return {
+        name: form_value(kind, value)
+        for name, kind, value in typed
+        if value is not None and not is_empty_text(kind, value)
+    }
 
 
 def check_known(conf: Mapping[str, Any], names: Iterable[str]) -> None:

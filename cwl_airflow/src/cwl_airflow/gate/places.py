@@ -150,6 +150,11 @@ class Gate:
     #: Ids of other DAGs whose outputs it may read; none means those of all.
     reads: frozenset[str] | None = field(default_factory=frozenset)
 
+    @property
+    def is_open(self) -> bool:
+        """Whether any path may be read: of who runs something with rights of his own."""
+        return any(data.path == Path("/") for data in self.places.data)
+
     def read(self, path: str | Path, of: str) -> str:
         """Return the real path of a file or folder that may be read, whether it is there or not.
 

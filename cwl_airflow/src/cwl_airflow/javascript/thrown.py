@@ -20,6 +20,12 @@ def thrown_error(said: str) -> str:
     return [*errors, *(f"Uncaught {other}" for other in others if other), *lines, said][0]
 
 
+def expression_failed_text(said: str) -> str:
+    """Return in a few lines what was thrown, and by which expression."""
+    expression = failed_expression(said)
+    return f"An expression failed: {thrown_error(said)}" + (f"\n{expression}" if expression else "")
+
+
 def failed_expression(said: str) -> str:
     """Return the expression, as cwltool gave it to Node.js; nothing if cwltool does not say it."""
     begin = BEFORE.search(said)

@@ -21,6 +21,7 @@ from ..gate import Refused
 from .archive import zip_stream
 from .bundle import NotBundled, make_bundle
 from .content import NOTHING, attachment, download, view
+from .document import open_document
 from .outputs import MOST_ENTRIES, LeftOut
 from .picture import NotDrawn, picture
 from .runs import describe_run, find_outputs
@@ -91,6 +92,14 @@ def get_picture(dag_id: str) -> Response:
     return Response(svg, media_type="image/svg+xml", headers=headers)
 
 
+@dags.get("/document", dependencies=[Depends(requires_access_dag("GET", DagAccessEntity.CODE))])
+def get_document(dag_id: str) -> Response:
+    """Show a DAG's document to who may see the DAG's file."""
+    with answered():
+        stream, name = open_document(dag_id)
+        return show(stream, name)
+
+
 @runs.get("")
 def get_run(dag_id: str, run_id: str) -> Response:
     """Describe a run, see `describe_run`."""
@@ -135,7 +144,12 @@ def get_output(
         stream = outputs.open(path)
         if how == "download":
             return download(stream, name)
-        if shown := view(stream, name):
-            return shown
-        stream.close()
-        raise HTTPException(415, f"{name} is no text: download it.")
+        return show(stream, name)
+
+
+def show(stream: IO[bytes], name: str) -> Response:
+    """Return a file to be looked at; an answer that says so if a browser cannot show it."""
+    if shown := view(stream, name):
+        return shown
+    stream.close()
+    raise HTTPException(415, f"{name} is no text: download it.")

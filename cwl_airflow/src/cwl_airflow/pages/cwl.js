@@ -419,7 +419,12 @@ function Workflow({ dagId }) {
       { background: "white", borderRadius: "md", padding: 3, overflow: "auto" },
       h("img", { src: source, alt: `Workflow of ${dagId}`, onError: ask, style: { maxWidth: "none" } }),
     ),
-    h(Link, { href: source, target: "_blank", color: "fg.info" }, "Open it alone"),
+    h(
+      HStack,
+      { gap: 6 },
+      h(Link, { href: source, target: "_blank", color: "fg.info" }, "Open it alone"),
+      h(Link, { href: address(`cwl/dags/${part(dagId)}/document`), target: "_blank", color: "fg.info" }, "The document"),
+    ),
   );
 }
 

@@ -6,8 +6,8 @@ import functools
 import subprocess
 import threading
 
-from ..dags.picture import picture_file
 from ..dags.settings import CWLSettings
+from ..dags.shown import PICTURE, shown_file
 
 #: For how long Graphviz may draw, in seconds: of a hundred steps it takes a part of one.
 TIMEOUT = 10
@@ -27,7 +27,7 @@ def picture(dag_id: str) -> bytes:
     :raises FileNotFoundError: the DAG is of no document, or was not read yet.
     :raises NotDrawn: says why.
     """
-    file = picture_file(CWLSettings.read({}).pickle_folder, dag_id)
+    file = shown_file(CWLSettings.read({}).pickle_folder, dag_id, PICTURE)
     try:
         graph = file.read_text(encoding="utf-8")
     except OSError as error:

@@ -90,6 +90,8 @@ def check_input_files(value: Any, gate: Gate, name: str = "") -> None:
         there = os.listdir(folder) if os.access(folder, os.R_OK | os.X_OK) else []
         nearest = nearest_name(os.path.basename(path), there)
         hint = f" Did you mean {os.path.join(folder, nearest)}?" if nearest else ""
+        if gate.is_open:
+            raise FileNotFoundError(f"Input '{name}': {path} is not there.{hint}")
         raise FileNotFoundError(
             f"Input '{name}': {path} is not there, or not for this service to see.{hint} Inputs belong into the "
             "inputs folder or into a folder of cwl_airflow_data_paths."

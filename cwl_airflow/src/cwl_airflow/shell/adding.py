@@ -115,7 +115,7 @@ def written_dag(host: Host, document: NewDocument, replaces: bool) -> Iterator[P
     new = aside.with_name(f"{aside.name}.new")
     make_folder(new)
     try:
-        _write(document, new)
+        _write(document, new, host.min_free)
         if folder.exists():
             folder.rename(aside)
         new.rename(folder)
@@ -131,7 +131,7 @@ def written_dag(host: Host, document: NewDocument, replaces: bool) -> Iterator[P
         raise
 
 
-def _write(document: NewDocument, folder: Path) -> None:
+def _write(document: NewDocument, folder: Path, least: float) -> None:
     workflow = repr(document.source)
     if "://" not in document.source:
         path, mark, name = document.source.partition("#")
@@ -139,7 +139,7 @@ def _write(document: NewDocument, folder: Path) -> None:
         root = os.path.commonpath([os.path.dirname(each) for each in files])
         # In a folder of its own: a document may have a dag.py.
         for each in sorted(files):
-            place_file(each, folder / DOCUMENT / os.path.relpath(each, root), link=False)
+            place_file(each, folder / DOCUMENT / os.path.relpath(each, root), least, link=False)
         workflow = f"str(Path(__file__).parent / {str(Path(DOCUMENT, os.path.relpath(path, root))) + mark + name!r})"
     file = folder / "dag.py"
     write_atomically(file, DAG_FILE.format(workflow=workflow, dag_id=document.dag_id))

@@ -58,6 +58,8 @@ class Host:
     api: str
     #: Whether it is somebody's own shell: what the runs may not read is put where they may.
     own_shell: bool
+    #: What must stay free on the disk of the inputs, in MiB.
+    min_free: float = 0
 
 
 def find_host(url: str | None) -> Host:
@@ -93,7 +95,7 @@ def _own_shell(login: Mapping[str, Any], url: str | None) -> Host:
         raise NoLogin(
             f"{places.inputs} is not open to this shell yet, as new members of its group have to log in anew."
         )
-    return Host(client, login["user"], login["pages"], places, login["options"], login["api"], True)
+    return Host(client, login["user"], login["pages"], places, login["options"], login["api"], True, login["min_free"])
 
 
 class ShellClient(AirflowClient):

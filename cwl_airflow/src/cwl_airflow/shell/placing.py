@@ -11,13 +11,16 @@ import stat
 from contextlib import suppress
 from pathlib import Path
 
+from ..runs.room import find_full
+
 #: Modes of the folder of all, which only the group gets into, and of those in it: containers have no groups.
 OUTER, FOLDER = 0o2770, 0o2775
 
 
-def place_file(path: str, place: Path, link: bool = True, inside: frozenset[str] = frozenset()) -> None:
+def place_file(path: str, place: Path, least: float, link: bool = True, inside: frozenset[str] = frozenset()) -> None:
     """Put a file or folder somewhere.
 
+    :param least: what must be free afterwards if it is copied, in MiB.
     :param link: whether a file of one's own may have a second name there, and is no copy.
     :param inside: real paths of the folders that it is in, of those that are put there as well.
     :raises OSError: it cannot be read, there is no room, or a folder has a link to one that it is in.
@@ -29,7 +32,7 @@ def place_file(path: str, place: Path, link: bool = True, inside: frozenset[str]
             raise OSError(f"{path} leads to a folder that it is in itself")
         make_folder(place)
         for entry in os.scandir(path):
-            place_file(entry.path, place / entry.name, link, inside | {real})
+            place_file(entry.path, place / entry.name, least, link, inside | {real})
         return
     found = os.stat(path)
     # What is linked keeps its mode, and what a tool reads in its container is read by others than its owner.
@@ -37,6 +40,11 @@ def place_file(path: str, place: Path, link: bool = True, inside: frozenset[str]
         with suppress(OSError):  # on another disk
             os.link(os.path.realpath(path), place)
             return
+    if least and (full := find_full([place], least + found.st_size / 2**20)):
+        raise OSError(
+            f"{path} has {found.st_size / 2**20:.0f} MiB and is not copied: {full[0]}, and {least:g} must stay so "
+            "([cwl] min_free). A file on the same disk, which is yours and which others may read, needs no copy."
+        )
     shutil.copyfile(path, place)
     place.chmod(0o755 if found.st_mode & stat.S_IXUSR else 0o644)
 

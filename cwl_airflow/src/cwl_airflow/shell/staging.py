@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import glob
 import hashlib
+import logging
 import os
 import shutil
 import stat
@@ -31,6 +32,7 @@ from ..documents.types import form_schema, form_value, types_in
 from ..gate import DataPath, Gate, Places, Refused
 from ..gate.objects import FILES, find_files, is_remote, local_path
 from ..gate.places import RUNNER, RUNNER_DOCUMENTS
+from ..javascript.thrown import FAILED, expression_failed_text
 from ..runs.inputs import begin_run
 from ..runs.layout import RunLayout
 from ..runs.run import CWLRun
@@ -38,6 +40,9 @@ from .host import Host
 from .options import fill_form
 from .placing import OUTER, make_folder, place_file
 from .request import Request, name_dag
+
+# It prints pages on an expression that fails, beside what it raises.
+logging.getLogger("cwl_utils").handlers = [logging.NullHandler()]
 
 
 def stage(host: Host, request: Request, options: Mapping[str, Sequence[str]], unique: bool) -> Request:
@@ -62,13 +67,14 @@ def stage(host: Host, request: Request, options: Mapping[str, Sequence[str]], un
         files = files_of_document(document, own)
         if not all(may_be_read(each, sites) for each in files):
             shared = request.dag_id if unique else RUNNER_DOCUMENTS
-            staged, content = stage_document(request.document, files, folder / shared)
+            staged, content = stage_document(request.document, files, folder / shared, host.min_free)
             dag_id = request.dag_id if unique else name_dag(host.user, request.document, content)
             request = replace(request, dag_id=dag_id, document=staged)
     with tempfile.TemporaryDirectory() as scratch, as_values():
         run = CWLRun(request.document, RunLayout(Path(scratch)), own, host.options)
         inputs = complete_inputs(run, begin_run(run, job, os.getcwd()))
-    stage_inputs(inputs, places.gate(request.dag_id, reads=None), folder / request.dag_id / request.run_id)
+    gate = places.gate(request.dag_id, reads=None)
+    stage_inputs(inputs, gate, folder / request.dag_id / request.run_id, host.min_free)
     return replace(request, job=inputs)
 
 
@@ -102,7 +108,8 @@ def as_values() -> Iterator[None]:
     except Refused:
         raise
     except (ValidationException, WorkflowException) as error:
-        raise ValueError(str(error)) from error
+        said = str(error)
+        raise ValueError(expression_failed_text(said) if FAILED in said else said) from error
 
 
 def complete_inputs(run: CWLRun, inputs: Mapping[str, Any]) -> dict[str, Any]:
@@ -168,12 +175,13 @@ def _named_files(path: str) -> Iterable[str]:
                 yield from (each for each in (beside, *glob.glob(f"{glob.escape(beside)}.*")) if os.path.exists(each))
 
 
-def stage_document(source: str, files: Iterable[str], folder: Path) -> tuple[str, str]:
+def stage_document(source: str, files: Iterable[str], folder: Path, least: float) -> tuple[str, str]:
     """Put a document where runs may read it, with its files beside it as they are, once for the same content.
 
     :param source: its absolute path, perhaps with ``#name``.
     :param files: absolute paths of what it is made of.
     :param folder: is made, with a name that says what is in it, below this one.
+    :param least: what must be free afterwards, in MiB.
     :returns: the document's path there, with ``#name``, and what tells its content from others'.
     """
     path, mark, name = source.partition("#") if not os.path.exists(source) else (source, "", "")
@@ -183,7 +191,7 @@ def stage_document(source: str, files: Iterable[str], folder: Path) -> tuple[str
     make_folder(new)
     try:
         for each in sorted({path, *files}):
-            place_file(each, new / os.path.relpath(each, root), link=False)
+            place_file(each, new / os.path.relpath(each, root), least, link=False)
         digest = _digest_of(new, os.path.relpath(path, root) + mark + name)
         there = folder / digest
         with suppress(OSError):  # it is there already
@@ -201,12 +209,13 @@ def _digest_of(folder: Path, name: str) -> str:
     return digest.hexdigest()[:8]
 
 
-def stage_inputs(inputs: dict[str, Any], gate: Gate, folder: Path) -> None:
+def stage_inputs(inputs: dict[str, Any], gate: Gate, folder: Path, least: float) -> None:
     """Put what a run may not read where it may, and say so in its inputs.
 
     :param inputs: complete and with absolute locations; they are changed.
     :param gate: of the run.
     :param folder: for these inputs alone.
+    :param least: what must be free afterwards, in MiB.
     :raises OSError: something cannot be read, or there is no room.
     """
     listed: set[int] = set()
@@ -220,7 +229,7 @@ def stage_inputs(inputs: dict[str, Any], gate: Gate, folder: Path) -> None:
         for each in local:
             path = str(local_path(each))
             place = folder / str(number) / str(each.get("basename") or os.path.basename(path.rstrip("/")))
-            place_file(path, place)
+            place_file(path, place, least)
             listed |= {id(inner) for inner in find_files(each.get("listing", []))}
             for name in ("path", "dirname", "listing"):  # of the old place, and found again in the new one
                 each.pop(name, None)

@@ -12,7 +12,7 @@ from functools import partial
 from pathlib import Path
 from typing import Protocol
 
-from ..dags.picture import PICTURES
+from ..dags.shown import SHOWN
 from ..documents.cache import files_unchanged
 from ..gate import Refused
 from ..gate.places import ATTACHMENTS, EMBEDDED, LOCK, RUNNER, RUNNER_DOCUMENTS, open_regular
@@ -119,7 +119,7 @@ def remove_kept(removal: Removal, pickle: Path, days: float) -> None:
             read.update(uri.rpartition("/")[2] for uri in uris)
         elif name.endswith((".kept", ".lock", ".new")):
             removal.remove_if_old(pickle, (name,), days * DAY)
-    for kind, needed in ((EMBEDDED, read), (PICTURES, set())):
+    for kind, needed in ((EMBEDDED, read), (SHOWN, set())):
         with suppress(FileNotFoundError), trees.open_folder(pickle, kind) as folder:
             for name in sorted(set(os.listdir(folder)) - needed):
                 removal.remove_if_old(pickle, (kind, name), days * DAY)
