@@ -29,7 +29,15 @@ SERVICES = [
 CREDENTIALS = Path(__file__).parents[2] / "wiring/credentials.yml"
 #: Names of the secrets that are made for a site.
 MADE = [name for name, secret in yaml.safe_load(CREDENTIALS.read_text())["credentials"].items() if "value" in secret]
-UNITS = [*SERVICES, "airflow-cwl-javascript.socket", "airflow-cwl-tidy.timer", "mysql", "rabbitmq-server", "docker"]
+UNITS = [
+    *SERVICES,
+    "airflow-cwl-javascript.socket",
+    "airflow-cwl-tidy.timer",
+    "mysql",
+    "rabbitmq-server",
+    "docker",
+    "nginx",
+]
 
 
 @pytest.hookimpl(hookwrapper=True)

@@ -29,7 +29,7 @@ options:
 """
 
 PROJECT = Path(__file__).resolve().parents[2]
-GROUPS = frozenset({"database", "broker", "webserver", "scheduler", "worker", "flower", "cwl_api"})
+GROUPS = frozenset({"database", "broker", "webserver", "scheduler", "worker", "flower", "cwl_api", "proxy"})
 #: The value of a secret's variable: what is in its file, or what stands in for it.
 SECRET = "lookup('ansible.builtin.file', credentials_dir ~ '/{file}', errors='ignore') | default({missing}, true)"  # nosec B105
 

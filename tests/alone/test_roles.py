@@ -21,6 +21,8 @@ UNITS = {
     "rabbitmq": "rabbitmq-server",
     "docker": "docker",
     "nodejs": "dbus",
+    "certificates": "dbus",
+    "proxy": "nginx",
     "airflow": "airflow-scheduler",
     "cwl_airflow": "airflow-cwl-javascript.socket",
     "hardening": "integrity-check.timer",

@@ -16,7 +16,7 @@ import yaml
 PROJECT = Path(__file__).parents[2]
 HOST = "refusals-single"
 BINARIES = PROJECT / ".venv/bin"
-GROUPS = ["standin", "database", "broker", "webserver", "scheduler", "worker", "flower", "cwl_api"]
+GROUPS = ["standin", "database", "broker", "webserver", "scheduler", "worker", "flower", "cwl_api", "proxy"]
 
 
 def playbook(inventory: Path, name: str, *arguments: str) -> subprocess.CompletedProcess[str]:

@@ -43,6 +43,31 @@ def of_roles(variables: dict[str, object]) -> str:
     ("variables", "fragments"),
     [
         ({"rabbitmq_memory_watermark": 3}, ["rabbitmq_memory_watermark is 3", "fraction of the host's memory"]),
+        (
+            {"proxy_server_name": "https://cwl.example.org", "certificates_names": ["a b"]},
+            ["certificates_names has a b: give names of hosts"],
+        ),
+        (
+            {"proxy_server_name": "https://cwl.example.org"},
+            ["proxy_server_name has https://cwl.example.org: give a name"],
+        ),
+        ({"proxy_bind_addresses": ["eth0"]}, ["proxy_bind_addresses has eth0: give addresses of the host"]),
+        ({"proxy_acme_directory": "https://acme.example.org"}, ["without proxy_acme_email: give an address"]),
+        (
+            {"proxy_acme_directory": "https://a.example.org", "proxy_acme_email": "a@b", "proxy_http_port": 8080},
+            ["whose server asks for a name at port 80", "proxy_http_port (8080) 80"],
+        ),
+        ({"proxy_certificate": "none"}, ["proxy_certificate is given without proxy_certificate_key"]),
+        (
+            {"proxy_certificate": "none", "proxy_certificate_key": "none"},
+            ["proxy_certificate cannot be read: give PEM, which begins with -----BEGIN CERTIFICATE-----"],
+        ),
+        ({"proxy_logins_per_minute": 0}, ["proxy_logins_per_minute is 0: give a number above 0"]),
+        ({"certificates_days": 30}, ["certificates_days is 30 and certificates_renew_days 60", "must be more"]),
+        (
+            {"airflow_config": {"api": {"base_url": "https://cwl.example.org"}}},
+            ["airflow_config has base_url in the section api: set airflow_base_url instead"],
+        ),
         ({"mysql_variant": "mariadb"}, ["mysql_variant is gone", "MariaDB", "the database is MySQL"]),
         ({"mysql_binary_log_days": -1}, ["mysql_binary_log_days is -1", "from 0 (no binary log)"]),
         (

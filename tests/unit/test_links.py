@@ -40,6 +40,8 @@ def test_links_lead_somewhere(page: Path) -> None:
         if re.match(r"[a-z]+:", link):
             continue
         path, _, anchor = link.partition("#")
+        # A page of GitHub's about a workflow, beside those of its files.
+        path = re.sub(r"^\.\./\.\./actions/workflows/([^/]+)(/badge\.svg)?$", r".github/workflows/\1", path)
         # The fragments of the change log go into a file of the root.
         folder = PROJECT if page.parent.name == "changes" and page.name != "README.md" else page.parent
         target = (folder / unquote(path)).resolve() if path else page

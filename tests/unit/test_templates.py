@@ -494,9 +494,8 @@ SIZES = {"small": {"processor_vcpus": 2, "memtotal_mb": 8000}, "large": {"proces
 def site(host: str = "small", **values: Any) -> Values:
     """Return the variables of a host of a site with two workers, by the roles' defaults and the wiring."""
     files = [f"roles/{role}/vars/main.yml" for role in ("airflow", "cwl_airflow")]
-    hostvars = {
-        name: {"ansible_facts": facts, "airflow_webserver_port": 8080, **values} for name, facts in SIZES.items()
-    }
+    known = {"airflow_webserver_port": 8080, "host_address": values.get("site_address", "192.0.2.1")}
+    hostvars = {name: {"ansible_facts": facts, **known, **values} for name, facts in SIZES.items()}
     groups = {"webserver": ["small"], "scheduler": ["small"], "worker": list(SIZES)}
     known = {**variables(*files, *WIRING), "groups": groups, "hostvars": hostvars, "inventory_hostname": host}
     return {**known, **SECRETS, "ansible_facts": FACTS | SIZES[host], **values}
@@ -960,7 +959,23 @@ NEEDS: dict[str, Callable[[], Values]] = {
     "definitions.json.j2": lambda: RABBITMQ_SECRETS,
     "repository.sources.j2": lambda: {"item": REPOSITORY_OF_APT, "__key": "/usr/share/keyrings/archive.gpg"},
     "repository.pref.j2": lambda: {"item": REPOSITORY_OF_APT},
+    "site.conf.j2": lambda: PROXY,
 }
+PROXY = {
+    "proxy_server_name": "cwl.example.org",
+    "proxy_services": [{"path": "/", "url": "http://127.0.0.1:8080"}],
+    "__proxy_there": {"results": [{"stat": {"exists": False}}] * 2},
+}
+
+
+def test_a_service_that_knows_nothing_of_its_path_gets_the_rest_as_it_came() -> None:
+    services = [*PROXY["proxy_services"], {"path": "/cwl-api/", "url": "http://127.0.0.1:8081", "strips": True}]
+    text = render("proxy", "site.conf.j2", **{**PROXY, "proxy_services": services, "proxy_https_port": 8443})
+    assert r'"~^/cwl\-api/(?<below>.*)$" /$below;' in text
+    assert "proxy_pass http://127.0.0.1:8081$rest_cwl_api_;" in text
+    assert "proxy_pass http://127.0.0.1:8080;" in text
+    assert text.count("return 308 https://cwl.example.org:8443$request_uri;") == 2
+    assert "[::]" not in text  # which this host does not have
 
 
 @pytest.mark.parametrize("template", TEMPLATES)

@@ -13,7 +13,7 @@ from tornado.web import RequestHandler, StaticFileHandler, url
 answers = {}
 for handler in handlers:
     pattern, kind = (handler.regex.pattern, handler.handler_class) if isinstance(handler, url) else handler[:2]
-    path = re.sub("[(].*[)]|[.][*]", "/x", pattern).replace("//", "/").rstrip("$")
+    path = "/flower" + re.sub("[(].*[)]|[.][*]", "/x", pattern).replace("//", "/").rstrip("$")
     for method in ("get", "post", "put", "patch", "delete") if kind is not StaticFileHandler else ():
         if getattr(kind, method) is not getattr(RequestHandler, method):
             connection = http.client.HTTPConnection("127.0.0.1", 5555, timeout=20)
@@ -26,13 +26,13 @@ print(json.dumps(answers))
 def test_every_address_but_that_of_health_asks_for_the_login(host):
     answers = json.loads(host.check_output("/opt/airflow/bin/python -c %s", ASK))
     assert len(answers) > 30
-    assert answers.pop("get /healthcheck") == 200
-    assert answers.pop("get /metrics") == 401
+    assert answers.pop("get /flower/healthcheck") == 200
+    assert answers.pop("get /flower/metrics") == 401
     assert {address: status for address, status in answers.items() if status != 401} == {}
 
 
 def test_metrics_are_told_to_the_administrator(host, secret):
     login = f"user = admin:{secret('airflow_admin')}"
     assert "flower_events_total" in host.check_output(
-        "printf %s | curl --silent --fail --config - http://127.0.0.1:5555/metrics", login
+        "printf %s | curl --silent --fail --config - http://127.0.0.1:5555/flower/metrics", login
     )

@@ -29,7 +29,7 @@ def test_service_is_sandboxed(host, unit):
     assert level and float(level[1]) <= 2.0, answer
 
 
-@pytest.mark.parametrize("unit", ["mysql", "rabbitmq-server", "epmd"])
+@pytest.mark.parametrize("unit", ["mysql", "rabbitmq-server", "epmd", "nginx"])
 def test_what_others_made_is_confined(host, unit):
     answer = host.check_output(f"systemd-analyze security --no-pager {unit}.service | tail -n 1")
     level = re.search(r"exposure level for .*: ([0-9.]+)", answer)
@@ -176,7 +176,11 @@ def test_no_default_password_works(host, password):
         "    except urllib.error.HTTPError as error:\n"
         "        assert error.code in (401, 403), error\n"
     )
-    urls = ["http://127.0.0.1:8080/api/v2/dags", "http://127.0.0.1:5555/workers", "http://127.0.0.1:15672/api/overview"]
+    urls = [
+        "http://127.0.0.1:8080/api/v2/dags",
+        "http://127.0.0.1:5555/flower/workers",
+        "http://127.0.0.1:15672/rabbitmq/api/overview",
+    ]
     for user in ("admin", "airflow", "guest"):
         assert host.check_output(f"python3 -c %s {user} %s {' '.join(urls)}", script, password) == ""
     assert (

@@ -79,7 +79,7 @@ def work(host):
     finally:
         made.remove()
     host.check_output("airflow users list && airflow connections list && cwl-airflow-check amqp sql")
-    flower = "curl --silent --fail --config - http://127.0.0.1:5555/workers?json=1"
+    flower = "curl --silent --fail --config - http://127.0.0.1:5555/flower/workers?json=1"
     assert run_with_input(host, flower, f'user = "{ADMIN}"').returncode == 0
 
 

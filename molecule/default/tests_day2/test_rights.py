@@ -216,7 +216,7 @@ def reads_file(caller, path, text):
         return text in caller.shell(f"cat {path}").stdout
     climbs = "..%2f" * 12 + path[1:]
     asked = [f"{API}/ui/{climbs}", f"{SERVER}/static/{climbs}", f"{SERVER}/auth/static/{climbs}", f"{SERVER}/{climbs}"]
-    asked += [f"http://127.0.0.1:8793/log/{climbs}", f"http://127.0.0.1:5555/static/{climbs}"]
+    asked += [f"http://127.0.0.1:8793/log/{climbs}", f"http://127.0.0.1:5555/flower/static/{climbs}"]
     return any(text in caller.ask("GET", url, "--path-as-is")[1] for url in asked)
 
 
@@ -316,7 +316,7 @@ def changes_users(caller, _):
 
 
 def sees_flower(caller, _):
-    return may(caller.ask("GET", "http://127.0.0.1:5555/workers?json=1"), 200)
+    return may(caller.ask("GET", "http://127.0.0.1:5555/flower/workers?json=1"), 200)
 
 
 def reads_secrets(caller, place):
@@ -331,8 +331,8 @@ def logs_in_behind(caller, _):
         for command in ("mysql --execute='SELECT 1'", "mysql --user=airflow --host=127.0.0.1 --execute='SELECT 1'"):
             if caller.shell(command).rc == 0:
                 return True
-        return may(caller.ask("GET", "http://127.0.0.1:15672/api/overview", "--user", "guest:guest"), 200)
-    managed = not caller.shell and may(caller.ask("GET", "http://127.0.0.1:15672/api/overview"), 200)
+        return may(caller.ask("GET", "http://127.0.0.1:15672/rabbitmq/api/overview", "--user", "guest:guest"), 200)
+    managed = not caller.shell and may(caller.ask("GET", "http://127.0.0.1:15672/rabbitmq/api/overview"), 200)
     return managed or any(caller.connects(port) for port in (3306, 5672, 4369, 25672))
 
 

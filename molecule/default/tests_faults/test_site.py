@@ -8,7 +8,6 @@ import os
 import secrets
 import signal
 import subprocess
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,32 +15,11 @@ from typing import Any
 import pytest
 from api import SERVER, curl
 from conftest import MADE
+from converging import PROJECT, converge, playbook
 from dags import containers, running_tasks, wait_for
 from test_faults import CHAIN
 
-PROJECT = Path(__file__).parents[3]
 LOCK = "/run/cwl-airflow-site.lock"
-
-
-def playbook(*arguments, name="site.yml", **variables):
-    """Return the command of a playbook for the host under test."""
-    inventories = os.environ.get("INVENTORY", "inventories/standin").split(",")
-    return [
-        str(Path(sys.executable).with_name("ansible-playbook")),
-        *(f"--inventory={inventory}" for inventory in inventories),
-        f"--extra-vars={json.dumps(variables)}",
-        name,
-        *arguments,
-    ]
-
-
-def converge(*arguments, **variables):
-    """Run `site.yml`, and return what it says."""
-    done = subprocess.run(
-        playbook(*arguments, **variables), cwd=PROJECT, capture_output=True, text=True, check=False, timeout=1200
-    )
-    assert done.returncode == 0, done.stdout[-4000:] + done.stderr
-    return done.stdout
 
 
 def interrupt(task, *arguments, **variables):
