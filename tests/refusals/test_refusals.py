@@ -35,7 +35,9 @@ ROLES = [folder.name for folder in (PROJECT / "roles").iterdir()]
 
 def of_roles(variables: dict[str, object]) -> str:
     """Return the option with which site.yml is for the roles of variables alone, which takes half of the time."""
-    roles = {max((role for role in ROLES if name.startswith(f"{role}_")), key=len) for name in variables}
+    roles = {
+        max((each for each in ROLES if name.startswith(f"{each}_")), key=len, default="always") for name in variables
+    }
     return f"--tags={','.join(sorted(roles))}"
 
 
@@ -61,6 +63,10 @@ def of_roles(variables: dict[str, object]) -> str:
         (
             {"proxy_certificate": "none", "proxy_certificate_key": "none"},
             ["proxy_certificate cannot be read: give PEM, which begins with -----BEGIN CERTIFICATE-----"],
+        ),
+        (
+            {"site_ca_key": "a-key-of-somebody"},
+            ["site_ca_key", "is no private key in PEM, in base64: write what base64 -w0"],
         ),
         ({"proxy_logins_per_minute": 0}, ["proxy_logins_per_minute is 0: give a number above 0"]),
         ({"certificates_days": 30}, ["certificates_days is 30 and certificates_renew_days 60", "must be more"]),

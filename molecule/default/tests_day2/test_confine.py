@@ -22,6 +22,7 @@ from test_api import KEY, sign
 INPUTS = "/var/lib/airflow/cwl/inputs"
 OUTPUTS = "/var/lib/airflow/cwl/outputs"
 NAME = "confined"
+CA = Path(os.environ["CREDENTIALS"]) / "ca.pem"
 #: Gives back the file that it is given.
 BACK = tool(
     "true",
@@ -117,15 +118,19 @@ def all_at_the_page(host, jobs, login):
     """Trigger the DAG with each job as Airflow's web page does, and return the names of the runs."""
     user, _, password = login.partition(":")
     runs = []
-    with forwarded(host, 8080) as port, requests.Session() as session:
-        page = session.get(f"http://127.0.0.1:{port}/auth/login/", timeout=60)
+    with forwarded(host, 443) as port, requests.Session() as session:
+        name = host.check_output("hostname")
+        session.headers.update({"Host": name, "Referer": f"https://{name}/auth/login/"})
+        session.verify = str(CA)
+        page = session.get(f"https://127.0.0.1:{port}/auth/login/", timeout=60)
         token = re.search('name="csrf_token"[^>]* value="([^"]+)"', page.text)[1]
-        session.post(page.url, {"username": user, "password": password, "csrf_token": token}, timeout=60)
+        form = {"username": user, "password": password, "csrf_token": token}
+        session.post(page.url, form, timeout=60, allow_redirects=False)
         for job in jobs:
             runs.append(f"confined-{uuid.uuid4()}")
             conf = {"job": job, "cwl_airflow_caller": {"reads": "all", "documents": True}}
             body = {"dag_run_id": runs[-1], "logical_date": None, "conf": conf}
-            answer = session.post(f"http://127.0.0.1:{port}/api/v2/dags/{NAME}/dagRuns", json=body, timeout=60)
+            answer = session.post(f"https://127.0.0.1:{port}/api/v2/dags/{NAME}/dagRuns", json=body, timeout=60)
             assert answer.ok, answer.text
     return runs
 

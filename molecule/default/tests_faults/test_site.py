@@ -17,6 +17,7 @@ from api import SERVER, curl
 from conftest import MADE
 from converging import PROJECT, converge, playbook
 from dags import containers, running_tasks, wait_for
+from private_key import private_key
 from test_faults import CHAIN
 
 LOCK = "/run/cwl-airflow-site.lock"
@@ -92,6 +93,13 @@ CHANGES = [
         {"base_sshd_options": {"LoginGraceTime": 90}},
         "base : See whether sshd has read them",
         LATER.format("StateChangeTimestamp", "ssh", "/etc/ssh/sshd_config.d/10-cwl-airflow.conf"),
+        "1",
+    ),
+    Change(
+        "proxy",
+        {"proxy_logins_per_minute": 31},
+        "proxy : Start it",
+        LATER.format("StateChangeTimestamp", "nginx", "/etc/nginx/conf.d/site.conf"),
         "1",
     ),
     Change(
@@ -198,7 +206,7 @@ def test_a_site_that_was_interrupted_converges(host, moment):
     before = (folder / "airflow_admin").read_text(encoding="utf-8").strip()
     for name in MADE:
         word = secrets.token_hex(16)
-        made = base64.b64encode(word.encode()).decode() if name == "fernet_key" else word
+        made = {"ca_key": private_key(None), "fernet_key": base64.b64encode(word.encode()).decode()}.get(name, word)
         (folder / name).write_text(f"{made * 2 if name == 'jwt_secret' else made}\n", encoding="utf-8")
     interrupt(moment)
     converge()
