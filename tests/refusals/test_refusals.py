@@ -573,7 +573,7 @@ def test_private_key_for_tokens(refused: Refused) -> None:
 def test_limit_to_a_host_still_makes_the_secrets(inventory: Path, credentials: Path) -> None:
     done = playbook(inventory, "playbooks/credentials.yml", f"--limit={HOST}")
     assert done.returncode == 0, done.stdout
-    assert len(list(credentials.iterdir())) == 7
+    assert len(list(credentials.iterdir())) == 8
     assert {file.stat().st_mode & 0o777 for file in credentials.iterdir()} == {0o600}
 
 
