@@ -66,7 +66,7 @@ def of_roles(variables: dict[str, object]) -> str:
         ),
         (
             {"site_ca_key": "a-key-of-somebody"},
-            ["site_ca_key", "is no private key in PEM, in base64: write what base64 -w0"],
+            ["site_ca_key", "is no private key in PEM without a passphrase, in base64", "secp384r1 -genkey"],
         ),
         ({"proxy_logins_per_minute": 0}, ["proxy_logins_per_minute is 0: give a number above 0"]),
         ({"certificates_days": 30}, ["certificates_days is 30 and certificates_renew_days 60", "must be more"]),

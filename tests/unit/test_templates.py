@@ -972,8 +972,9 @@ def test_a_service_that_knows_nothing_of_its_path_gets_the_rest_as_it_came() -> 
     services = [*PROXY["proxy_services"], {"path": "/cwl-api/", "url": "http://127.0.0.1:8081", "strips": True}]
     text = render("proxy", "site.conf.j2", **{**PROXY, "proxy_services": services, "proxy_https_port": 8443})
     assert r'"~^/cwl\-api/(?<below>.*)$" /$below;' in text
-    assert "proxy_pass http://127.0.0.1:8081$rest_cwl_api_;" in text
-    assert "proxy_pass http://127.0.0.1:8080;" in text
+    assert "server 127.0.0.1:8081;" in text
+    assert "proxy_pass http://site_cwl_api_$site_cwl_api_;" in text
+    assert "proxy_pass http://site_;" in text
     assert text.count("return 308 https://cwl.example.org:8443$request_uri;") == 2
     assert "[::]" not in text  # which this host does not have
 

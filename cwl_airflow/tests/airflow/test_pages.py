@@ -117,7 +117,10 @@ def test_a_document_is_shown_to_who_may_see_the_code(pages: Server, site: Site) 
     assert as_user(pages, "viewer", DOCUMENT_PAGE).status_code == 404
     file = site.dags / "mine.cwl"
     file.write_text("cwlVersion: v1.2 # ä", encoding="utf-8")
-    for source in (file, f"{file}#main", file.as_uri()):
+    odd = site.dags / "a#b" / "mine.cwl"
+    odd.parent.mkdir()
+    odd.write_text(file.read_text(encoding="utf-8"), encoding="utf-8")
+    for source in (file, f"{file}#main", file.as_uri(), f"{file.as_uri()}#main", odd):
         name_document(site, source)
         shown = as_user(pages, "viewer", DOCUMENT_PAGE)
         assert (shown.status_code, shown.text) == (200, "cwlVersion: v1.2 # ä"), source

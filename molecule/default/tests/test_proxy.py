@@ -135,6 +135,12 @@ def test_a_body_has_a_limit(host, site):
         host.check_output("rm /tmp/body")
 
 
+def test_what_tasks_ask_is_not_for_everybody(host, site):
+    for path in ("/execution/health", "//execution/health", "/%65xecution/health"):
+        assert ask(host, site + path)[0] == 404, path
+    assert curl(host, f"{SERVER}/execution/health")[0] == 200
+
+
 def test_old_protocols_are_refused(host, site):
     for options in ("--tls-max 1.0", "--tls-max 1.1", "--tls-max 1.2 --ciphers AES128-SHA:@SECLEVEL=0"):
         assert host.run(f"curl --silent --cacert {CA} {options} {site}/").rc != 0, options

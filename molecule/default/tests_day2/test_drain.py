@@ -16,7 +16,7 @@ def test_a_worker_that_is_drained_ends_its_steps_and_takes_no_others(host, dag):
         command = playbook(name="playbooks/drain.yml", drain_pause=5)
         done = subprocess.run(command, cwd=PROJECT, capture_output=True, text=True, check=False, timeout=300)
         assert done.returncode == 0, done.stdout[-3000:] + done.stderr
-        assert done.stdout.count("TASK [What it waits for]") > 1
+        assert "Say what it waits for" in done.stdout
         assert dag.tasks()[dag.dag_id, ""] == "success"
         assert not running_tasks(host)
         worker = host.service("airflow-worker")

@@ -23,7 +23,6 @@ from ..documents.plan import DocumentPlan, cached_plan
 from ..files import write_atomically
 from ..gate import Refused
 from ..gate.job import check_folder
-from ..gate.objects import is_remote
 from ..gate.places import EMBEDDED
 from ..runs.job_input import folders_named_by_job
 from ..runs.layout import RunLayout, run_folders
@@ -116,7 +115,7 @@ class CWLDAG(DAG):
             if self.plan.ontologies:
                 refresh_ontologies(self.plan.ontologies, settings.places.gate(dag_id), settings.pickle_folder)
             with only_words(dag_id):
-                source = str(self.source) if is_remote(str(self.source)) else os.path.abspath(self.source)
+                source = str(self.source) if "://" in str(self.source) else os.path.abspath(self.source)
                 keep_shown(settings.pickle_folder, dag_id, {PICTURE: self.plan.about.graph, DOCUMENT: source})
         with only_words(dag_id):
             self._describe()

@@ -25,5 +25,6 @@ def open_document(dag_id: str) -> tuple[IO[bytes], str]:
         raise FileNotFoundError("There is no document of this DAG: it is not made of one.") from error
     if is_remote(source):
         raise FileNotFoundError("This DAG's document is at a URL, which its page names.")
-    path = absolute_path(source.partition("#")[0], "/")
+    path = absolute_path(source, "/")
+    path = path if os.path.exists(path) else path.partition("#")[0]
     return settings.places.gate(dag_id).open(path, "The document"), os.path.basename(path)

@@ -95,7 +95,9 @@ def _own_shell(login: Mapping[str, Any], url: str | None) -> Host:
         raise NoLogin(
             f"{places.inputs} is not open to this shell yet, as new members of its group have to log in anew."
         )
-    return Host(client, login["user"], login["pages"], places, login["options"], login["api"], True, login["min_free"])
+    return Host(
+        client, login["user"], login["pages"], places, login["options"], login["api"], True, login.get("min_free", 0)
+    )
 
 
 class ShellClient(AirflowClient):
