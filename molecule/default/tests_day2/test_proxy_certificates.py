@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import os
 import re
@@ -113,6 +114,38 @@ def test_a_certificate_that_is_given_is_used(host, own, tmp_path):
     assert served(host)[1] == "issuer=CN=given"
     assert host.file("/etc/nginx/site.key").mode == 0o600
     assert converge_proxy(**variables) == 0
+
+
+@pytest.mark.full
+def test_an_authority_of_the_lab_signs(host, own, tmp_path):
+    """One that another one has signed, which alone is known to those who ask."""
+    authority, key = CREDENTIALS / "ca.pem", CREDENTIALS / "ca_key"
+    before = {file: file.read_bytes() for file in (authority, key)}
+    extensions = tmp_path / "extensions"
+    extensions.write_text(
+        "basicConstraints=critical,CA:TRUE\nkeyUsage=critical,keyCertSign,cRLSign\n", encoding="utf-8"
+    )
+    new = ["-newkey", "rsa:2048", "-nodes"]
+    for arguments in (
+        ["req", "-x509", *new, "-keyout", "root.key", "-out", "root.pem", "-subj", "/O=Lab/CN=Root"],
+        ["req", *new, "-keyout", "key", "-out", "request", "-subj", "/O=Lab/CN=Hosts"],
+        ["x509", "-req", "-in", "request", "-CA", "root.pem", "-CAkey", "root.key", "-CAcreateserial",
+         "-extfile", "extensions", "-out", "pem"],
+    ):  # fmt: skip
+        subprocess.run(["openssl", *arguments], cwd=tmp_path, check=True, capture_output=True)
+    try:
+        authority.write_bytes((tmp_path / "pem").read_bytes())
+        with pytest.raises(AssertionError, match="that was not made here"):
+            converge_proxy()
+        key.write_bytes(base64.b64encode((tmp_path / "key").read_bytes()))
+        assert converge_proxy() > 0
+        assert converge_proxy() == 0
+        host.check_output("echo %s > /root/root.pem", (tmp_path / "root.pem").read_text(encoding="utf-8"))
+        host.check_output("curl --silent --fail --cacert /root/root.pem https://$(hostname)/auth/login/")
+    finally:
+        host.run("rm -f /root/root.pem")
+        for file, content in before.items():
+            file.write_bytes(content)
 
 
 def test_a_certificate_that_ends_soon_is_renewed(host):
