@@ -1,5 +1,5 @@
 # A thin list of verbs: each calls the real tool.
-.PHONY: help up down role verify test lint unit unit-project unit-package unit-airflow unit-fast mutants try molecule base-box box test-box faults conformance vagrant-docker bench lock audit docs site tools package standin
+.PHONY: help up down role verify test lint unit unit-project unit-package unit-airflow unit-fast mutants try molecule test-cluster base-box box test-box faults conformance vagrant-docker bench lock audit docs site tools package standin
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
 help: ## list the verbs
@@ -50,6 +50,9 @@ mutants: package ## which changes of the code no test notices: FOLDER=documents 
 
 try: package ## run a document through Airflow in one process: DOCUMENT=<path> [JOB=<path>] [OPTIONS=--no-container]
 	.venv-airflow/bin/python -W ignore cwl_airflow/tests/trial.py $(OPTIONS) "$(DOCUMENT)" $(JOB)
+
+test-cluster: standin ## five hosts, from nothing to runs on the workers of their queues
+	molecule test --scenario-name cluster
 
 molecule: standin ## one host from nothing to reboot and no network
 	molecule test

@@ -8,7 +8,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
 
 from ansible import constants as C
@@ -29,12 +29,15 @@ QUESTIONS = (
 )
 
 
-def refused(options: Mapping[str, Any]) -> Iterator[str]:
+def refused(options: Mapping[str, Any], own: Collection[str] = ()) -> Iterator[str]:
     """Describe the options of the command line that a playbook cannot take on.
 
     :param options: all of them, as Ansible names them.
+    :param own: those of `PARTS` that the playbook gets in another way.
     """
     for name, nothing in PARTS.items():
+        if name in own:
+            continue
         if options.get(name, nothing) != nothing:
             shown = "limit" if name == "subset" else name.replace("_", "-")
             yield f"--{shown} would leave out a part of it: run it without."
@@ -47,7 +50,11 @@ def refused(options: Mapping[str, Any]) -> Iterator[str]:
 
 
 def command(
-    arguments: Sequence[str], playbooks: Sequence[str], playbook: str, variables: Mapping[str, Any]
+    arguments: Sequence[str],
+    playbooks: Sequence[str],
+    playbook: str,
+    variables: Mapping[str, Any],
+    more: Sequence[str] = (),
 ) -> list[str]:
     """Return the command that runs another playbook with the same options.
 
@@ -55,9 +62,10 @@ def command(
     :param playbooks: those of its arguments that are playbooks.
     :param playbook: the other one.
     :param variables: what it gets beside the variables of the command line.
+    :param more: further options, which win.
     """
     options = [each for each in arguments if each not in playbooks]
-    return [sys.executable, *options, f"--extra-vars={json.dumps(variables)}", playbook]
+    return [sys.executable, *options, *more, f"--extra-vars={json.dumps(variables)}", playbook]
 
 
 class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible is not typed
@@ -69,17 +77,20 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible is not typed
     def run(self, tmp: None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
         """Run ``playbook`` with ``variables``, showing what it says; fail if it fails.
 
+        With ``limit`` and ``tags`` it is for these hosts, whatever the command line says of hosts, and these tags only.
         Without ``playbook`` it only refuses what it would refuse with one.
         """
         result: dict[str, Any] = super().run(tmp, task_vars)
         playbook = self._task.args.get("playbook")
         vault_ids = [*(context.CLIARGS.get("vault_ids") or ()), *C.DEFAULT_VAULT_IDENTITY_LIST]
-        errors = list(refused({**context.CLIARGS, "vault_ids": vault_ids}))
+        limit, tags = self._task.args.get("limit"), self._task.args.get("tags")
+        errors = list(refused({**context.CLIARGS, "vault_ids": vault_ids}, ["subset"] if limit else []))
         if errors:
             return result | {"failed": True, "msg": "\n".join(errors)}
         if not playbook:
             return result
-        argv = command(sys.argv, context.CLIARGS["args"], playbook, self._task.args.get("variables", {}))
+        more = [f"--limit={limit}"] * bool(limit) + [f"--tags={tags}"] * bool(tags)
+        argv = command(sys.argv, context.CLIARGS["args"], playbook, self._task.args.get("variables", {}), more)
         # Whoever runs the playbook may be killed: then this process gets SIGTERM, and with it all that it has started.
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
         with subprocess.Popen(

@@ -17,6 +17,8 @@ from conftest import HOST, PROJECT, Play
 NEEDS = {"airflow": ["mysql", "rabbitmq"], "cwl_airflow": ["mysql", "rabbitmq", "nodejs", "airflow"]}
 UNITS = {
     "base": "dbus",
+    "storage": "dbus",
+    "firewall": "site-firewall",
     "mysql": "mysql",
     "rabbitmq": "rabbitmq-server",
     "docker": "docker",

@@ -68,6 +68,23 @@ def of_roles(variables: dict[str, object]) -> str:
             {"site_ca_key": "a-key-of-somebody"},
             ["site_ca_key", "is no private key in PEM without a passphrase, in base64", "secp384r1 -genkey"],
         ),
+        (
+            {"proxy_forwarders": ["proxy.example.org"]},
+            ["proxy_internal_services has proxy.example.org: whom a service lets in"],
+        ),
+        (
+            {"proxy_internal_services": [{"port": 8080, "url": "http://127.0.0.1:8080", "clients": ["192.0.2.2"]}]},
+            ["proxy_internal_addresses is empty: give the addresses"],
+        ),
+        ({"mysql_tls_certificate_file": "/x.pem"}, ["mysql_tls_certificate_file is '/x.pem'", "give both"]),
+        (
+            {"rabbitmq_tls_bind_addresses": ["192.0.2.1"]},
+            ["rabbitmq_tls_bind_addresses is", "give rabbitmq_tls_certificate_file"],
+        ),
+        (
+            {"storage_mounts": [{"src": "nas:/x", "path": "srv", "fstype": "nfs"}]},
+            ["storage_mounts has", "give src, path, fstype and opts as in fstab(5)"],
+        ),
         ({"proxy_logins_per_minute": 0}, ["proxy_logins_per_minute is 0: give a number above 0"]),
         ({"certificates_days": 30}, ["certificates_days is 30 and certificates_renew_days 60", "must be more"]),
         (
@@ -471,6 +488,36 @@ ChangeInventory = Callable[[Callable[[Any], None]], Path]
 def test_inventory_without_a_database(refused: Refused, change_inventory: ChangeInventory) -> None:
     output = refused({}, changed_inventory=change_inventory(lambda whole: whole["children"].pop("database")))
     assert "no host in the group 'database'" in output
+
+
+@pytest.mark.parametrize(
+    ("variables", "fragments"),
+    [
+        ({}, [f"{HOST} is found at '{HOST}'", "give it site_address"]),
+        (
+            {"site_address": "192.0.2.1", "airflow_webserver_host": "0.0.0.0"},
+            [f"airflow_webserver_host of {HOST} is 0.0.0.0", "over TLS at 192.0.2.1:8080", "Remove the variable"],
+        ),
+        (
+            {"site_address": "192.0.2.1", "rabbitmq_bind_address": "0.0.0.0"},
+            [f"rabbitmq_bind_address of {HOST} is 0.0.0.0, where AMQP is in plain text", "192.0.2.1:5671"],
+        ),
+        (
+            {"site_address": "192.0.2.1", "airflow_uid": 1},
+            ["airflow_uid gives airflow the number 1, which another one has"],
+        ),
+    ],
+)
+def test_several_hosts(
+    refused: Refused, change_inventory: ChangeInventory, variables: dict[str, object], fragments: list[str]
+) -> None:
+    def add_worker(whole: Any) -> None:
+        # The same container by another name: it is not asked, as all is refused before.
+        whole["children"]["worker"]["hosts"]["second"] = {"ansible_host": HOST, "site_address": "192.0.2.2"}
+        whole["hosts"][HOST] = variables
+
+    output = refused({}, changed_inventory=change_inventory(add_worker))
+    assert [fragment for fragment in fragments if fragment not in output] == [], output
 
 
 def test_mariadb_that_is_there(refused: Refused, shell: Callable[[str], str]) -> None:

@@ -40,5 +40,15 @@ def test_options_that_it_cannot_take_on_are_refused(option: dict[str, object], s
     assert text.startswith(said)
 
 
+def test_one_for_other_hosts_may_be_run_for_some() -> None:
+    given = ["/bin/ansible-playbook", "site.yml", "--limit", "new"]
+    assert command(given, ["site.yml"], "/project/site.yml", {}, ["--limit=old"])[-3:] == [
+        "--limit=old",
+        "--extra-vars={}",
+        "/project/site.yml",
+    ]
+    assert list(refused({"subset": "new"}, ["subset"])) == []
+
+
 def test_it_holds_the_lock_of_who_runs_it() -> None:
     assert run_playbook.OUTER == site_lock.OUTER

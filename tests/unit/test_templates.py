@@ -160,7 +160,8 @@ def test_any_password_reaches_the_commands_of_the_host(
     assert (Path(file).parent, read_administrator()) == (Path("/etc/airflow"), ("a.b@c", password))
 
 
-WIRING = (*(str(path) for path in REPOSITORY.glob("roles/*/defaults/main.yml")), "wiring/services.yml")
+WIRED = ("wiring/services.yml", "wiring/proxy.yml", "wiring/cluster.yml")
+WIRING = (*(str(path) for path in REPOSITORY.glob("roles/*/defaults/main.yml")), *WIRED)
 HOST = {
     "inventory_hostname": "host",
     "group_names": ["database", "broker"],
@@ -496,7 +497,7 @@ def site(host: str = "small", **values: Any) -> Values:
     files = [f"roles/{role}/vars/main.yml" for role in ("airflow", "cwl_airflow")]
     known = {"airflow_webserver_port": 8080, "host_address": values.get("site_address", "192.0.2.1")}
     hostvars = {name: {"ansible_facts": facts, **known, **values} for name, facts in SIZES.items()}
-    groups = {"webserver": ["small"], "scheduler": ["small"], "worker": list(SIZES)}
+    groups = {name: ["small"] for name in ("database", "broker", "webserver", "scheduler")} | {"worker": list(SIZES)}
     known = {**variables(*files, *WIRING), "groups": groups, "hostvars": hostvars, "inventory_hostname": host}
     return {**known, **SECRETS, "ansible_facts": FACTS | SIZES[host], **values}
 
@@ -519,14 +520,29 @@ def test_the_advanced_queue_has_the_size_of_the_largest_worker(host: str) -> Non
     assert queues == {"default": {"cpus": 1, "ram": 1024}, "advanced": {"cpus": 16, "ram": 57600}}
 
 
-@pytest.mark.parametrize(("host", "address"), [("small", "127.0.0.1"), ("large", "192.0.2.20")])
+@pytest.mark.parametrize(("host", "address"), [("small", "http://127.0.0.1"), ("large", "https://192.0.2.20")])
 def test_tasks_reach_the_api_server(host: str, address: str) -> None:
-    values = site(host, airflow_webserver_host="0.0.0.0", site_address="192.0.2.20")
+    values = site(host, site_address="192.0.2.20")
     config = configparser.ConfigParser()
     config.read_string(render("airflow", "airflow.cfg.j2", item={"options": evaluate("__airflow_config", values)}))
-    assert config.get("core", "execution_api_server_url") == f"http://{address}:8080/execution/"
+    assert config.get("core", "execution_api_server_url") == f"{address}:8080/execution/"
     # By itself, the role asks the host's own.
     assert airflow_cfg().get("core", "execution_api_server_url") == "http://127.0.0.1:8080/execution/"
+
+
+def test_a_host_alone_has_nothing_for_others() -> None:
+    alone = {**variables(*WIRING), **HOST}
+    assert {
+        name: evaluate(name, alone)
+        for name in ("site_encrypted", "firewall_enabled", "mysql_bind_address", "mysql_airflow_remote_hosts")
+    } == {
+        "site_encrypted": False,
+        "firewall_enabled": False,
+        "mysql_bind_address": "127.0.0.1",
+        "mysql_airflow_remote_hosts": [],
+    }
+    for name in ("proxy_internal_services", "rabbitmq_tls_bind_addresses", "storage_folders", "__site_config"):
+        assert not evaluate(name, alone), name
 
 
 @pytest.mark.parametrize(
@@ -710,6 +726,16 @@ def test_the_broker_listens_on_loopback_and_reads_its_definitions() -> None:
     assert conf["load_definitions"] == "/etc/rabbitmq/definitions.json"
 
 
+def test_the_broker_listens_elsewhere_over_tls_only() -> None:
+    conf = rabbitmq_conf(rabbitmq_tls_bind_addresses=["192.0.2.21"])
+    assert {name: value for name, value in conf.items() if name.startswith("listeners")} == {
+        "listeners.tcp.default": "127.0.0.1:5672",
+        "listeners.ssl.1": "192.0.2.21:5671",
+    }
+    assert conf["ssl_options.keyfile"] == "/etc/rabbitmq/tls/host.key"
+    assert not [name for name in rabbitmq_conf() if "ssl" in name]
+
+
 def test_users_may_log_in_from_anywhere_when_none_is_bound_to_loopback() -> None:
     conf = rabbitmq_conf(rabbitmq_loopback_users=[])
     assert [name for name in conf if name.startswith("loopback_users")] == ["loopback_users"]
@@ -763,6 +789,13 @@ def test_settings_of_the_site_win_over_ours() -> None:
     settings = mysqld(mysql_extra_settings={"max_connections": 7, "slow_query_log": "ON"})
     assert settings["max_connections"] == "7"
     assert settings["slow_query_log"] == "ON"
+
+
+def test_the_database_refuses_plain_text_where_it_has_a_certificate() -> None:
+    settings = mysqld(mysql_tls_certificate_file="/etc/ssl/site/host.pem")
+    assert settings["require_secure_transport"] == "ON"
+    assert settings["ssl_cert"] == "/etc/mysql/tls/host.pem"
+    assert not [name for name in mysqld() if "ssl" in name or "secure" in name]
 
 
 def test_only_one_protocol_listens() -> None:
@@ -960,6 +993,7 @@ NEEDS: dict[str, Callable[[], Values]] = {
     "repository.sources.j2": lambda: {"item": REPOSITORY_OF_APT, "__key": "/usr/share/keyrings/archive.gpg"},
     "repository.pref.j2": lambda: {"item": REPOSITORY_OF_APT},
     "site.conf.j2": lambda: PROXY,
+    "rules.nft.j2": lambda: {"__firewall_ssh_ports": [22]},
 }
 PROXY = {
     "proxy_server_name": "cwl.example.org",
@@ -977,6 +1011,55 @@ def test_a_service_that_knows_nothing_of_its_path_gets_the_rest_as_it_came() -> 
     assert "proxy_pass http://site_;" in text
     assert text.count("return 308 https://cwl.example.org:8443$request_uri;") == 2
     assert "[::]" not in text  # which this host does not have
+
+
+def test_a_service_on_another_host_must_be_who_it_says() -> None:
+    services = [{"path": "/", "url": "https://192.0.2.22:8080", "tls_name": "site-192-0-2-22", "logins": ["/login"]}]
+    text = render("proxy", "site.conf.j2", **{**PROXY, "proxy_services": services})
+    assert text.count("proxy_ssl_name site-192-0-2-22;\n        proxy_pass https://site_;") == 3
+    assert "proxy_ssl_verify on;" in text
+    assert "proxy_ssl" not in render("proxy", "site.conf.j2", **PROXY)
+
+
+def test_a_service_for_other_hosts_lets_in_who_is_named() -> None:
+    service = {"port": 8080, "url": "http://127.0.0.1:8080", "clients": ["192.0.2.23", "192.0.2.24"]}
+    text = render(
+        "proxy",
+        "internal.conf.j2",
+        proxy_internal_services=[service],
+        proxy_internal_addresses=["192.0.2.22"],
+        proxy_forwarders=["192.0.2.9"],
+    )
+    lines = [line.strip() for line in text.splitlines()]
+    assert "listen 192.0.2.22:8080 ssl;" in lines
+    assert [line for line in lines if line.startswith(("allow", "deny"))] == [
+        "allow 192.0.2.23;",
+        "allow 192.0.2.24;",
+        "deny all;",
+    ]
+    assert "192.0.2.9 1;" in lines  # the one that is believed
+
+
+@pytest.mark.parametrize(
+    ("clients", "rules"),
+    [
+        ([], ["tcp dport { 443 } accept"]),
+        (["192.0.2.1"], ["ip saddr { 192.0.2.1 } tcp dport { 443 } accept"]),
+        (
+            ["192.0.2.1", "2001:db8::/32", "198.51.100.0/24"],
+            [
+                "ip saddr { 192.0.2.1, 198.51.100.0/24 } tcp dport { 443 } accept",
+                "ip6 saddr { 2001:db8::/32 } tcp dport { 443 } accept",
+            ],
+        ),
+    ],
+)
+def test_the_firewall_opens_a_port_to_who_is_named(clients: list[str], rules: list[str]) -> None:
+    ports = [{"port": 443, "clients": clients}]
+    text = render("firewall", "rules.nft.j2", firewall_ports=ports, __firewall_ssh_ports=[22])
+    found = [line.strip() for line in text.splitlines() if "dport {" in line]
+    assert found == ["tcp dport { 22 } accept", *rules]
+    assert "policy drop;" in text
 
 
 @pytest.mark.parametrize("template", TEMPLATES)

@@ -13,7 +13,7 @@ import pytest
 
 PROJECT = Path(__file__).parents[2]
 SITE = "vagrant-test"
-PORTS = {"WEBSERVER": 18080, "CWL_API": 18081, "FLOWER": 15555, "RABBITMQ": 15673}
+PORTS = {"HTTPS": 18443, "WEBSERVER": 18080, "CWL_API": 18081, "FLOWER": 15555, "RABBITMQ": 15673}
 
 Run = Callable[..., str]
 

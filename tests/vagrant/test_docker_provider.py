@@ -18,6 +18,8 @@ SERVICES = "webserver scheduler dag-processor triggerer worker flower cwl-api cw
 UNITS = [f"airflow-{service}" for service in SERVICES.split()]
 PLAYBOOK = str(PROJECT / ".venv/bin/ansible-playbook")
 CONTAINER = f"{SITE}-cwl-airflow-production"
+#: The address of the second machine of two.
+WORKER = "192.168.64.11"
 
 
 @pytest.mark.parametrize(
@@ -132,30 +134,32 @@ def two_up(vagrant_of_two: Run, images: None) -> Run:
     return vagrant_of_two
 
 
-def airflow(password: str) -> AirflowClient:
-    """Return Airflow's REST API as the administrator asks it."""
-    return AirflowClient(f"http://127.0.0.1:{PORTS['WEBSERVER']}", "admin", password)
+def airflow(site: str) -> AirflowClient:
+    """Return Airflow's REST API as the administrator of a site asks it."""
+    password = (PROJECT / "credentials" / site / "airflow_admin").read_text(encoding="utf-8").strip()
+    return AirflowClient(f"https://localhost:{PORTS['HTTPS']}", "admin", password)
 
 
 def test_two_machines_are_proved(two_up: Run) -> None:
     prove(two_up)
 
 
-def test_workflow_runs_on_the_other_machine(two_up: Run) -> None:
+def test_workflow_runs_on_the_other_machine(two_up: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     two_up("ssh", "--command", "sudo systemctl stop airflow-worker")
     job = {"job": {"text": {"class": "File", "path": "/var/lib/airflow/dags/two-step/inputs/fruit.txt"}}}
     two_up("ssh", "--command", f"sudo airflow dags trigger two-step --run-id other --conf '{json.dumps(job)}'")
-    password = (PROJECT / "credentials" / f"{SITE}-two" / "airflow_admin").read_text(encoding="utf-8").strip()
-    client, run = airflow(password), "dags/two-step/dagRuns/other"
+    site = f"{SITE}-two"
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(PROJECT / "credentials" / site / "ca.pem"))
+    client, run = airflow(site), "dags/two-step/dagRuns/other"
     began = time.monotonic()
     while (state := client.get(run)["state"]) in ("queued", "running"):
         assert time.monotonic() - began < 180, state
         time.sleep(2)
     assert state == "success"
     tasks = client.get(f"{run}/taskInstances")["task_instances"]
-    assert {task["hostname"] for task in tasks} == {"cwl-airflow-worker-1"}
+    assert {task["hostname"] for task in tasks} == {WORKER}
     log = json.dumps(client.get(f"{run}/taskInstances/{tasks[0]['task_id']}/logs/1", full_content="true")["content"])
-    assert "http://cwl-airflow-worker-1:8793/" in log  # where it was read
+    assert f"https://{WORKER}:8793/" in log  # where it was read
     assert "::group::Post Execute" in log  # and that it is all of it
 
 

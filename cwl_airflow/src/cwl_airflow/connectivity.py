@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import json
 import uuid
 from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import create_engine
 from sqlalchemy.engine import URL, make_url
 
-from .configuration import read_option
+from .configuration import read_option, read_option_if_set
+
+if TYPE_CHECKING:
+    from kombu import Connection
 
 
 def check_database(timeout: int) -> str:
@@ -44,6 +48,8 @@ def _check_mysql(url: URL, timeout: int) -> str:
 
 def mysql_arguments(url: URL) -> dict[str, Any]:
     """Return how MySQL's client is told where a database is."""
+    authorities = url.query.get("ssl_ca")
+    encrypted = {"ssl_mode": url.query["ssl_mode"], "ssl": {"ca": authorities}} if authorities else {}
     return {
         "host": url.host,
         "port": url.port or 3306,
@@ -51,7 +57,17 @@ def mysql_arguments(url: URL) -> dict[str, Any]:
         "password": url.password or "",
         "database": url.database or "",
         "charset": url.query.get("charset", "utf8mb4"),
+        **encrypted,
     }
+
+
+def _connect_broker(timeout: int) -> Connection:
+    from kombu import Connection
+
+    more = json.loads(read_option_if_set("celery", "extra_celery_config") or "{}")
+    return Connection(
+        read_option("celery", "broker_url"), connect_timeout=timeout, ssl=more.get("broker_use_ssl", False)
+    )
 
 
 def check_broker(timeout: int) -> str:
@@ -60,9 +76,7 @@ def check_broker(timeout: int) -> str:
     :param timeout: bound of the connection attempt and of the message's way, in seconds.
     :returns: who passed it.
     """
-    from kombu import Connection
-
-    with Connection(read_option("celery", "broker_url"), connect_timeout=timeout) as connection:
+    with _connect_broker(timeout) as connection:
         name = f"cwl-airflow-check-{uuid.uuid4()}"
         queue = connection.SimpleQueue(name, queue_opts={"exclusive": True, "auto_delete": True, "durable": False})
         queue.put("ping")
@@ -77,10 +91,8 @@ def count_consumers(queues: Iterable[str], timeout: int) -> dict[str, int]:
 
     :param timeout: bound of the connection attempt, in seconds.
     """
-    from kombu import Connection
-
     found = {}
-    with Connection(read_option("celery", "broker_url"), connect_timeout=timeout) as connection:
+    with _connect_broker(timeout) as connection:
         for name in queues:
             found[name] = 0
             with suppress(*connection.channel_errors), connection.channel() as channel:

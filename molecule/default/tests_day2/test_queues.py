@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+import re
 import shlex
 
 import yaml
@@ -139,3 +141,15 @@ def test_a_container_takes_no_more_than_its_queue_grants(dag):
     assert dag.tasks()["shows", ""] == "success"
     assert str(1024 * 2**20) in dag.log("shows")
     assert "perhaps it took more than 1024 MiB" in dag.log("takes")
+
+
+def test_steps_never_take_more_together_than_the_host_has(dag):
+    times = "date +%s.%N >&2; sleep 2; date +%s.%N >&2"
+    names = ["one", "two", "three"]
+    dag.write(workflow({name: {"run": tool(times, requirements=MORE)} for name in names}))
+    dag.trigger({"job": {}})
+    assert dag.ended() == "success"
+    logs = {name: dag.log(name) for name in names}
+    spans = sorted([float(time) for time in re.findall(r"\b\d{10}\.\d{9}\b", log)][-2:] for log in logs.values())
+    assert all(earlier[1] <= later[0] for earlier, later in itertools.pairwise(spans)), spans
+    assert sum("This step begins when " in log for log in logs.values()) >= 1

@@ -5,9 +5,11 @@ this file as Python before it starts (https://flower.readthedocs.io/en/latest/co
 Flower loads all of Airflow, which takes 80 MiB more, for these options.
 """
 
+import json
 import os
 from configparser import ConfigParser
 
+from celery import current_app
 from flower.views import BaseHandler
 from flower.views.monitor import Healthcheck
 from tornado.web import HTTPError
@@ -18,6 +20,9 @@ with open(os.environ["AIRFLOW_CONFIG"], encoding="utf-8") as _file:
 _celery = _config["celery"]
 # Celery looks for it here, and nowhere else that is no command line.
 os.environ["CELERY_BROKER_URL"] = _celery["broker_url"]
+# Of a broker on another host, over TLS.
+if _encrypted := json.loads(_celery.get("extra_celery_config", "{}")).get("broker_use_ssl"):
+    current_app.conf.broker_use_ssl = _encrypted
 address = _celery["flower_host"]
 port = _celery.getint("flower_port")
 basic_auth = _celery["flower_basic_auth"]

@@ -329,9 +329,27 @@ class CWLStepOperator(CWLOperator):
         if settings.capped and (said := self.cwl_dag.capped_text(self.step_task_id, granted)):
             self.log.warning("%s", said)
         executor = StepExecutor(*granted, settings.limit_containers, settings.capped)
+        with self.share_of_host(), self._failures_told(executor):
+            yield executor
+
+    @contextlib.contextmanager
+    def share_of_host(self) -> Iterator[None]:
+        """Hold what the task's queue grants of its host; nothing where nobody says how much that is."""
+        from ..runs.limits import Resources
+        from ..runs.shares import held_share
+
+        queue = self.settings.queues.get(str(self.queue)) if self.settings.share_host else None
+        if not queue:
+            yield
+            return
+        with held_share(Resources(queue.cpus, queue.ram), self.log.info):
+            yield
+
+    @contextlib.contextmanager
+    def _failures_told(self, executor: StepExecutor) -> Iterator[None]:
         began = time.time()
         try:
-            yield executor
+            yield
         except Exception as error:
             for failure in executor.failures:
                 self.log.error("%s", failure_text(failure))

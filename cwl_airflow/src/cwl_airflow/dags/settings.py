@@ -20,7 +20,7 @@ FOLDERS = ("tmp_folder", "outputs_folder", "inputs_folder", "pickle_folder")
 #: Options of cwltool that ``airflow.cfg`` may set.
 CWLTOOL_SWITCHES = ("use_container", "no_match_user", "skip_schemas", "strict", "quiet", "relax_path_checks")
 #: What only the host says, and no DAG.
-OF_THE_HOST = ("data_paths", "fetch_hosts", "document_hosts")
+OF_THE_HOST = ("data_paths", "fetch_hosts", "document_hosts", "share_host")
 
 
 class CWLSettings(BaseModel, frozen=True):
@@ -102,6 +102,11 @@ class CWLSettings(BaseModel, frozen=True):
     def capped(self) -> bool:
         """Whether steps that require more than there is run with less."""
         return self.oversized == "cap"
+
+    @property
+    def share_host(self) -> bool:
+        """Whether the steps on a host wait for each other where they would take more together than it has."""
+        return bool(conf.getboolean("cwl", "share_host", fallback=True))
 
     def granted_resources(self, queue: str) -> tuple[float, float]:
         """Return the cores and the memory in MiB that a task in a queue may use: all where nothing says less."""

@@ -1,0 +1,149 @@
+"""What the steps of a host take together, with processes of this machine."""
+
+from __future__ import annotations
+
+import json
+import multiprocessing
+import os
+import time
+from pathlib import Path
+
+import psutil
+import pytest
+from cwl_airflow.runs import shares
+from cwl_airflow.runs.limits import Resources
+from cwl_airflow.runs.shares import held_share, host_resources, shares_file
+
+HOST = Resources(4, 4096)
+FORK = multiprocessing.get_context("fork")
+
+
+@pytest.fixture(autouse=True)
+def own_file(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Keep the claims of a test to itself, and its waits short."""
+    monkeypatch.setenv("RUNTIME_DIRECTORY", str(tmp_path))
+    monkeypatch.setattr(shares, "PAUSE", 0.01)
+
+
+def claims() -> list[dict[str, object]]:
+    """Return what is claimed now."""
+    return list(json.loads(shares_file().read_text() or "[]"))
+
+
+def step(wanted: Resources, log: str, seconds: float) -> None:
+    """Hold a share for some time, and note when it began and ended."""
+    with held_share(wanted, lambda _: None, HOST):
+        with open(log, "a", encoding="utf-8") as file:
+            file.write(f"{time.monotonic()} {wanted.cores} {wanted.ram}\n")
+        time.sleep(seconds)
+        with open(log, "a", encoding="utf-8") as file:
+            file.write(f"{time.monotonic()} {-wanted.cores} {-wanted.ram}\n")
+
+
+def test_what_is_free_is_had_at_once() -> None:
+    with held_share(Resources(1, 1024), pytest.fail, HOST), held_share(Resources(3, 3072), pytest.fail, HOST):
+        assert len(claims()) == 2
+    assert claims() == []
+
+
+def test_steps_never_take_more_together_than_there_is(tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    wanted = [Resources(1, 1024), Resources(4, 1024), Resources(2, 3000), Resources(9, 9000)] * 4
+    running = [FORK.Process(target=step, args=(each, str(log), 0.02)) for each in wanted]
+    for process in running:
+        process.start()
+    for process in running:
+        process.join(60)
+    assert [process.exitcode for process in running] == [0] * len(wanted)
+    cores = ram = 0.0
+    lines = sorted(tuple(map(float, line.split())) for line in log.read_text().splitlines())
+    assert len(lines) == 2 * len(wanted)
+    for _, more_cores, more_ram in lines:
+        cores += max(-HOST.cores, min(more_cores, HOST.cores))
+        ram += max(-HOST.ram, min(more_ram, HOST.ram))
+        assert cores <= HOST.cores and ram <= HOST.ram
+    assert claims() == []
+
+
+def test_a_large_step_is_not_overtaken(tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    with held_share(Resources(1, 1024), pytest.fail, HOST):
+        large = FORK.Process(target=step, args=(Resources(4, 4096), str(log), 0))
+        large.start()
+        while len(claims()) < 2:
+            time.sleep(0.01)
+        small = FORK.Process(target=step, args=(Resources(2, 1024), str(log), 0))
+        small.start()
+        while len(claims()) < 3:
+            time.sleep(0.01)
+        time.sleep(0.1)
+        assert not log.exists()
+    for process in (large, small):
+        process.join(60)
+    assert [float(line.split()[1]) for line in log.read_text().splitlines()] == [4, -4, 2, -2]
+
+
+def test_who_waits_says_so_once(tmp_path: Path) -> None:
+    said: list[str] = []
+    other = FORK.Process(target=step, args=(HOST, str(tmp_path / "log"), 0.3))
+    other.start()
+    while not shares_file().exists() or not claims():
+        time.sleep(0.01)
+    with held_share(Resources(2, 512), said.append, HOST):
+        other.join(60)
+    assert [line.split(":")[0] for line in said] == [
+        "This step begins when 2 cores and 512 MiB of this host are free",
+        "They are free",
+    ]
+
+
+def test_what_a_killed_step_held_is_free() -> None:
+    gone = FORK.Process(target=time.sleep, args=(0,))
+    gone.start()
+    gone.join()
+    of_others = [
+        {"id": "a", "process": gone.pid, "start": time.time(), "cores": 4, "ram": 4096, "held": True},
+        # Its number belongs to another process by now.
+        {
+            "id": "b",
+            "process": os.getpid(),
+            "start": psutil.Process().create_time() - 60,
+            "cores": 4,
+            "ram": 1,
+            "held": True,
+        },
+    ]
+    shares_file().write_text(json.dumps(of_others), encoding="utf-8")
+    with held_share(HOST, pytest.fail, HOST):
+        assert len(claims()) == 1
+
+
+def test_a_file_that_was_not_written_to_its_end_is_begun_anew() -> None:
+    shares_file().write_text('[{"id": "a', encoding="utf-8")
+    with held_share(HOST, pytest.fail, HOST):
+        assert len(claims()) == 1
+
+
+def test_who_is_ended_while_waiting_leaves_nothing() -> None:
+    def end(_: str) -> None:
+        raise KeyboardInterrupt
+
+    with held_share(HOST, pytest.fail, HOST):
+        with pytest.raises(KeyboardInterrupt), held_share(HOST, end, HOST):
+            pytest.fail("it is not free")
+        assert len(claims()) == 1
+
+
+def test_nobody_else_may_read_or_lead_astray(tmp_path: Path) -> None:
+    with held_share(HOST, pytest.fail, HOST):
+        assert shares_file().stat().st_mode & 0o777 == 0o600
+    shares_file().unlink()
+    shares_file().symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(OSError, match="Too many levels"), held_share(HOST, pytest.fail, HOST):
+        pytest.fail("it is a link")
+
+
+def test_a_part_of_the_host_is_left_to_the_system() -> None:
+    has = host_resources()
+    assert has.cores == len(os.sched_getaffinity(0))
+    assert has.ram < psutil.virtual_memory().total / 2**20
