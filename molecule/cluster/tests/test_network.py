@@ -82,16 +82,20 @@ def test_only_what_others_ask_is_open(host):
     assert others - {SSH} == OPEN[named(host)]
 
 
-def reaches(host, address, port):
-    """Tell whether a host gets a connection."""
-    return host.run(f"timeout 3 bash -c 'exec 3<>/dev/tcp/{address}/{port}'").succeeded
-
-
 def test_who_has_to_ask_gets_a_connection_and_nobody_else(host):
-    others = {name: address for name, address in ADDRESSES.items() if name != named(host)}
-    found = {(name, port) for name, address in others.items() for port in PORTS if reaches(host, address, port)}
-    assert found == {
-        (name, port) for name in others for port in OPEN[name] if named(host) in CLIENTS.get((name, port), ADDRESSES)
+    others = {address: name for name, address in ADDRESSES.items() if name != named(host)}
+    # All at once, as what the firewall drops has no answer.
+    tries = "".join(
+        f"(timeout 5 bash -c 'exec 3<>/dev/tcp/{address}/{port}' && echo {address} {port}) 2> /dev/null & "
+        for address in others
+        for port in PORTS
+    )
+    lines = host.run(f"{tries} wait").stdout.splitlines()
+    assert {(others[address], int(port)) for address, port in map(str.split, lines)} == {
+        (name, port)
+        for name in others.values()
+        for port in OPEN[name]
+        if named(host) in CLIENTS.get((name, port), ADDRESSES)
     }
 
 
@@ -148,7 +152,7 @@ def test_the_broker_lets_airflow_in_over_tls_alone(name):
     url = f"amqp://airflow:{secret('rabbitmq_airflow')}@{address}:{{}}/airflow"
     verified = {"ca_certs": "/etc/ssl/site/ca.pem", "cert_reqs": 2, "server_hostname": address}
     assert run(host, AMQP, {"url": url.format(5671), "ssl": verified}) == "in"
-    assert "refused" in run(host, AMQP, {"url": url.format(5672)})
+    assert run(host, AMQP, {"url": url.format(5672)}) != "in"
     assert run(host, AMQP, {"url": url.format(5671)}) != "in"
     wrong = {**verified, "server_hostname": "192.168.65.99"}
     assert "CERTIFICATE_VERIFY_FAILED" in run(host, AMQP, {"url": url.format(5671), "ssl": wrong})
