@@ -493,28 +493,38 @@ def test_inventory_without_a_database(refused: Refused, change_inventory: Change
 @pytest.mark.parametrize(
     ("variables", "fragments"),
     [
-        ({}, [f"{HOST} is found at '{HOST}'", "give it site_address"]),
+        ({"site_address": HOST}, [f"{HOST} is found at '{HOST}'", "give it site_address"]),
+        ({"site_address": "2001:db8::1"}, [f"{HOST} is found at '2001:db8::1'", "addresses of IPv4"]),
+        ({"site_address": "192.0.2.1"}, [f"{HOST} is found at 192.0.2.1, which none of its network cards has"]),
         (
-            {"site_address": "192.0.2.1", "airflow_webserver_host": "0.0.0.0"},
-            [f"airflow_webserver_host of {HOST} is 0.0.0.0", "over TLS at 192.0.2.1:8080", "Remove the variable"],
+            {"airflow_webserver_host": "0.0.0.0"},
+            [f"airflow_webserver_host of {HOST} is 0.0.0.0", "reach it over TLS at ", "Remove the variable"],
         ),
         (
-            {"site_address": "192.0.2.1", "rabbitmq_bind_address": "0.0.0.0"},
-            [f"rabbitmq_bind_address of {HOST} is 0.0.0.0, where AMQP is in plain text", "192.0.2.1:5671"],
+            {"rabbitmq_bind_address": "0.0.0.0"},
+            [f"rabbitmq_bind_address of {HOST} is 0.0.0.0, where AMQP is in plain text", ":5671"],
         ),
+        ({"airflow_uid": 1}, ["airflow_uid gives airflow the number 1, which another one has"]),
         (
-            {"site_address": "192.0.2.1", "airflow_uid": 1},
-            ["airflow_uid gives airflow the number 1, which another one has"],
+            {"firewall_ssh_clients": ["lab.example.org"]},
+            ["firewall_ssh_clients has lab.example.org: give addresses or networks"],
         ),
+        ({"firewall_rollback_seconds": 10}, ["firewall_rollback_seconds is 10: give 30 or more"]),
     ],
 )
 def test_several_hosts(
-    refused: Refused, change_inventory: ChangeInventory, variables: dict[str, object], fragments: list[str]
+    refused: Refused,
+    change_inventory: ChangeInventory,
+    shell: Callable[[str], str],
+    variables: dict[str, object],
+    fragments: list[str],
 ) -> None:
+    address = shell("hostname --ip-address").split()[0]
+
     def add_worker(whole: Any) -> None:
-        # The same container by another name: it is not asked, as all is refused before.
-        whole["children"]["worker"]["hosts"]["second"] = {"ansible_host": HOST, "site_address": "192.0.2.2"}
-        whole["hosts"][HOST] = variables
+        # The same container by another name: what is asked for is refused on both, or on the first.
+        whole["children"]["worker"]["hosts"]["second"] = {"ansible_host": HOST, "site_address": address}
+        whole["hosts"][HOST] = {"site_address": address, **variables}
 
     output = refused({}, changed_inventory=change_inventory(add_worker))
     assert [fragment for fragment in fragments if fragment not in output] == [], output

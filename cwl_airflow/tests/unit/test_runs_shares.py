@@ -12,7 +12,7 @@ import psutil
 import pytest
 from cwl_airflow.runs import shares
 from cwl_airflow.runs.limits import Resources
-from cwl_airflow.runs.shares import held_share, host_resources, shares_file
+from cwl_airflow.runs.shares import held_share, host_resources, shares_file, start_of
 
 HOST = Resources(4, 4096)
 FORK = multiprocessing.get_context("fork")
@@ -23,11 +23,12 @@ def own_file(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """Keep the claims of a test to itself, and its waits short."""
     monkeypatch.setenv("RUNTIME_DIRECTORY", str(tmp_path))
     monkeypatch.setattr(shares, "PAUSE", 0.01)
+    monkeypatch.setattr(shares, "LONGEST", 0.02)
 
 
 def claims() -> list[dict[str, object]]:
     """Return what is claimed now."""
-    return list(json.loads(shares_file().read_text() or "[]"))
+    return list(json.loads(shares_file().read_text()))
 
 
 def step(wanted: Resources, log: str, seconds: float) -> None:
@@ -101,25 +102,15 @@ def test_what_a_killed_step_held_is_free() -> None:
     gone = FORK.Process(target=time.sleep, args=(0,))
     gone.start()
     gone.join()
+    start = start_of(os.getpid())
+    assert start
+    held = {"cores": 4, "ram": 4096, "held": True}
     of_others = [
-        {"id": "a", "process": gone.pid, "start": time.time(), "cores": 4, "ram": 4096, "held": True},
+        {"id": "a", "process": gone.pid, "start": start, **held},
         # Its number belongs to another process by now.
-        {
-            "id": "b",
-            "process": os.getpid(),
-            "start": psutil.Process().create_time() - 60,
-            "cores": 4,
-            "ram": 1,
-            "held": True,
-        },
+        {"id": "b", "process": os.getpid(), "start": start - 1, **held},
     ]
     shares_file().write_text(json.dumps(of_others), encoding="utf-8")
-    with held_share(HOST, pytest.fail, HOST):
-        assert len(claims()) == 1
-
-
-def test_a_file_that_was_not_written_to_its_end_is_begun_anew() -> None:
-    shares_file().write_text('[{"id": "a', encoding="utf-8")
     with held_share(HOST, pytest.fail, HOST):
         assert len(claims()) == 1
 
@@ -134,11 +125,12 @@ def test_who_is_ended_while_waiting_leaves_nothing() -> None:
         assert len(claims()) == 1
 
 
-def test_nobody_else_may_read_or_lead_astray(tmp_path: Path) -> None:
+def test_nobody_else_may_hold_it_up_or_lead_it_astray(tmp_path: Path) -> None:
+    lock = shares_file().with_suffix(".lock")
     with held_share(HOST, pytest.fail, HOST):
-        assert shares_file().stat().st_mode & 0o777 == 0o600
-    shares_file().unlink()
-    shares_file().symlink_to(tmp_path / "elsewhere")
+        assert lock.stat().st_mode & 0o777 == 0o600
+    lock.unlink()
+    lock.symlink_to(tmp_path / "elsewhere")
     with pytest.raises(OSError, match="Too many levels"), held_share(HOST, pytest.fail, HOST):
         pytest.fail("it is a link")
 

@@ -19,10 +19,11 @@ from typing import Any
 
 import psutil
 
+from ..files import write_atomically
 from .limits import Resources
 
-#: Seconds between two looks whether there is room.
-PAUSE = 0.1
+#: Seconds between two looks whether there is room: first, and at most.
+PAUSE, LONGEST = 0.1, 1
 #: What is left to the system, in MiB and as a part of all: as the wiring reckons the slots of a worker.
 RESERVE, PART = 1024, 10
 
@@ -50,23 +51,23 @@ def held_share(wanted: Resources, say: Callable[[str], None], has: Resources | N
     :param has: what steps may take together, by default `host_resources`.
     """
     has = has or host_resources()
-    process = psutil.Process()
     claim = {
         "id": str(uuid.uuid4()),
-        "process": process.pid,
-        "start": process.create_time(),
+        "process": os.getpid(),
+        "start": start_of(os.getpid()),
         "cores": min(wanted.cores, has.cores),
         "ram": min(wanted.ram, has.ram),
         "held": False,
     }
-    said = False
+    said, pause = False, PAUSE
     try:
         while not _is_held(claim, has):
             if not said:
                 wants = f"{claim['cores']:g} cores and {claim['ram']:g} MiB"
                 say(f"This step begins when {wants} of this host are free: other steps have them.")
                 said = True
-            time.sleep(PAUSE)
+            time.sleep(pause)
+            pause = min(2 * pause, LONGEST)
         if said:
             say("They are free: the step begins.")
         yield
@@ -96,19 +97,25 @@ def _is_held(claim: Claim, has: Resources) -> bool:
 @contextlib.contextmanager
 def _claims() -> Iterator[list[Claim]]:
     """Return the claims of processes that are there, and keep what is made of them."""
-    with open(os.open(shares_file(), os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600), "r+", encoding="utf-8") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        try:
-            claims = [claim for claim in json.loads(file.read() or "[]") if _is_there(claim)]
-        except ValueError:
-            claims = []  # who wrote it was killed in the middle
+    file = shares_file()
+    lock = os.open(file.with_suffix(".lock"), os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        before = file.read_text(encoding="utf-8") if file.exists() else "[]"
+        claims = [claim for claim in json.loads(before) if start_of(claim["process"]) == claim["start"]]
         yield claims
-        file.seek(0)
-        file.truncate()
-        json.dump(claims, file)
+        if (after := json.dumps(claims)) != before:
+            write_atomically(file, after)
+    finally:
+        os.close(lock)
 
 
-def _is_there(claim: Claim) -> bool:
-    with contextlib.suppress(psutil.Error):
-        return bool(abs(psutil.Process(claim["process"]).create_time() - claim["start"]) < 1)
-    return False
+def start_of(process: int) -> int | None:
+    """Return when a process started, in ticks since the boot, which no clock moves; none if there is no such process.
+
+    Source: field 22 of /proc/<process>/stat in proc(5).
+    """
+    try:
+        return int(Path(f"/proc/{process}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()[19])
+    except (OSError, IndexError):
+        return None
