@@ -73,7 +73,10 @@ def of_roles(variables: dict[str, object]) -> str:
             ["proxy_internal_services has proxy.example.org: whom a service lets in"],
         ),
         (
-            {"proxy_internal_services": [{"port": 8080, "url": "http://127.0.0.1:8080", "clients": ["192.0.2.2"]}]},
+            {
+                "proxy_internal_services": [{"port": 8080, "url": "http://127.0.0.1:8080", "clients": ["192.0.2.2"]}],
+                "proxy_internal_addresses": [],
+            },
             ["proxy_internal_addresses is empty: give the addresses"],
         ),
         ({"mysql_tls_certificate_file": "/x.pem"}, ["mysql_tls_certificate_file is '/x.pem'", "give both"]),
