@@ -102,7 +102,7 @@ def test_who_has_to_ask_gets_a_connection_and_nobody_else(host):
 @pytest.mark.parametrize(("server", "port"), WEB, ids=str)
 def test_a_service_answers_over_tls_only(server, port):
     client = testinfra.get_host(f"docker://{sorted(CLIENTS[server, port])[0]}")
-    assert status(client, f"https://{ADDRESSES[server]}:{port}/") in (200, 307, 404), port
+    assert status(client, f"https://{ADDRESSES[server]}:{port}/") in (200, 301, 307, 404), port
     # What nginx says to who talks plain text at a port of TLS.
     assert status(client, f"http://{ADDRESSES[server]}:{port}/") == 400
 
