@@ -1,5 +1,5 @@
 # A thin list of verbs: each calls the real tool.
-.PHONY: help up down role verify test lint unit unit-project unit-package unit-airflow unit-fast mutants try molecule test-cluster base-box box test-box faults conformance vagrant-docker bench lock audit docs site tools package standin
+.PHONY: help up down role verify test lint unit unit-project unit-package unit-airflow unit-fast mutants try molecule test-cluster base-box box test-box faults conformance vagrant-docker bench bench-cluster lock audit docs site tools package standin
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
 help: ## list the verbs
@@ -76,8 +76,11 @@ conformance: ## run a suite of CWL tests through the stand-in host: SUITE=<path 
 vagrant-docker: standin ## make the image, network and registry of vagrant up --provider=docker
 	ansible-playbook playbooks/standin/vagrant.yml
 
-bench: standin ## measure, and write docs/benchmarks.md
-	python bench/run.py
+bench: standin ## measure one host, and write docs/benchmarks.md
+	python bench/host.py
+
+bench-cluster: standin ## measure sites of several hosts, and write docs/benchmarks.md (an hour)
+	python bench/cluster.py
 
 site: tools ## render the docs into build/site
 	NO_MKDOCS_2_WARNING=true mkdocs build --strict

@@ -45,7 +45,7 @@ class Airflow:
 @pytest.fixture(name="bench")
 def load(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     """Return the program, with a folder of its own to build in."""
-    specification = importlib.util.spec_from_file_location("bench", PROJECT / "bench/run.py")
+    specification = importlib.util.spec_from_file_location("bench", PROJECT / "bench/host.py")
     assert specification and specification.loader
     program = importlib.util.module_from_spec(specification)
     specification.loader.exec_module(program)

@@ -8,11 +8,8 @@ with nothing to change, and workflows through Airflow against cwltool on the sam
 from __future__ import annotations
 
 import json
-import os
-import platform
 import re
 import shutil
-import subprocess
 import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -24,12 +21,26 @@ import yaml
 
 PROJECT = Path(__file__).parents[1]
 sys.path[:0] = [str(PROJECT / "bench"), str(PROJECT / "cwl_airflow/src")]
-from cwl_airflow.rest import AirflowClient, DeadlineExceeded, RestError, RunFailed  # noqa: E402  # from the checkout
+from common import (  # noqa: E402  # from the checkout
+    REPOSITORIES,
+    cpu,
+    playbook,
+    remove_site,
+    run,
+    say,
+    shell,
+    unchanged,
+    write_dag_file,
+    write_inventory,
+    write_section,
+    write_workflow,
+)
+from cwl_airflow.rest import AirflowClient, DeadlineExceeded, RestError, RunFailed  # noqa: E402
 from large import write_large_document  # noqa: E402
 
 BUILD = PROJECT / "build/bench"
-#: Where stand-in hosts have MySQL from.
-REPOSITORIES = PROJECT / "playbooks/standin/repositories.yml"
+#: Of the site, which has its name.
+INVENTORY = BUILD / "bench"
 SITE, PLAIN = "bench-site", "bench-plain"
 STEPS = 10
 JOBS = 200
@@ -46,48 +57,15 @@ WORKFLOWS = ("chain", "plain", "pair", "long", "large", "scatter", "waits")
 TIMEOUT, PAUSE = 600, 0.1
 
 
-def say(text: str) -> None:
-    """Show what is being done."""
-    print(f"==> {text}", flush=True)
-
-
-def run(*command: str, **options: Any) -> subprocess.CompletedProcess[str]:
-    """Run a command that must work; its output goes to a log that is shown when it does not."""
-    done = subprocess.run(command, cwd=PROJECT, capture_output=True, text=True, check=False, **options)
-    if done.returncode:
-        sys.exit(f"{' '.join(command)} failed:\n{done.stdout[-4000:]}{done.stderr[-4000:]}")
-    return done
-
-
-def playbook(name: str, *arguments: str) -> tuple[float, str]:
-    """Run a playbook against the benchmark's inventory.
-
-    :returns: seconds and output.
-    """
-    began = time.monotonic()
-    done = run(str(PROJECT / ".venv/bin/ansible-playbook"), "-i", str(BUILD / "inventory"), name, *arguments)
-    return time.monotonic() - began, done.stdout
-
-
-def write_inventory() -> None:
+def write_site() -> None:
     """Write an inventory with a host for site.yml and one for the plain script."""
-    hosts: dict[str, Any] = {SITE: {"standin_published_ports": []}, PLAIN: {}}
-    groups = ["database", "broker", "webserver", "scheduler", "worker", "flower", "cwl_api"]
-    children: dict[str, Any] = {group: {"hosts": {SITE: {}}} for group in groups}
-    children["standin"] = {"hosts": {SITE: {}, PLAIN: {}}}
     variables = {
-        "site_name": "bench",
-        "standin_prefix": "bench",
-        "ansible_connection": "docker",
-        "docker_registry_mirrors": ["http://registry:5000"],
-        **yaml.safe_load(REPOSITORIES.read_text()),
         # Wheels are compiled in this run too, as the plain script does.
         "airflow_wheel_cache": str(BUILD / "wheels"),
         "cwl_airflow_site_workflows": [str(BUILD / name) for name in WORKFLOWS],
     }
-    (BUILD / "inventory/group_vars").mkdir(parents=True)
-    (BUILD / "inventory/hosts.yml").write_text(yaml.safe_dump({"all": {"hosts": hosts, "children": children}}))
-    (BUILD / "inventory/group_vars/all.yml").write_text(yaml.safe_dump(variables))
+    groups = ["database", "broker", "webserver", "scheduler", "worker", "flower", "cwl_api"]
+    write_inventory(INVENTORY, {SITE: {}, PLAIN: {}}, {key: [SITE] for key in groups}, variables)
 
 
 def write_repositories() -> None:
@@ -101,25 +79,6 @@ def write_repositories() -> None:
         for suffix in ("sources", "pref"):
             text = templates.get_template(f"repository.{suffix}.j2").render(values)
             (BUILD / f"apt/{item['name']}.{suffix}").write_text(f"{text}\n")
-
-
-def write_workflow(name: str, document: dict[str, Any], job: dict[str, Any], tool: dict[str, Any]) -> None:
-    """Write the folder of a workflow with its tool, its job and its DAG file."""
-    folder = BUILD / name
-    folder.mkdir(parents=True)
-    (folder / "tool.cwl").write_text(json.dumps({"cwlVersion": "v1.0", "class": "CommandLineTool", **tool}))
-    (folder / f"{name}.cwl").write_text(json.dumps({"cwlVersion": "v1.0", "class": "Workflow", **document}))
-    (folder / "text.txt").write_text("text\n")
-    (folder / "job.yml").write_text(json.dumps(job))
-    write_dag_file(name)
-
-
-def write_dag_file(name: str) -> None:
-    """Write the DAG file of a workflow."""
-    (BUILD / name / "dag.py").write_text(
-        "from pathlib import Path\n\nfrom cwl_airflow.extensions.cwldag import CWLDAG\n\n"
-        f'dag = CWLDAG(workflow=str(Path(__file__).parent / "{name}.cwl"), dag_id="{name}")\n'
-    )
 
 
 def chain(length: int) -> dict[str, Any]:
@@ -141,14 +100,14 @@ def write_workflows() -> None:
         "outputs": {"copy": {"type": "stdout"}},
     }
     text = {"text": {"class": "File", "path": "/var/lib/airflow/dags/chain/text.txt"}}
-    write_workflow("chain", chain(STEPS), text, copy)
-    write_workflow("long", chain(PARSED_STEPS), text, copy)
+    write_workflow(BUILD / "chain", chain(STEPS), text, copy)
+    write_workflow(BUILD / "long", chain(PARSED_STEPS), text, copy)
     plain = {key: value for key, value in copy.items() if key != "hints"}
-    write_workflow("plain", chain(STEPS), text, plain)
-    write_workflow("pair", chain(2), text, plain)
+    write_workflow(BUILD / "plain", chain(STEPS), text, plain)
+    write_workflow(BUILD / "pair", chain(2), text, plain)
     # A server that nobody can reach, as at a site without the Internet.
     write_large_document(BUILD / "large", "https://terms.invalid/terms.rdf", LARGE_STEPS, LARGE_FILES)
-    write_dag_file("large")
+    write_dag_file(BUILD / "large")
     scatter = {
         "requirements": {"ScatterFeatureRequirement": {}},
         "inputs": {"numbers": "int[]"},
@@ -156,14 +115,9 @@ def write_workflows() -> None:
         "outputs": [],
     }
     true = {"baseCommand": "true", "inputs": {"number": "int"}, "outputs": []}
-    write_workflow("scatter", scatter, {"numbers": list(range(JOBS))}, true)
+    write_workflow(BUILD / "scatter", scatter, {"numbers": list(range(JOBS))}, true)
     second = {"arguments": ["sleep", "1"], "inputs": {"number": "int"}, "outputs": []}
-    write_workflow("waits", scatter, {"numbers": list(range(WAITS))}, second)
-
-
-def shell(host: str, command: str) -> str:
-    """Run a shell command on a host."""
-    return run("docker", "exec", host, "sh", "-c", command).stdout
+    write_workflow(BUILD / "waits", scatter, {"numbers": list(range(WAITS))}, second)
 
 
 def airflow() -> AirflowClient:
@@ -177,12 +131,6 @@ def address() -> str:
     return run(
         "docker", "inspect", "-f", '{{(index .NetworkSettings.Networks "bench").IPAddress}}', SITE
     ).stdout.strip()
-
-
-def cpu() -> float:
-    """Return the CPU seconds that this machine has spent so far."""
-    user, nice, system = map(int, Path("/proc/stat").read_text().split()[1:4])
-    return (user + nice + system) / os.sysconf("SC_CLK_TCK")
 
 
 def through_airflow(dag: str) -> tuple[float, float]:
@@ -299,19 +247,17 @@ def role_times(output: str) -> list[tuple[str, float]]:
 
 def clean_up() -> None:
     """Remove what the benchmark made."""
-    if (BUILD / "inventory").exists():
-        playbook("playbooks/standin/destroy.yml")
+    remove_site(INVENTORY)
     shutil.rmtree(BUILD, ignore_errors=True)
-    shutil.rmtree(PROJECT / "credentials/bench", ignore_errors=True)
 
 
-def measure() -> str:
+def measure() -> list[str]:
     """Measure everything.
 
-    :returns: the report in Markdown.
+    :returns: the report, lines of Markdown.
     """
     say("Making two bare hosts")
-    playbook("playbooks/standin/create.yml")
+    playbook(INVENTORY, "playbooks/standin/create.yml")
 
     say("The plain shell script")
     for name in ("requirements.txt", "compiled.txt"):
@@ -329,11 +275,9 @@ def measure() -> str:
     # The host of the plain script is in no group of site.yml, and stopped.
     variables = {"airflow_webserver_host": "0.0.0.0"}  # nosec B104  # within a container
     site = ("site.yml", f"--limit={SITE}", "--extra-vars", json.dumps(variables))
-    fresh, _ = playbook(*site)
+    fresh, _ = playbook(INVENTORY, *site)
     say(f"took {fresh:.0f} s; site.yml again")
-    again, output = playbook(*site)
-    if " changed=0 " not in output:
-        sys.exit("the second run changed something")
+    again, output = unchanged(INVENTORY, *site)
     roles = role_times(output)
 
     say(f"took {again:.0f} s; an idle host")
@@ -371,13 +315,7 @@ def measure() -> str:
 
     say(f"{parse_first:.2f} s and {parse_again:.3f} s; {RUNS} runs at once")
     many, slowest = many_runs("pair")
-    lines = [
-        "# Benchmarks",
-        "",
-        "Written by `make bench`: one run on one machine, so compare the ratios, not the seconds.",
-        "",
-        f"{time.strftime('%Y-%m-%d')}, {os.cpu_count()} cores, {platform.machine()}, Linux {platform.release()}.",
-        "",
+    return [
         "| what | seconds | compared with | seconds | ratio |",
         "| --- | ---: | --- | ---: | ---: |",
         f"| `site.yml` on a bare host | {fresh:.0f} | plain shell script with the same installs | {plain:.0f} "
@@ -411,9 +349,7 @@ def measure() -> str:
         "Where the second run's time goes: "
         + ", ".join(f"{name} {seconds:.1f} s" for name, seconds in roles[:8])
         + ".",
-        "",
     ]
-    return "\n".join(lines)
 
 
 def main() -> None:
@@ -421,14 +357,11 @@ def main() -> None:
     clean_up()
     BUILD.mkdir(parents=True)
     write_workflows()
-    write_inventory()
+    write_site()
     try:
-        report = measure()
+        write_section("One host", measure())
     finally:
         clean_up()
-    (PROJECT / "docs").mkdir(exist_ok=True)
-    (PROJECT / "docs/benchmarks.md").write_text(report)
-    print(report)
 
 
 if __name__ == "__main__":
