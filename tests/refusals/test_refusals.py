@@ -47,13 +47,13 @@ def of_roles(variables: dict[str, object]) -> str:
         ({"rabbitmq_memory_watermark": 3}, ["rabbitmq_memory_watermark is 3", "fraction of the host's memory"]),
         (
             {"proxy_server_name": "https://cwl.example.org", "certificates_names": ["a b"]},
-            ["certificates_names has a b: give names of hosts"],
+            ['certificates_names has "a b": give names of hosts'],
         ),
         (
             {"proxy_server_name": "https://cwl.example.org"},
-            ["proxy_server_name has https://cwl.example.org: give a name"],
+            ['proxy_server_name has "https://cwl.example.org": give a name'],
         ),
-        ({"proxy_bind_addresses": ["eth0"]}, ["proxy_bind_addresses has eth0: give addresses of the host"]),
+        ({"proxy_bind_addresses": ["eth0"]}, ['proxy_bind_addresses has "eth0": give addresses of the host']),
         ({"proxy_acme_directory": "https://acme.example.org"}, ["without proxy_acme_email: give an address"]),
         (
             {"proxy_acme_directory": "https://a.example.org", "proxy_acme_email": "a@b", "proxy_http_port": 8080},
@@ -70,7 +70,7 @@ def of_roles(variables: dict[str, object]) -> str:
         ),
         (
             {"proxy_forwarders": ["proxy.example.org"]},
-            ["proxy_internal_services has proxy.example.org: whom a service lets in"],
+            ['proxy_internal_services has "proxy.example.org": whom a service lets in'],
         ),
         (
             {
@@ -347,9 +347,9 @@ def test_value_of_several_lines(refused: Refused, variables: dict[str, object], 
                 "hardening_integrity_paths": ["/a b"],
             },
             [
-                'hardening_blocked_modules has ["usb storage"]',
+                'hardening_blocked_modules has "usb storage"',
                 "hardening_security_upgrades_except has",
-                'hardening_integrity_paths has ["/a b"]',
+                'hardening_integrity_paths has "/a b"',
             ],
         ),
         (
@@ -393,7 +393,7 @@ def test_value_of_several_lines(refused: Refused, variables: dict[str, object], 
                 "airflow_admin_user": "admin:x",
                 "airflow_environment": {"A;touch /x;B": "1"},
             },
-            ['airflow_admin_user has ["admin:x"]', "airflow_environment has"],
+            ['airflow_admin_user has "admin:x"', "airflow_environment has"],
         ),
     ],
     ids=lambda value: next(iter(value)) if isinstance(value, dict) else "",
@@ -510,7 +510,7 @@ def test_inventory_without_a_database(refused: Refused, change_inventory: Change
         ({"airflow_uid": 1}, ["airflow_uid gives airflow the number 1, which another one has"]),
         (
             {"firewall_ssh_clients": ["lab.example.org"]},
-            ["firewall_ssh_clients has lab.example.org: give addresses or networks"],
+            ['firewall_ssh_clients has "lab.example.org": give addresses or networks'],
         ),
         ({"firewall_rollback_seconds": 10}, ["firewall_rollback_seconds is 10: give 30 or more"]),
     ],
@@ -706,7 +706,7 @@ def test_operating_system_that_is_not_supported(refused: Refused, shell: Callabl
         ),
         (
             {"vagrant_guest_user": "vagrant ALL=(ALL) ALL #", "vagrant_guest_modules": ["ahci x=1"]},
-            ["vagrant_guest_user has", 'vagrant_guest_modules has ["ahci x=1"]'],
+            ["vagrant_guest_user has", 'vagrant_guest_modules has "ahci x=1"'],
         ),
     ],
 )
