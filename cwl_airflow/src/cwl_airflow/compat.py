@@ -60,13 +60,14 @@ def _prepare_worker(module: Any) -> None:
     """Get a worker ready for tasks, and end what they leave.
 
     Its first process loads the engine once, which all tasks inherit, serves the logs, removes the containers of one
-    that was killed, and looks whether the broker has tasks for it.
+    that was killed, and looks whether the broker has tasks for it, and whether the other hosts are there.
     """
 
     def prepare_worker(sender: Any, **_: Any) -> None:
         from .consumers import ConsumerWatch
         from .dags.preload import preload_engine
         from .dags.settings import CWLSettings
+        from .fencing import Fence
         from .runs.leftovers import remove_left_containers
         from .watchdog import keep_telling
         from .worker_logs import start_log_server
@@ -76,6 +77,8 @@ def _prepare_worker(module: Any) -> None:
         preload_engine()
         settings = CWLSettings.read({})
         remove_left_containers(settings.tmp_folder, settings.engine)
+        if fence := Fence.of_site():
+            fence.watch()
         watch = ConsumerWatch(sender)
         module.worker_ready.connect(lambda sender, **_: watch.begin(sender), weak=False)
         module.worker_shutting_down.connect(lambda **_: watch.end(), weak=False)
