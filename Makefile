@@ -51,8 +51,10 @@ mutants: package ## which changes of the code no test notices: FOLDER=documents 
 try: package ## run a document through Airflow in one process: DOCUMENT=<path> [JOB=<path>] [OPTIONS=--no-container]
 	.venv-airflow/bin/python -W ignore cwl_airflow/tests/trial.py $(OPTIONS) "$(DOCUMENT)" $(JOB)
 
-test-cluster: standin ## five hosts, from nothing to runs on the workers of their queues
-	molecule test --scenario-name cluster
+test-cluster: standin ## five hosts from nothing, with all faults of docs/cluster.md; two machines through Vagrant
+	FULL=yes molecule test --scenario-name cluster
+	bin/controller vagrant
+	pytest -p no:cacheprovider -v -m full tests/vagrant/test_docker_provider.py
 
 molecule: standin ## one host from nothing to reboot and no network
 	molecule test

@@ -1,6 +1,6 @@
 """The Vagrantfile, with the provider that needs no hypervisor: the whole of site.yml over SSH.
 
-One machine first, then two of which one only works.
+One machine first, then two of which one only works (`make test-cluster`).
 """
 
 from __future__ import annotations
@@ -140,10 +140,12 @@ def airflow(site: str) -> AirflowClient:
     return AirflowClient(f"https://localhost:{PORTS['HTTPS']}", "admin", password)
 
 
+@pytest.mark.full
 def test_two_machines_are_proved(two_up: Run) -> None:
     prove(two_up)
 
 
+@pytest.mark.full
 def test_workflow_runs_on_the_other_machine(two_up: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     two_up("ssh", "--command", "sudo systemctl stop airflow-worker")
     job = {"job": {"text": {"class": "File", "path": "/var/lib/airflow/dags/two-step/inputs/fruit.txt"}}}
@@ -163,6 +165,7 @@ def test_workflow_runs_on_the_other_machine(two_up: Run, monkeypatch: pytest.Mon
     assert "::group::Post Execute" in log  # and that it is all of it
 
 
+@pytest.mark.full
 def test_two_machines_are_destroyed(two_up: Run) -> None:
     two_up("destroy", "--force")
     assert [name for name in names_of_containers() if name.startswith(f"{SITE}-two-")] == []

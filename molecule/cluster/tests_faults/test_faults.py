@@ -148,6 +148,7 @@ def cut_off(name, seconds):
         docker("network", "connect", "--ip", ADDRESSES[name], NETWORK, name)
 
 
+@pytest.mark.full
 @pytest.mark.usefixtures("both_serve_default")
 def test_a_worker_host_that_is_killed(dag):
     """The step runs again on the other worker; what ran on the dead host does not go on when that is back."""
@@ -177,7 +178,11 @@ def test_the_scheduler_that_owns_a_run_is_killed(dag, head):
 
 
 @pytest.mark.parametrize(
-    ("name", "unit"), [("cluster-mq", "rabbitmq-server"), ("cluster-db", "mysql")], ids=["broker", "database"]
+    ("name", "unit"),
+    [
+        pytest.param("cluster-mq", "rabbitmq-server", id="broker"),
+        pytest.param("cluster-db", "mysql", id="database", marks=pytest.mark.full),
+    ],
 )
 def test_a_server_is_started_again(dag, name, unit):
     begun(dag)
@@ -186,6 +191,7 @@ def test_a_server_is_started_again(dag, name, unit):
     ended(dag, f"{unit} restarted", began, 1)
 
 
+@pytest.mark.full
 @pytest.mark.usefixtures("both_serve_default")
 def test_a_worker_is_off_the_network_for_two_minutes(dag):
     """Its step goes on."""
@@ -196,6 +202,7 @@ def test_a_worker_is_off_the_network_for_two_minutes(dag):
     ended(dag, "worker off the network for 120 s", began, 1)
 
 
+@pytest.mark.full
 @pytest.mark.usefixtures("both_serve_default")
 def test_a_worker_is_off_the_network_for_long(dag):
     """It ends its step by itself, before the other one begins it again."""
@@ -206,6 +213,7 @@ def test_a_worker_is_off_the_network_for_long(dag):
     assert {host for host, _, _ in notes(dag.host)} == set(NODES)
 
 
+@pytest.mark.full
 def test_the_host_of_the_web_pages_is_gone_for_a_minute(dag):
     """Tasks go on: they tell the API server later."""
     begun(dag, 40)
@@ -215,6 +223,7 @@ def test_the_host_of_the_web_pages_is_gone_for_a_minute(dag):
     ended(dag, "web host off the network for 60 s", began, 1)
 
 
+@pytest.mark.full
 def test_the_site_is_set_up_again_during_a_step(dag):
     begun(dag, 60)
     began = time.monotonic()
@@ -226,6 +235,7 @@ def test_the_site_is_set_up_again_during_a_step(dag):
     ended(dag, "site.yml", began, 1)
 
 
+@pytest.mark.full
 def test_a_run_is_stopped_on_the_host_where_it_is(dag, head):
     """`cwl-airflow-stop` reaches every worker, over the broker."""
     begun(dag, 300)
@@ -236,6 +246,7 @@ def test_a_run_is_stopped_on_the_host_where_it_is(dag, head):
     assert len(notes(head)) == before
 
 
+@pytest.mark.full
 def test_a_worker_is_drained(dag):
     """It ends its step, takes no more, and is back with site.yml."""
     on = begun(dag, 30)

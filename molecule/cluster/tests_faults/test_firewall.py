@@ -33,6 +33,7 @@ def logs_in(key):
     return subprocess.run(command, check=False, capture_output=True).returncode == 0
 
 
+@pytest.mark.full
 def test_new_rules_that_lock_ansible_out_are_taken_back(key, tmp_path):
     variables = {
         "ansible_user": "root",
