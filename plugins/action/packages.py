@@ -26,6 +26,10 @@ options:
   policy_rc_d:
     description: As of C(ansible.builtin.apt).
     type: int
+  update_cache:
+    description: Read the index of packages first, however old it is, as there are new repositories.
+    type: bool
+    default: false
 """
 
 #: Nothing but what is asked for, from an index that is at most an hour old.
@@ -34,6 +38,7 @@ OPTIONS = {
     "name": {"type": "list", "elements": "str", "required": True},
     "dpkg_options": {"type": "str"},
     "policy_rc_d": {"type": "int"},
+    "update_cache": {"type": "bool", "default": False},
 }
 
 
@@ -45,7 +50,9 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible is not typed
         result: dict[str, Any] = super().run(tmp, task_vars)
         _, arguments = self.validate_argument_spec(OPTIONS)
         given = {name: value for name, value in arguments.items() if value is not None}
-        if self._are_installed(given["name"]):
+        if given.pop("update_cache"):
+            given["cache_valid_time"] = 0
+        elif self._are_installed(given["name"]):
             return {**result, "changed": False}
         options = {**DEFAULTS, **given}
         return {**result, **self._execute_module("ansible.builtin.apt", options, task_vars=task_vars)}
