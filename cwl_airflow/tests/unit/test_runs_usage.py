@@ -20,7 +20,7 @@ from cwltool.errors import WorkflowException
 
 
 def test_a_run_says_what_its_steps_took(tmp_path: Path) -> None:
-    run = begin(tmp_path, shell("exec python3 -c 'import time; text = 30_000_000 * \"a\"; time.sleep(.3)'"))
+    run = begin(tmp_path, shell("exec python3 -c 'import time; text = 30_000_000 * \"a\"; time.sleep(3)'"))
     run_step(run, None, "tool", StepExecutor(1, 1024))
     step = run_statistics(run)["steps"]["tool"]
     assert step["jobs"] == 1
