@@ -37,6 +37,7 @@ def preflight(role: str, folder: Path) -> str:
     plays = yaml.safe_load((PROJECT / f"roles/{role}/example.yml").read_text(encoding="utf-8"))
     for play in plays:
         del play["roles"]
+        play.pop("post_tasks", None)
         play["tasks"] = [{"import_role": {"name": role, "tasks_from": "preflight"}}]
     path = folder / f"{role}.yml"
     path.write_text(yaml.safe_dump(plays), encoding="utf-8")
