@@ -61,6 +61,9 @@ KNOWN = {
         r"StaleDataError: UPDATE statement on table 'dag'|Original exception was: UPDATE statement on table 'dag'"
         r"|statement: DELETE FROM "  # the answer is 5xx; callers ask again
     ),
+    "a run is removed while the scheduler looks at it, which is started again": (
+        r"ObjectDeletedError: Instance '<DagRun at .*>' has been deleted"
+    ),
     "what Airflow says before the reason": r"Exception when executing (DagProcessorJob|SchedulerJob|TriggerRunner)",
     "an image is pulled from a registry that is not there": r"images/create returned error: .*http://localhost:1/v2/",
     "containerd looks for the network of Kubernetes": r"failed to load cni during init",
