@@ -58,6 +58,10 @@ def write_sites(hosts: list[str]) -> None:
     shutil.rmtree(MANY, ignore_errors=True)
     variables: dict[str, Any] = {
         "airflow_worker_concurrency": SLOTS,
+        # Wheels are compiled for each site, as for a first one.
+        "airflow_wheel_cache": "{{ inventory_dir }}-wheels",
+        # All that are triggered at once.
+        "airflow_config": {"core": {"max_active_runs_per_dag": max(RUNS)}},
         # All hosts have this machine's cores: steps that sleep need none.
         "cwl_airflow_config": {"share_host": False},
         "cwl_airflow_site_workflows": [str(BUILD / "sleep"), str(BUILD / "true")],
@@ -176,6 +180,8 @@ def speed_of_workers(client: AirflowClient) -> list[str]:
     for number in WORKERS:
         say(f"{STEPS} steps that sleep for {SECONDS} s on {number} workers of {SLOTS} slots")
         use_workers(number)
+        run_once(client, "true")
+        time.sleep(SECONDS)
         before, began = cpu(), time.monotonic()
         time.sleep(SECONDS)
         idle = (cpu() - before) / (time.monotonic() - began)

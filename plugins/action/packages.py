@@ -59,6 +59,8 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible is not typed
 
     def _are_installed(self, names: list[str]) -> bool:
         """Tell whether packages are installed; of a version, a pattern or what nobody knows `apt` has to say it."""
+        if any(set(name) & set("*?[") for name in names):
+            return False
         command = ["dpkg-query", "--show", "--showformat=${db:Status-Abbrev}\\n", *names]
         found = self._low_level_execute_command(shlex.join(command))
         states = found["stdout"].splitlines()

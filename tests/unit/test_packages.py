@@ -28,6 +28,7 @@ class Here(ActionModule):
         (["dpkg", "no-such-package"], False),
         (["dpkg=0.1"], False),
         (["dpk*"], False),
+        (["base-file*"], False),
     ],
 )
 def test_what_is_installed_is_known(names: list[str], installed: bool) -> None:

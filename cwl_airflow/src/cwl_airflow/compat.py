@@ -64,10 +64,11 @@ def _prepare_worker(module: Any) -> None:
     """
 
     def prepare_worker(sender: Any, **_: Any) -> None:
+        from airflow.configuration import conf
+
         from .consumers import ConsumerWatch
         from .dags.preload import preload_engine
         from .dags.settings import CWLSettings
-        from .fencing import Fence
         from .runs.leftovers import remove_left_containers
         from .watchdog import keep_telling
         from .worker_logs import start_log_server
@@ -77,8 +78,10 @@ def _prepare_worker(module: Any) -> None:
         preload_engine()
         settings = CWLSettings.read({})
         remove_left_containers(settings.tmp_folder, settings.engine)
-        if fence := Fence.of_site():
-            fence.watch()
+        if conf.get("cwl", "other_hosts", fallback=""):
+            from .fencing import Fence  # with the models of Airflow's database, which no other worker needs
+
+            Fence.of_site().watch()
         watch = ConsumerWatch(sender)
         module.worker_ready.connect(lambda sender, **_: watch.begin(sender), weak=False)
         module.worker_shutting_down.connect(lambda **_: watch.end(), weak=False)

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import logging
 import os
-import select
 import signal
 import socket
 import struct
@@ -46,11 +45,9 @@ class Fence:
         self._seconds = seconds
 
     @classmethod
-    def of_site(cls) -> Fence | None:
-        """Return that of the site; none where it has one host."""
-        hosts = conf.get("cwl", "other_hosts", fallback="").split()
-        if not hosts:
-            return None
+    def of_site(cls) -> Fence:
+        """Return that of a site of several hosts."""
+        hosts = conf.get_mandatory_value("cwl", "other_hosts").split()
         seconds = PART * conf.getint("scheduler", "task_instance_heartbeat_timeout")
         return cls(hosts, conf.get_mandatory_value("core", "execution_api_server_url"), seconds)
 
@@ -60,8 +57,9 @@ class Fence:
 
     def is_cut_off(self) -> bool:
         """Tell whether neither the API server answers nor, with this one, more than half of the hosts are there."""
-        is_majority = 2 * (1 + len(find_answering(self._hosts))) > 1 + len(self._hosts)
-        return not is_majority and not self._outages.is_server_there()
+        if self._outages.is_server_there():
+            return False
+        return 2 * (1 + len(find_answering(self._hosts))) <= 1 + len(self._hosts)
 
     def _watch(self) -> None:
         heard = time.monotonic()
@@ -89,8 +87,11 @@ def find_answering(hosts: Collection[str]) -> set[str]:
                     echo.sendto(ECHO, (host, 0))
                 except OSError:  # no way there
                     continue
-            while found < set(hosts) and select.select([echo], [], [], max(0.0, deadline - time.monotonic()))[0]:
+            while found < set(hosts) and (left := deadline - time.monotonic()) > 0:
+                echo.settimeout(left)
                 found.add(echo.recvfrom(1024)[1][0])
+    except TimeoutError:
+        pass  # the others do not answer
     except OSError as error:  # net.ipv4.ping_group_range leaves this user out
         log.warning("Other hosts cannot be asked whether they are there: %s", error)
     return found & set(hosts)

@@ -28,8 +28,8 @@ def read_heads(folder: Path) -> list[str]:
                 revisions.add(ast.literal_eval(node.value))
             elif name == "down_revision":
                 below = ast.literal_eval(node.value)
-                followed.update(below if isinstance(below, tuple) else [below])
-    return sorted(revisions - followed)
+                followed.update(below if isinstance(below, (tuple, list)) else [below])
+    return sorted(revisions - followed) or sys.exit(f"{folder} has no migrations")
 
 
 config = configparser.RawConfigParser()
