@@ -3,24 +3,25 @@
 from __future__ import annotations
 
 import itertools
-import json
 import re
 import shlex
 import subprocess
 import time
 from collections import Counter
 from contextlib import contextmanager
-from pathlib import Path
 
 import pytest
 import testinfra
 from api import ask
+from converging import PROJECT, converge, playbook
 from dags import Dag, wait_for
+from locks import other_lock
+from receiver import Receiver
 
-PROJECT = Path(__file__).parents[3]
 NETWORK = "molecule-cluster"
 ADDRESSES = {"cluster-head": "192.168.65.12", "cluster-node-1": "192.168.65.13", "cluster-node-2": "192.168.65.14"}
 NODES = ["cluster-node-1", "cluster-node-2"]
+AIRFLOW = ["cluster-head", *NODES]
 #: Where each try of the long step notes when it began, and that it goes on, all of them in one folder that is shared.
 NOTES = "/var/lib/airflow/cwl/outputs/notes"
 LENGTH = 20
@@ -224,15 +225,18 @@ def test_the_host_of_the_web_pages_is_gone_for_a_minute(dag):
 
 
 @pytest.mark.full
-def test_the_site_is_set_up_again_during_a_step(dag):
+def test_the_site_is_set_up_again_during_a_step(dag, head):
+    """With a change for each service: what it reports from then on arrives."""
     begun(dag, 60)
     began = time.monotonic()
-    done = subprocess.run(
-        [str(PROJECT / ".venv/bin/ansible-playbook"), "-i", "molecule/cluster/inventory", "site.yml"],
-        cwd=PROJECT, capture_output=True, text=True, check=False,
-    )  # fmt: skip
-    assert done.returncode == 0, done.stdout[-3000:]
-    ended(dag, "site.yml", began, 1)
+    receiver = Receiver(head)
+    receiver.start()
+    try:
+        converge(cwl_airflow_report_url="http://127.0.0.1:18080", airflow_config={"core": {"parallelism": 40}})
+        ended(dag, "site.yml", began, 1)
+        assert receiver.wait(dag.dag_id, "results")
+    finally:
+        receiver.stop()
 
 
 @pytest.mark.full
@@ -250,16 +254,25 @@ def test_a_run_is_stopped_on_the_host_where_it_is(dag, head):
 def test_a_worker_is_drained(dag):
     """It ends its step, takes no more, and is back with site.yml."""
     on = begun(dag, 30)
-    play = [str(PROJECT / ".venv/bin/ansible-playbook"), "-i", "molecule/cluster/inventory"]
-    drain = [*play, "playbooks/drain.yml", "--limit", on, "--extra-vars", json.dumps({"drain_pause": 2})]
+    drain = playbook("--limit", on, name="playbooks/drain.yml", drain_pause=2)
     done = subprocess.run(drain, cwd=PROJECT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout[-3000:]
     try:
         assert not at(on).service("airflow-worker").is_running
         assert task(dag)["state"] == "success"
     finally:
-        again = subprocess.run(
-            [*play, "site.yml", "--limit", on], cwd=PROJECT, capture_output=True, text=True, check=False
-        )
-    assert again.returncode == 0, again.stdout[-3000:]
+        converge("--limit", on)
     assert dag.ended(120) == "success"
+
+
+@pytest.mark.full
+def test_the_site_gets_another_release(dag, tmp_path):
+    """The step that runs ends first, each host has the release afterwards, and the run goes on."""
+    begun(dag, 60)
+    began = time.monotonic()
+    upgrade = playbook(name="playbooks/upgrade.yml", airflow_requirements=str(other_lock(tmp_path)))
+    done = subprocess.run(upgrade, cwd=PROJECT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout[-3000:]
+    ended(dag, "upgrade", began, 1)
+    version = "from importlib.metadata import version; print(version('humanize'))"
+    assert {at(name).check_output(f'/opt/airflow/bin/python -c "{version}"') for name in AIRFLOW} == {"4.15.0"}

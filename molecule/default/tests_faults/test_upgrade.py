@@ -10,27 +10,17 @@ import pytest
 from api import AIRFLOW, ask
 from conftest import SERVICES
 from dags import DAGS, containers, wait_for
+from locks import OTHER, other_lock
 from test_faults import CHAIN
 from test_site import PROJECT, converge, interrupt, playbook
 
-#: In place of what the lock has of it.
-OTHER = """humanize==4.15.0 \\
-    --hash=sha256:1dd098483eb1c7ee8e32eb2e99ad1910baefa4b75c3aff3a82f4d78688993b10 \\
-    --hash=sha256:b1186eb9f5a9749cd9cb8565aee77919dd7c8d076161cf44d70e59e3301e1769
-"""
 KEPT = "/var/lib/cwl-airflow-release-before"
 
 
 @pytest.fixture(scope="module")
 def requirements(tmp_path_factory):
     """Return a folder with a lock that is another one."""
-    folder = tmp_path_factory.mktemp("other") / "airflow"
-    shutil.copytree(PROJECT / "files/airflow", folder)
-    lock = (folder / "requirements.txt").read_text(encoding="utf-8")
-    other, count = re.subn(r"^humanize==(?:.*\\\n)+.*\n", OTHER, lock, flags=re.MULTILINE)
-    assert count == 1
-    (folder / "requirements.txt").write_text(other, encoding="utf-8")
-    return folder
+    return other_lock(tmp_path_factory.mktemp("other"))
 
 
 def upgrade(folder, *arguments, **variables):

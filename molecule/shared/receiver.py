@@ -1,4 +1,4 @@
-"""The receiver of a site's reports: rotate.yml made the key that signs them and told the role where it is."""
+"""The receiver of a site's reports."""
 
 from __future__ import annotations
 
@@ -16,13 +16,14 @@ PUBLIC = "/var/lib/airflow/test-receiver.pem"
 class Receiver:
     """The receiver that ships with the host, as a unit of its own; what it printed is in its journal."""
 
-    def __init__(self, host):
+    def __init__(self, host, *options):
         """Begin with no receiver."""
         self.host = host
+        self.options = options
 
     def start(self):
         """Start it."""
-        command = f"/opt/airflow/bin/cwl-airflow-receiver --port 18080 --public-key {PUBLIC}"
+        command = shlex.join(["/opt/airflow/bin/cwl-airflow-receiver", "--port=18080", *self.options])
         self.host.check_output(f"systemd-run --quiet --collect --unit={RECEIVER} --property=User=airflow {command}")
 
     def stop(self):
@@ -65,7 +66,7 @@ def made_receiver(host, private_key):
     key = serialization.load_pem_private_key(private_key.encode(), password=None).public_key()
     pem = key.public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo).decode()
     host.check_output(f"printf %s {shlex.quote(pem)} > {PUBLIC} && chmod 0644 {PUBLIC}")
-    made = Receiver(host)
+    made = Receiver(host, f"--public-key={PUBLIC}")
     try:
         yield made
     finally:
