@@ -35,6 +35,18 @@ def options_environment(config: Config, options: Options) -> dict[str, Any]:
     }
 
 
+def login_units(units: Mapping[str, Mapping[str, Any]], credentials: Mapping[str, str]) -> dict[str, dict[str, Any]]:
+    """Return a table of services, where those that take logins (``logins``) have more credentials.
+
+    :param units: the table of services.
+    :param credentials: values by name.
+    """
+    return {
+        service: {**unit, "credentials": {**unit.get("credentials", {}), **(credentials if unit.get("logins") else {})}}
+        for service, unit in units.items()
+    }
+
+
 def unit_credentials(units: Mapping[str, Mapping[str, Any]], services: Iterable[str]) -> list[dict[str, str]]:
     """Return the credentials of services, each with the ``name`` of its file and its ``value``.
 
@@ -56,5 +68,6 @@ class FilterModule:
         return {
             "without_options": without_options,
             "options_environment": options_environment,
+            "login_units": login_units,
             "unit_credentials": unit_credentials,
         }

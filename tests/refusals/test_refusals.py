@@ -29,6 +29,19 @@ MAIL = {
     "cwl_airflow_mail_from": "cwl@example.org",
     "cwl_airflow_mail_server": "mail.example.org",
 }
+LDAP = {
+    "airflow_ldap_url": "ldaps://ldap.example.org",
+    "airflow_ldap_bind_user": "cn=airflow,dc=example,dc=org",
+    "airflow_ldap_bind_password": "of-the-directory",
+    "airflow_ldap_search_base": "dc=example,dc=org",
+    "airflow_login_roles": {"cn=lab,dc=example,dc=org": ["User"]},
+}
+OIDC = {
+    "airflow_oidc_url": "https://sso.example.org/realms/lab",
+    "airflow_oidc_client_id": "cwl",
+    "airflow_oidc_client_secret": "of-the-provider",
+    "airflow_login_roles": {"lab": ["User"]},
+}
 
 ROLES = [folder.name for folder in (PROJECT / "roles").iterdir()]
 
@@ -159,6 +172,60 @@ def of_roles(variables: dict[str, object]) -> str:
             {"airflow_execution_api_url": "http://192.0.2.1:8080"},
             ["airflow_execution_api_url is 'http://192.0.2.1:8080'", "/execution/ at its end"],
         ),
+        (
+            {**LDAP, "airflow_ldap_url": "ldap.example.org"},
+            ['airflow_ldap_url has "ldap.example.org"', "ldap:// for StartTLS", "without TLS"],
+        ),
+        (
+            {**LDAP, "airflow_ldap_search_filter": "objectClass=person"},
+            ['airflow_ldap_search_filter has "objectClass=person"', "in parentheses"],
+        ),
+        ({**LDAP, "airflow_ldap_search_base": "example.org"}, ["airflow_ldap_search_base has", "give a DN"]),
+        ({**LDAP, "airflow_ldap_user_attribute": "uid)(x"}, ["airflow_ldap_user_attribute has", "for instance uid"]),
+        ({**LDAP, "airflow_ldap_group_attribute": ""}, ["airflow_ldap_group_attribute has", "for instance memberOf"]),
+        (
+            {**LDAP, "airflow_ldap_bind_password": "", "airflow_ldap_search_base": ""},
+            [
+                "airflow_ldap_url is 'ldaps://ldap.example.org'",
+                "without airflow_ldap_bind_password, airflow_ldap_search_base: give",
+                "credentials/<site_name>/ldap_bind_password",
+            ],
+        ),
+        (
+            {**LDAP, **OIDC},
+            ["airflow_ldap_url and airflow_oidc_url are given", "keep one of them"],
+        ),
+        (
+            {**LDAP, "airflow_config": {"fab": {"config_file": "/etc/airflow/own.py"}}},
+            ["airflow_ldap_url and config_file in the section fab of airflow_config are given"],
+        ),
+        ({**LDAP, "airflow_login_roles": {}}, ["Neither airflow_login_roles nor airflow_login_default_role is given"]),
+        (
+            {"airflow_login_default_role": "Viewer"},
+            ["airflow_login_default_role is given, without airflow_ldap_url and airflow_oidc_url"],
+        ),
+        (
+            {**LDAP, "airflow_login_roles": {"cn=lab": "User"}},
+            ["airflow_login_roles has 'cn=lab' with", '"User"', "each group a list of them"],
+        ),
+        (
+            {**LDAP, "airflow_login_roles": {"cn=lab": ["admin"]}},
+            ["airflow_login_roles has 'cn=lab' with", '["admin"]', "Admin, Op, User, Viewer, Public"],
+        ),
+        (
+            {**LDAP, "airflow_login_default_role": "viewer"},
+            ['airflow_login_default_role is ["viewer"]', "Admin, Op, User, Viewer, Public"],
+        ),
+        (
+            {**OIDC, "airflow_oidc_url": "http://sso.example.org"},
+            ['airflow_oidc_url has "http://sso.example.org"', "an https URL"],
+        ),
+        (
+            {**OIDC, "airflow_oidc_client_secret": ""},
+            ["without airflow_oidc_client_secret", "credentials/<site_name>/oidc_client_secret"],
+        ),
+        ({**OIDC, "airflow_oidc_scopes": ["profile"]}, ['airflow_oidc_scopes has ["profile"]', "openid among them"]),
+        ({**OIDC, "airflow_base_url": ""}, ["but airflow_base_url is ''", "group proxy"]),
         ({"airflow_jwt_secret": "short-secret"}, ["airflow_jwt_secret", "has 12 characters", "give 64"]),
         (
             {"docker_registry_mirrors": ["http://registry:5001"]},

@@ -337,6 +337,41 @@ def test_a_unit_gets_its_credentials() -> None:
     assert of_others == []
 
 
+@pytest.mark.parametrize("password", AWKWARD)
+@pytest.mark.parametrize(
+    ("url", "secret", "name"),
+    [
+        ({"airflow_ldap_url": "ldaps://ldap.example.org"}, "airflow_ldap_bind_password", "ldap_bind_password"),
+        ({"airflow_oidc_url": "https://sso.example.org"}, "airflow_oidc_client_secret", "oidc_client_secret"),
+    ],
+)
+def test_only_services_that_take_logins_get_the_secret_for_them(
+    url: dict[str, str], secret: str, name: str, password: str
+) -> None:
+    services = ["webserver", "worker", "flower", "scheduler", "cwl-api", "cwl-reports"]
+    values = site(**url, **{secret: password}, airflow_login_default_role="Viewer", airflow_services=services)
+    given = evaluate("__airflow_unit_credentials", values)
+    assert given == [{"name": f"{unit}.{name}", "value": password} for unit in ("webserver", "cwl-api")]
+    for service in services:
+        settings = unit(render("airflow", "unit.service.j2", item=service, **values))
+        file = [f"{name}:/etc/airflow/credentials/{service}.{name}"]
+        assert settings.get("LoadCredential", []) == (file if service in ("webserver", "cwl-api") else [])
+        assert ("720" in str(settings.get("Environment"))) == (service == "webserver")
+    given = {**values, "airflow_config": {"fab": {"session_max_lifetime_minutes": 60}}}
+    own = render("airflow", "unit.service.j2", item="webserver", **given)
+    assert "720" not in own
+    told = evaluate("__airflow_logins", values)
+    assert told["default_role"] == "Viewer"
+    assert password not in (told.get("ldap") or told["oidc"]).values()
+
+
+def test_without_a_directory_or_provider_nobody_needs_one() -> None:
+    values = site(airflow_services=["webserver", "cwl-api"], airflow_ldap_bind_password="kept-for-later")
+    assert evaluate("__airflow_logins", values) == {}
+    assert evaluate("__airflow_unit_credentials", values) == []
+    assert "720" not in render("airflow", "unit.service.j2", item="webserver", **values)
+
+
 MAIL = {
     "cwl_airflow_mail_to": ["ann@example.org"],
     "cwl_airflow_mail_from": "cwl@example.org",

@@ -150,7 +150,7 @@ def test_release_is_linked_and_belongs_to_root(host):
 
 
 def test_no_compiler_stays(host):
-    for name in ("gcc", "libmysqlclient-dev", "python3.13-dev"):
+    for name in ("gcc", "libldap-dev", "libmysqlclient-dev", "libsasl2-dev", "python3.13-dev"):
         assert not host.package(name).is_installed
 
 
