@@ -6,6 +6,7 @@ host a second of CPU each time, and roles ask a dozen times.
 
 from __future__ import annotations
 
+import re
 import shlex
 from typing import Any
 
@@ -32,6 +33,8 @@ options:
     default: false
 """
 
+#: What apt says of a package that its index does not have.
+UNKNOWN = "No package matching"
 #: Nothing but what is asked for, from an index that is at most an hour old.
 DEFAULTS = {"install_recommends": False, "update_cache": True, "cache_valid_time": 3600}
 OPTIONS = {
@@ -55,15 +58,30 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible is not typed
         elif self._are_installed(given["name"]):
             return {**result, "changed": False}
         options = {**DEFAULTS, **given}
-        return {**result, **self._execute_module("ansible.builtin.apt", options, task_vars=task_vars)}
+        done = self._execute_module("ansible.builtin.apt", options, task_vars=task_vars)
+        # An index that was read before a repository was added, by a run that was interrupted then.
+        if done.get("failed") and UNKNOWN in str(done.get("msg")):
+            done = self._execute_module("ansible.builtin.apt", {**options, "cache_valid_time": 0}, task_vars=task_vars)
+        return {**result, **done}
 
     def _are_installed(self, names: list[str]) -> bool:
-        """Tell whether packages are installed; of a version, a pattern or what nobody knows `apt` has to say it."""
-        if any(set(name) & set("*?[") for name in names):
+        """Tell whether packages are installed, and not only for others that need them (`apt autoremove` removes those).
+
+        Of a version, a pattern or what nobody knows `apt` has to say it.
+        """
+        if any(re.search(r"[^a-z0-9.+:-]", name) for name in names):
             return False
-        command = ["dpkg-query", "--show", "--showformat=${db:Status-Abbrev}\\n", *names]
-        found = self._low_level_execute_command(shlex.join(command))
-        states = found["stdout"].splitlines()
-        return (
-            found["rc"] == 0 and len(states) == len(set(names)) and {state.strip() for state in states} <= {"ii", "hi"}
-        )
+        if not names:
+            return True
+        found = self._read("dpkg-query", "--show", "--showformat=${Package} ${db:Status-Abbrev}\\n", *names)
+        states = dict(line.split() for line in found.splitlines())
+        if len(states) != len(set(names)) or not set(states.values()) <= {"ii", "hi"}:
+            return False
+        stanzas = self._read("cat", "/var/lib/apt/extended_states").split("\n\n")
+        marked = {line for stanza in stanzas if "Auto-Installed: 1" in stanza for line in stanza.splitlines()}
+        return marked.isdisjoint(f"Package: {name}" for name in states)
+
+    def _read(self, *command: str) -> str:
+        """Return what a command says, nothing if it fails."""
+        done = self._low_level_execute_command(shlex.join(command))
+        return str(done["stdout"]) if done["rc"] == 0 else ""
