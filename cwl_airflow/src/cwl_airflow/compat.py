@@ -60,7 +60,7 @@ def _prepare_worker(module: Any) -> None:
     """Get a worker ready for tasks, and end what they leave.
 
     Its first process loads the engine once, which all tasks inherit, serves the logs, removes the containers of one
-    that was killed, and looks whether the broker has tasks for it, and whether the other hosts are there.
+    that was killed, and looks whether the broker has tasks for it, and whether it is cut off from its site.
     """
 
     def prepare_worker(sender: Any, **_: Any) -> None:
@@ -75,13 +75,13 @@ def _prepare_worker(module: Any) -> None:
 
         keep_telling()
         start_log_server()
-        preload_engine()
         settings = CWLSettings.read({})
-        remove_left_containers(settings.tmp_folder, settings.engine)
-        if conf.get("cwl", "other_hosts", fallback=""):
-            from .fencing import Fence  # with the models of Airflow's database, which no other worker needs
+        if conf.get("cwl", "host_address", fallback=""):
+            from .fencing import Fence  # not where nothing asks for it: it loads the database's models
 
-            Fence.of_site().watch()
+            Fence.of_site(settings.engine, settings.tmp_folder).watch()
+        remove_left_containers(settings.tmp_folder, settings.engine)
+        preload_engine()
         watch = ConsumerWatch(sender)
         module.worker_ready.connect(lambda sender, **_: watch.begin(sender), weak=False)
         module.worker_shutting_down.connect(lambda **_: watch.end(), weak=False)

@@ -1,8 +1,10 @@
 """End a worker that is cut off from its site, before a scheduler gives its tasks to another host.
 
 A scheduler takes a task for lost whose heartbeats do not arrive (``[scheduler] task_instance_heartbeat_timeout``), and
-cannot end it on a host that it does not reach: the step would run twice at a time. So the host does it itself. That the
-API server alone is away is no reason: then no scheduler takes tasks for lost (`heartbeats`), and steps go on.
+cannot end it on a host that it does not reach: the step would run twice at a time. So the host does it itself.
+
+A scheduler that does not reach the API server takes none for lost (`heartbeats`), and none can without the database. So
+a worker that reaches either of the two is not cut off: that one is away for it alone says nothing.
 """
 
 from __future__ import annotations
@@ -10,88 +12,110 @@ from __future__ import annotations
 import logging
 import os
 import signal
-import socket
-import struct
 import threading
 import time
-from collections.abc import Collection
+from pathlib import Path
 
+import pymysql
 from airflow.configuration import conf
+from sqlalchemy.engine import URL, make_url
 
+from .containers import ContainerEngine, ContainerEngineError
 from .heartbeats import Outages
 
 log = logging.getLogger(__name__)
 
-#: Seconds between two looks, and for how long the other hosts may take to answer.
-PAUSE, TIMEOUT = 5.0, 2.0
+#: Seconds between two looks, and for how long the database may take to answer.
+PAUSE, TIMEOUT = 5.0, 5
 #: The part of the time after which a task is lost that a host may be cut off: its steps need some to end.
 PART = 0.7
-#: An echo request (RFC 792); the kernel fills in checksum and identifier.
-ECHO = struct.pack("!BBHHH", 8, 0, 0, 0, 1)
+#: For how long the container engine may take to end containers, in seconds.
+ENGINE_TIMEOUT = 15
+#: What MySQL's client says if it could not connect.
+NO_CONNECTION = 2003
 
 
 class Fence:
     """Knows since when this host has been cut off, and ends its worker."""
 
-    def __init__(self, hosts: Collection[str], server: str, seconds: float) -> None:
+    def __init__(self, server: str, database: URL, seconds: float, engine: ContainerEngine, tmp: Path) -> None:
         """Take whom to look for.
 
-        :param hosts: addresses of the other hosts of the site (IPv4).
         :param server: URL of the API that tasks use.
+        :param database: URL of Airflow's database.
         :param seconds: for how long this host may be cut off.
+        :param engine: has the containers of steps.
+        :param tmp: where the intermediate data of all runs is.
         """
-        self._hosts = set(hosts)
         self._outages = Outages(server)
+        self._database = database
         self._seconds = seconds
+        self._engine = ContainerEngine(engine.command, ENGINE_TIMEOUT)
+        self._tmp = tmp
 
     @classmethod
-    def of_site(cls) -> Fence:
-        """Return that of a site of several hosts."""
-        hosts = conf.get_mandatory_value("cwl", "other_hosts").split()
+    def of_site(cls, engine: ContainerEngine, tmp: Path) -> Fence:
+        """Return that of the site of this host.
+
+        :param engine: has the containers of steps.
+        :param tmp: where the intermediate data of all runs is.
+        """
+        database = make_url(conf.get_mandatory_value("celery", "result_backend").removeprefix("db+"))
         seconds = PART * conf.getint("scheduler", "task_instance_heartbeat_timeout")
-        return cls(hosts, conf.get_mandatory_value("core", "execution_api_server_url"), seconds)
+        return cls(conf.get_mandatory_value("core", "execution_api_server_url"), database, seconds, engine, tmp)
 
     def watch(self) -> None:
         """Look from now on, in a thread."""
         threading.Thread(target=self._watch, name="fence", daemon=True).start()
 
     def is_cut_off(self) -> bool:
-        """Tell whether neither the API server answers nor, with this one, more than half of the hosts are there."""
-        if self._outages.is_server_there():
-            return False
-        return 2 * (1 + len(find_answering(self._hosts))) <= 1 + len(self._hosts)
+        """Tell whether neither the API server nor the database's host answers."""
+        return not self._outages.is_server_there() and not is_there(self._database)
 
     def _watch(self) -> None:
         heard = time.monotonic()
         while True:
-            if not self.is_cut_off():
-                heard = time.monotonic()
-            elif time.monotonic() - heard > self._seconds:
+            try:
+                if not self.is_cut_off():
+                    heard = time.monotonic()
+            except Exception:  # whatever it is: without this thread nothing would end the steps
+                log.exception("It cannot be told whether this host is cut off from its site")
+            if time.monotonic() - heard > self._seconds:
                 log.error("This host has been cut off from its site for %.0f s: its steps end", self._seconds)
-                # As if the kernel had: tasks end with their worker, and nobody says that they have failed.
-                os.kill(os.getpid(), signal.SIGKILL)
+                self._end()
             time.sleep(PAUSE)
 
+    def _end(self) -> None:
+        """End all steps as if the kernel had: tasks end with their worker, and nobody says that they have failed."""
+        try:
+            mounts = self._engine.inspect_mounts(self._engine.list_containers())
+            for container, folders in mounts.items():
+                if any(Path(folder).is_relative_to(self._tmp) for folder in folders):
+                    self._engine.remove(container)
+        except ContainerEngineError as error:  # the next worker of this host removes them
+            log.warning("Containers could not be removed: %s", error)
+        os.kill(os.getpid(), signal.SIGKILL)
 
-def find_answering(hosts: Collection[str]) -> set[str]:
-    """Return those of some hosts that answer an echo request.
 
-    :param hosts: addresses (IPv4).
+def is_there(database: URL) -> bool:
+    """Tell whether the host of a database answers, whatever it says.
+
+    Not by a bare connection, of which MySQL lets a host in no more after some (``max_connect_errors``).
     """
-    found: set[str] = set()
-    deadline = time.monotonic() + TIMEOUT
+    authorities = database.query.get("ssl_ca")
     try:
-        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM, socket.IPPROTO_ICMP) as echo:
-            for host in hosts:
-                try:
-                    echo.sendto(ECHO, (host, 0))
-                except OSError:  # no way there
-                    continue
-            while found < set(hosts) and (left := deadline - time.monotonic()) > 0:
-                echo.settimeout(left)
-                found.add(echo.recvfrom(1024)[1][0])
-    except TimeoutError:
-        pass  # the others do not answer
-    except OSError as error:  # net.ipv4.ping_group_range leaves this user out
-        log.warning("Other hosts cannot be asked whether they are there: %s", error)
-    return found & set(hosts)
+        pymysql.connect(
+            host=database.host,
+            port=database.port or 3306,
+            user=database.username,
+            password=database.password or "",
+            ssl={"ca": authorities} if authorities else None,
+            connect_timeout=TIMEOUT,
+            read_timeout=TIMEOUT,
+        ).close()
+    except pymysql.err.OperationalError as error:
+        cause = getattr(error, "original_exception", None)
+        return error.args[0] != NO_CONNECTION or isinstance(cause, ConnectionRefusedError)
+    except pymysql.err.MySQLError:
+        pass  # somebody said so
+    return True

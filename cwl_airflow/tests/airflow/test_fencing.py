@@ -1,4 +1,4 @@
-"""When a worker ends itself."""
+"""When a worker ends itself, and what ends with it."""
 
 from __future__ import annotations
 
@@ -6,75 +6,80 @@ import json
 import signal
 import subprocess
 import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-#: Hosts that answer, and those of networks that nobody has (RFC 5737).
-THERE = ["127.0.0.2", "127.0.0.3"]
-AWAY = ["192.0.2.1", "192.0.2.2", "192.0.2.3"]
-#: Where no API server is.
-SERVER = "http://127.0.0.1:1/execution/"
-
-
-#: A network of the test's own, in which every user may ask whether a host is there.
-NETWORK = ["unshare", "--map-root-user", "--net", "sh", "-ec"]
-ENTER = 'ip link set lo up; echo 0 0 > /proc/sys/net/ipv4/ping_group_range; exec "$@"'
-
-
-def run(script: str, *arguments: Any) -> subprocess.CompletedProcess[str]:
-    """Run a script of Python in that network."""
-    python = [sys.executable, "-c", script, json.dumps(arguments)]
-    return subprocess.run([*NETWORK, ENTER, "sh", *python], capture_output=True, text=True, check=False, timeout=120)
-
-
-LOOKS = """
-import json, sys
-from cwl_airflow.fencing import Fence, find_answering
-server, there, sites = json.loads(sys.argv[1])
-print(json.dumps([sorted(find_answering(there)), [Fence(hosts, server, 1).is_cut_off() for hosts in sites]]))
-"""
-
-
-def test_a_host_without_most_of_its_site_is_cut_off() -> None:
-    sites = {
-        "all others there": (THERE, False),
-        "most there": (THERE + AWAY[:2], False),
-        "half there": (THERE[:1] + AWAY[:2], True),
-        "nobody there": (AWAY[:1], True),
-    }
-    done = run(LOOKS, SERVER, THERE + AWAY, [hosts for hosts, _ in sites.values()])
-    assert done.returncode == 0, done.stderr
-    found, cut_off = json.loads(done.stdout.splitlines()[-1])
-    assert found == THERE
-    assert dict(zip(sites, cut_off, strict=True)) == {name: expected for name, (_, expected) in sites.items()}
-
-
-WORKER = """
-import json, sys, time
+#: A network of the test's own, in which nobody else is.
+NETWORK = ["unshare", "--map-root-user", "--net", "sh", "-ec", 'ip link set lo up; exec "$@"', "sh"]
+START = """
+import http.server, json, socket, sys, threading, time
+from pathlib import Path
 from cwl_airflow import fencing
+from cwl_airflow.containers import ContainerEngine
+from sqlalchemy.engine import make_url
 fencing.PAUSE = fencing.TIMEOUT = 0.1
-fencing.Fence(json.loads(sys.argv[1])[1], json.loads(sys.argv[1])[0], 1).watch()
-time.sleep(4)
+# Nobody is there; somebody who has no database; somebody who is none.
+AWAY = "mysql://user@192.0.2.1/airflow"  # RFC 5737
+REFUSED = "mysql://user@127.0.0.1:1/airflow"
+other = http.server.HTTPServer(("127.0.0.1", 0), http.server.SimpleHTTPRequestHandler)
+threading.Thread(target=other.serve_forever, daemon=True).start()
+OTHER = f"mysql://user@127.0.0.1:{other.server_port}/airflow"
+NO_SERVER, SERVER = "http://127.0.0.1:1/execution/", f"http://127.0.0.1:{other.server_port}/execution/"
+
+def fence(server, database, seconds=1):
+    engine, tmp = json.loads(sys.argv[1])
+    return fencing.Fence(server, make_url(database), seconds, ContainerEngine(engine), Path(tmp))
+"""
+#: Lists two containers, and notes which it removes.
+ENGINE = """#!/bin/sh
+case $1 in
+ps) echo step other ;;
+inspect) printf 'step\\t/tmp\\t%s/dag/run\\nother\\t%s-of-others\\n' "{tmp}" "{tmp}" ;;
+rm) echo "$@" >> "{tmp}/removed" ;;
+esac
 """
 
 
-@pytest.mark.parametrize(("hosts", "status"), [(AWAY, -signal.SIGKILL), (THERE, 0)], ids=["cut off", "not"])
-def test_a_worker_that_is_cut_off_ends(hosts: list[str], status: int) -> None:
-    done = run(WORKER, SERVER, hosts)
+@pytest.fixture
+def run(tmp_path: Path) -> Any:
+    """Return a function that runs a script of Python in that network."""
+    engine = tmp_path / "engine"
+    engine.write_text(ENGINE.format(tmp=tmp_path), encoding="utf-8")
+    engine.chmod(0o755)
+    arguments = json.dumps([str(engine), str(tmp_path)])
+
+    def run_script(script: str) -> subprocess.CompletedProcess[str]:
+        command = [*NETWORK, sys.executable, "-c", START + script, arguments]
+        return subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
+
+    return run_script
+
+
+def test_a_host_that_reaches_neither_api_server_nor_database_is_cut_off(run: Any) -> None:
+    done = run(
+        "for pair in ((NO_SERVER, AWAY), (SERVER, AWAY), (NO_SERVER, REFUSED), (NO_SERVER, OTHER)):\n"
+        "    print('found', fence(*pair).is_cut_off())"
+    )
+    found = [line.split()[1] for line in done.stdout.splitlines() if line.startswith("found")]
+    assert found == ["True", "False", "False", "False"], done.stderr
+
+
+@pytest.mark.parametrize(("database", "status"), [("AWAY", -signal.SIGKILL), ("REFUSED", 0)], ids=["cut off", "not"])
+def test_a_worker_that_is_cut_off_ends_with_its_containers(
+    run: Any, tmp_path: Path, database: str, status: int
+) -> None:
+    done = run(f"fence(NO_SERVER, {database}).watch()\ntime.sleep(4)")
     assert done.returncode == status, done.stderr
     assert ("cut off from its site for 1 s" in done.stdout + done.stderr) is bool(status)
+    removed = tmp_path / "removed"
+    assert removed.exists() is bool(status)
+    if status:
+        assert removed.read_text(encoding="utf-8") == "rm --force step\n"
 
 
-ANSWERED = """
-import http.server, json, sys, threading
-from cwl_airflow.fencing import Fence
-server = http.server.HTTPServer(("127.0.0.1", 0), http.server.SimpleHTTPRequestHandler)
-threading.Thread(target=server.serve_forever, daemon=True).start()
-print(Fence(json.loads(sys.argv[1])[0], f"http://127.0.0.1:{server.server_port}/execution/", 1).is_cut_off())
-"""
-
-
-def test_an_api_server_that_answers_is_enough() -> None:
-    done = run(ANSWERED, AWAY)
-    assert done.stdout.splitlines()[-1:] == ["False"], done.stderr
+def test_a_worker_that_cannot_look_ends_too(run: Any) -> None:
+    done = run("fencing.is_there = None\nfence(NO_SERVER, AWAY).watch()\ntime.sleep(4)")
+    assert done.returncode == -signal.SIGKILL, done.stderr
+    assert "It cannot be told whether this host is cut off" in done.stdout + done.stderr

@@ -31,7 +31,7 @@ OF_EXTRAS = {
         "consumers.py",
         "executor.py",
     ),
-    "mysql": ("connectivity.py",),
+    "mysql": ("connectivity.py", "fencing.py"),
 }
 #: By another name than that of what brings it, or by what brings Airflow.
 BROUGHT_BY = {"airflow": "apache-airflow", "airflow.providers.fab": "apache-airflow-providers-fab"}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import multiprocessing
 import os
@@ -139,3 +140,16 @@ def test_a_part_of_the_host_is_left_to_the_system() -> None:
     has = host_resources()
     assert has.cores == len(os.sched_getaffinity(0))
     assert has.ram < psutil.virtual_memory().total / 2**20
+
+
+def test_a_host_has_what_the_wiring_reckons_with() -> None:
+    """Slots and queues follow from the one, what steps take together from the other."""
+    path = Path(__file__).parents[3] / "plugins/filter/workers.py"
+    specification = importlib.util.spec_from_file_location("workers", path)
+    assert specification and specification.loader
+    workers = importlib.util.module_from_spec(specification)
+    specification.loader.exec_module(workers)
+    has = host_resources()
+    facts = {"processor_vcpus": has.cores, "memtotal_mb": psutil.virtual_memory().total // 2**20}
+    size = workers.worker_size(facts)
+    assert (size["cpus"], size["ram"]) == (has.cores, pytest.approx(has.ram, abs=1))
