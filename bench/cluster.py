@@ -200,6 +200,50 @@ def speed_of_workers(client: AirflowClient) -> list[str]:
     ]
 
 
+def connections() -> dict[str, dict[str, int]]:
+    """Return how many connections database and broker have of each host."""
+    rows = query("SELECT SUBSTRING_INDEX(host, ':', 1), COUNT(*) FROM information_schema.processlist GROUP BY 1")
+    lines = shell("bench-mq", "rabbitmqctl --quiet list_connections peer_host").split()
+    names = {f"{PREFIX}{10 + position}": host for position, host in enumerate(HOSTS)}
+    return {
+        "database": {names[address]: int(number) for address, number in rows if address in names},
+        "broker": {name: lines.count(address) for address, name in names.items() if address in lines},
+    }
+
+
+def costs(client: AirflowClient) -> list[str]:
+    """Return a table of what a worker takes of database and broker, and a list of what a step leaves."""
+    logs = "du --summarize --bytes --total /var/lib/airflow/logs | tail -n 1 | cut -f 1"
+    use_workers(WORKERS[-1])
+    workers = NODES[1 : WORKERS[-1]]  # the first one is a scheduler too
+    run_once(client, "true")
+    idle, before = connections(), sum(int(shell(node, logs)) for node in NODES)
+    name, began = f"bench-{time.time()}", time.monotonic()
+    client.trigger("sleep", name, {"job": {}})
+    time.sleep(SECONDS)
+    busy = connections()
+    client.wait_for_run("sleep", name, began + TIMEOUT)
+    written = sum(int(shell(node, logs)) for node in NODES) - before
+
+    def most(found: dict[str, int], hosts: list[str]) -> int:
+        return max(found.get(host, 0) for host in hosts)
+
+    rows = [
+        f"| {kind} | {most(idle[kind], workers)} | {most(busy[kind], workers)} | {most(busy[kind], NODES[:1])} "
+        f"| {most(busy[kind], [HEAD])} |"
+        for kind in ("database", "broker")
+    ]
+    return [
+        f"Connections of one host, with {SLOTS} slots, at most:",
+        "",
+        "| to | worker, idle | worker, all slots at work | worker and scheduler | web pages and scheduler |",
+        "| --- | ---: | ---: | ---: | ---: |",
+        *rows,
+        "",
+        f"Logs of a step without output: {written / STEPS / 1000:.1f} kB on its worker.",
+    ]
+
+
 def lags(client: AirflowClient) -> list[str]:
     """Return a table of how long runs and tasks wait when many runs begin at once."""
     use_workers(WORKERS[-1])
@@ -233,11 +277,12 @@ def main() -> None:
     BUILD.mkdir(parents=True)
     write_workflows()
     try:
-        lines = times_of_site()
+        times = times_of_site()
         client = airflow()
         for dag in ("sleep", "true"):
             client.wait_for_dag(dag, f"/var/lib/airflow/dags/{dag}", time.monotonic() + TIMEOUT)
-        write_section("Several hosts", [*lines, "", *speed_of_workers(client), "", *lags(client)])
+        parts = [times, speed_of_workers(client), costs(client), lags(client)]
+        write_section("Several hosts", [line for part in parts for line in (*part, "")][:-1])
     finally:
         clean_up()
 

@@ -12,7 +12,7 @@ from directory import ADMINS, BIND_PASSWORD, PASSWORD, VIEWERS
 from provider import PASSWORD as ITS_PASSWORD
 from provider import SECRET
 
-LEAVES = "dn: {}\nchangetype: modify\nreplace: member\nmember: uid=cid,ou=people,dc=example,dc=org\n"
+LEAVES = "dn: {}\nchangetype: modify\nreplace: member\nmember: uid=nobody,ou=people,dc=example,dc=org\n"
 LOCAL = ADMIN.partition(":")[2]
 
 
@@ -82,7 +82,7 @@ def test_who_leaves_a_group_has_lost_the_role_with_the_next_login(host, token, r
     assert roles("ann") == []
     # If it had been used, Airflow would remember for half a minute what it was good for.
     assert curl(host, f"{AIRFLOW}/variables", bearer=before)[0] == 403
-    directory.change(LEAVES.format(VIEWERS).replace("=cid,", "=ann,"))
+    directory.change(LEAVES.format(VIEWERS).replace("=nobody,", "=ann,"))
     assert token("ann", PASSWORD)
     assert roles("ann") == ["Viewer"]
 
