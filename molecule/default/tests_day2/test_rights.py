@@ -13,9 +13,8 @@ import jwt
 import pytest
 from api import ADMIN, AIRFLOW, API, SERVER, USERS, curl, made_user
 from callers import REFUSED, Caller
-from cryptography.hazmat.primitives import serialization
 from dags import DAGS, IMAGE, Dag, containers, tool, wait_for
-from receiver import Receiver
+from receiver import PUBLIC, made_receiver
 from test_api import by_hand, sign
 
 PAGE = Path(__file__).parents[3] / "docs/security.md"
@@ -142,18 +141,11 @@ def added(host, member):
 
 @pytest.fixture(scope="module")
 def receiver(host, secret):
-    """Return the receiver that ships with a host, which knows the public key of the site."""
-    key = serialization.load_pem_private_key(secret("report_private_key").encode(), password=None).public_key()
-    pem = key.public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo)
-    host.check_output(f"printf %s {shlex.quote(pem.decode())} > /var/lib/airflow/test-receiver.pem")
-    made = Receiver(host)
-    made.start()
-    wait_for("receiver", lambda: host.socket("tcp://127.0.0.1:18080").is_listening, 30)
-    try:
-        yield pem
-    finally:
-        made.stop()
-        host.check_output("rm /var/lib/airflow/test-receiver.pem")
+    """Run the receiver that ships with a host, and return the public key of the site, which it knows."""
+    with made_receiver(host, secret("report_private_key")) as made:
+        made.start()
+        wait_for("receiver", lambda: host.socket("tcp://127.0.0.1:18080").is_listening, 30)
+        yield host.file(PUBLIC).content
 
 
 @pytest.fixture(scope="module")
