@@ -112,6 +112,7 @@ def is_there(database: URL) -> bool:
             ssl={"ca": authorities} if authorities else None,
             connect_timeout=TIMEOUT,
             read_timeout=TIMEOUT,
+            write_timeout=TIMEOUT,
         ).close()
     except pymysql.err.OperationalError as error:
         cause = getattr(error, "original_exception", None)

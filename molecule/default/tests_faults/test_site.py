@@ -174,7 +174,7 @@ def test_a_step_goes_on_while_its_site_changes(host, dag):
     wait_for("second step", lambda: containers(host, "echo two"), 90)
     variables = {"airflow_config": {"celery": {"worker_prefetch_multiplier": 2}}}
     try:
-        assert "airflow : Restart it when its steps have ended" in converge("--tags=airflow", **variables)
+        assert "airflow : Restart the worker when its steps have ended" in converge("--tags=airflow", **variables)
         assert dag.ended() == "success"
         assert {*dag.tasks().values()} == {"success"}
         assert not host.run(f"ls {dag.logs('two')}/attempt=2.log").succeeded
