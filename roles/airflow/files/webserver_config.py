@@ -72,6 +72,11 @@ class _SecurityManager(FabAirflowSecurityManagerOverride):  # type: ignore[misc]
         _log.warning("Refused %r", username)
         return None
 
+    def _search_ldap(self, ldap: Any, con: Any, username: str) -> tuple[str | None, dict[str, list[bytes]]]:
+        """Give whom the directory has the groups, if none: FAB leaves the roles of whom it has no attribute of."""
+        name, attributes = super()._search_ldap(ldap, con, username)
+        return name, {self.auth_ldap_group_field: [], **attributes} if name is not None else attributes
+
     def _ldap_calculate_user_roles(self, user_attributes: dict[str, list[bytes]]) -> list[Any]:
         return self._roles(self.ldap_extract_list(user_attributes, self.auth_ldap_group_field))
 
