@@ -82,6 +82,17 @@ def test_who_is_not_active_gets_none_and_an_old_one_is_over(api: Api, users: Use
     assert api.ask("GET", "/dags", **token).status_code == 401
 
 
+def test_who_has_no_role_is_told_who_gives_one(users: Users) -> None:
+    users.shell_token("dora", "", "User", 60)
+    with users._app.app_context():
+        manager = users._manager.security_manager
+        known = manager.find_user(username="dora")
+        known.roles = []  # as a directory leaves them that knows no group of hers
+        manager.update_user(known)
+    with pytest.raises(NoShellUser, match="The user 'dora' of Airflow has no role"):
+        users.shell_token("dora", "", "User", 60)
+
+
 def test_a_token_that_is_not_good_is_refused(api: Api, users: Users) -> None:
     ended = users.shell_token("user", "", "User", -60)
     of_another = jwt.encode(jwt.decode(ended, options={"verify_signature": False}) | {"exp": 2**33}, "k" * 64, "HS512")

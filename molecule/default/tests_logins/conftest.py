@@ -20,7 +20,7 @@ def site(host):
     try:
         yield f"https://{host.check_output('hostname')}"
     finally:
-        for name in ("ann", "bea", "cid"):
+        for name in ("ann", "bea", "cid", "dan"):
             curl(host, f"{USERS}/{name}", "--request", "DELETE", user=ADMIN)
         host.check_output(f"rm {trusted} && update-ca-certificates --fresh")
         converge("--tags=airflow")

@@ -58,11 +58,19 @@ sn: {0}
 mail: {0}@example.org
 userPassword: {1}
 """
+#: Has none of the attributes that are asked for, but for a group.
+ACCOUNT = """
+dn: uid={0},ou=people,dc=example,dc=org
+objectClass: account
+objectClass: simpleSecurityObject
+uid: {0}
+userPassword: {1}
+"""
 GROUP = """
 dn: {}
 objectClass: groupOfNames
-member: uid={},ou=people,dc=example,dc=org
 """
+MEMBER = "member: uid={},ou=people,dc=example,dc=org\n"
 
 
 class Directory:
@@ -81,7 +89,10 @@ class Directory:
         self.host.check_output(f"systemd-run --unit=directory slapd -d 0 -f /tmp/directory.conf -h '{urls}'")
         wait_for("directory", lambda: self.host.run("ldapsearch -x -H ldaps://localhost:1636 -b ''").rc != 255, 30)
         people = "".join(PERSON.format(name, PASSWORD) for name in ("ann", "bea", "cid", "admin"))
-        self.change(TREE + people + GROUP.format(ADMINS, "ann") + GROUP.format(VIEWERS, "bea"), "-a")
+        people += ACCOUNT.format("dan", PASSWORD)
+        members = {ADMINS: ["ann"], VIEWERS: ["bea", "dan"]}
+        groups = "".join(GROUP.format(name) + "".join(map(MEMBER.format, who)) for name, who in members.items())
+        self.change(TREE + people + groups, "-a")
 
     def change(self, text, *options):
         """Change what it has."""

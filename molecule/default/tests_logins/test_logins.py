@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
@@ -26,7 +27,7 @@ def readable(host, secret):
 
 
 @pytest.mark.usefixtures("directory")
-@pytest.mark.parametrize(("name", "role"), [("ann", "Admin"), ("bea", "Viewer")])
+@pytest.mark.parametrize(("name", "role"), [("ann", "Admin"), ("bea", "Viewer"), ("dan", "Viewer")])
 def test_a_group_gives_its_role(host, token, roles, name, role):
     assert token(name, PASSWORD)
     assert roles(name) == [role]
@@ -70,7 +71,10 @@ def test_the_page_lets_in_whom_the_directory_knows(site, browser):
 
 
 @pytest.mark.usefixtures("directory")
-def test_nobody_gets_a_password_here(token):
+def test_nobody_gets_a_password_here(host, token):
+    body = json.dumps({"password": "of-bea-alone"})
+    status, answer = curl(host, f"{USERS}/bea", "--request", "PATCH", user=ADMIN, body=body)
+    assert (status, "Failed to update user" in answer) == (500, True), answer
     assert token("bea", "of-bea-alone") is None
     assert token("bea", PASSWORD)
 
@@ -85,6 +89,9 @@ def test_who_leaves_a_group_has_lost_the_role_with_the_next_login(host, token, r
     directory.change(LEAVES.format(VIEWERS).replace("=nobody,", "=ann,"))
     assert token("ann", PASSWORD)
     assert roles("ann") == ["Viewer"]
+    # Of whom the directory tells nothing any more.
+    assert token("dan", PASSWORD) is None
+    assert roles("dan") == []
 
 
 @pytest.mark.usefixtures("directory")

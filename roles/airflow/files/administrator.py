@@ -20,10 +20,13 @@ with get_application_builder() as builder:
         except Exception as error:
             reason = f"Airflow refused the administrator {wanted['name']} <{wanted['email']}>: is the address taken?"
             raise SystemExit(reason) from error
-    elif role in user.roles and check_password_hash(user.password, wanted["password"]):
+    elif role in user.roles and check_password_hash(user.password or "", wanted["password"]):
         sys.exit()
     else:
         if role not in user.roles:
             user.roles.append(role)
-        manager.reset_password(user.id, wanted["password"])
+        if not manager.reset_password(user.id, wanted["password"]):
+            raise SystemExit(
+                f"Airflow gives {wanted['name']} no password: is it the name of a person of the directory?"
+            )
 print("changed")

@@ -14,6 +14,8 @@ from typing import Any
 
 from airflow.providers.fab.auth_manager.security_manager.override import FabAirflowSecurityManagerOverride, FabException
 from flask_appbuilder.const import AUTH_DB, AUTH_LDAP, AUTH_OAUTH
+from sqlalchemy import func, inspect, select
+from werkzeug.security import check_password_hash
 
 _log = logging.getLogger("airflow.logins")
 _site = json.loads(Path(__file__).with_name("logins.json").read_text(encoding="utf-8"))
@@ -31,9 +33,9 @@ def _secret(name: str) -> str:
     return Path(folder, name).read_text(encoding="utf-8") if folder else ""
 
 
-def _is_local(user: Any) -> bool:
-    """Tell whether a user was made here, with a password: an administrator, a robot."""
-    return user is not None and user.password not in (None, "", _NO_PASSWORD)
+def _opens(password: str | None) -> bool:
+    """Tell whether somebody logs in by a password, given its hash: FAB has let people in by none, with that of ""."""
+    return password not in (None, "", _NO_PASSWORD) and not check_password_hash(password, "")
 
 
 class _SecurityManager(FabAirflowSecurityManagerOverride):  # type: ignore[misc]  # Airflow is on the hosts only
@@ -44,7 +46,7 @@ class _SecurityManager(FabAirflowSecurityManagerOverride):  # type: ignore[misc]
 
     def auth_user_ldap(self, username: str, password: str, rotate_session_id: bool = True) -> Any:
         """Ask the directory, but for users that were made here, whose names nobody in it can take."""
-        if _is_local(self.find_user(username=username)):
+        if self._is_local(username):
             return self.auth_user_db(username, password, rotate_session_id)
         log_in = super().auth_user_ldap
         return self._admit(username, lambda: log_in(username, password, rotate_session_id))
@@ -52,11 +54,19 @@ class _SecurityManager(FabAirflowSecurityManagerOverride):  # type: ignore[misc]
     def auth_user_oauth(self, userinfo: dict[str, Any], rotate_session_id: bool = True) -> Any:
         """Take whom the provider names, unless it is a user that was made here."""
         username = userinfo.get("username")
-        if _is_local(self.find_user(username=username)):
+        if self._is_local(username):
             _log.warning("Refused %r of the provider: a user of this name was made here", username)
             return None
         log_in = super().auth_user_oauth
         return self._admit(username, lambda: log_in(userinfo, rotate_session_id))
+
+    def _is_local(self, username: Any) -> bool:
+        """Tell whether a user was made here, with a password: an administrator, a robot.
+
+        Not by `find_user`, which says that there is none if the database does not answer.
+        """
+        passwords = select(self.user_model.password).where(func.lower(self.user_model.username) == func.lower(username))
+        return any(map(_opens, self.session.scalars(passwords)))
 
     def _admit(self, username: Any, log_in: Callable[[], Any]) -> Any:
         if not isinstance(username, str) or not _NAME.fullmatch(username):
@@ -111,7 +121,17 @@ class _SecurityManager(FabAirflowSecurityManagerOverride):  # type: ignore[misc]
 
     def reset_password(self, userid: int, password: str) -> bool:
         """Give nobody a password who has none here: with it they would stay when they have left the directory."""
-        return _is_local(self.get_user_by_id(userid)) and bool(super().reset_password(userid, password))
+        user = self.get_user_by_id(userid)
+        return user is not None and _opens(user.password) and bool(super().reset_password(userid, password))
+
+    def update_user(self, user: Any) -> bool:
+        """Keep users without a password so, whatever else changes."""
+        replaced = inspect(user).attrs.password.history.deleted
+        if replaced and not _opens(replaced[0]):
+            _log.warning("Refused a password for %r, who has none here", user.username)
+            self.session.rollback()
+            return False
+        return bool(super().update_user(user))
 
     def set_oauth_session(self, provider: str, oauth_response: dict[str, Any]) -> None:
         """Keep no token of the provider's: nothing asks it again."""

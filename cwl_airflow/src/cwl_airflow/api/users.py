@@ -85,6 +85,8 @@ class Users:
             if not user.is_active:
                 raise NoShellUser(f"The user '{name}' of Airflow is not active.")
             roles = {each.name for each in manager.get_user_roles(user)}
+            if not roles:
+                raise NoShellUser(f"The user '{name}' of Airflow has no role: an administrator, or a group, gives one.")
             if ADMINISTRATORS in roles or LoggedInUser(self._manager, user).caller().documents:
                 raise NoShellUser(f"'{name}' is an administrator in Airflow, which no shell is: use sudo.")
             token: str = self._manager.generate_jwt(user, expiration_time_in_seconds=lifetime)
