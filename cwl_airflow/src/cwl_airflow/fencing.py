@@ -22,6 +22,7 @@ from sqlalchemy.engine import URL, make_url
 
 from .containers import ContainerEngine, ContainerEngineError
 from .heartbeats import Outages
+from .runs.layout import is_intermediate
 
 log = logging.getLogger(__name__)
 
@@ -89,11 +90,15 @@ class Fence:
         """End all steps as if the kernel had: tasks end with their worker, and nobody says that they have failed."""
         try:
             mounts = self._engine.inspect_mounts(self._engine.list_containers())
-            for container, folders in mounts.items():
-                if any(Path(folder).is_relative_to(self._tmp) for folder in folders):
-                    self._engine.remove(container)
         except ContainerEngineError as error:  # the next worker of this host removes them
             log.warning("Containers could not be removed: %s", error)
+            mounts = {}
+        for container, folders in mounts.items():
+            if any(is_intermediate(Path(folder), self._tmp) for folder in folders):
+                try:
+                    self._engine.remove(container)
+                except ContainerEngineError as error:
+                    log.warning("A container could not be removed: %s", error)
         os.kill(os.getpid(), signal.SIGKILL)
 
 

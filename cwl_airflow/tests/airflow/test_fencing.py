@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from cwl_airflow.gate.places import RUNS
 
 #: A network of the test's own, in which nobody else is.
 NETWORK = ["unshare", "--map-root-user", "--net", "sh", "-ec", 'ip link set lo up; exec "$@"', "sh"]
@@ -32,12 +33,13 @@ def fence(server, database, seconds=1):
     engine, tmp = json.loads(sys.argv[1])
     return fencing.Fence(server, make_url(database), seconds, ContainerEngine(engine), Path(tmp))
 """
-#: Lists two containers, and notes which it removes.
+#: Lists containers, notes which it removes, and cannot remove one.
 ENGINE = """#!/bin/sh
 case $1 in
-ps) echo step other ;;
-inspect) printf 'step\\t/tmp\\t%s/dag/run\\nother\\t%s-of-others\\n' "{tmp}" "{tmp}" ;;
-rm) echo "$@" >> "{tmp}/removed" ;;
+ps) echo stays step elsewhere other ;;
+inspect)
+  printf '%s\\t%s\\n' stays "{tmp}" step "{tmp}/dag/run" elsewhere "/scratch/{runs}/dag/run" other "{tmp}-of-others" ;;
+rm) echo "$@" >> "{tmp}/removed"; [ "$3" != stays ] ;;
 esac
 """
 
@@ -46,7 +48,7 @@ esac
 def run(tmp_path: Path) -> Any:
     """Return a function that runs a script of Python in that network."""
     engine = tmp_path / "engine"
-    engine.write_text(ENGINE.format(tmp=tmp_path), encoding="utf-8")
+    engine.write_text(ENGINE.format(tmp=tmp_path, runs=RUNS), encoding="utf-8")
     engine.chmod(0o755)
     arguments = json.dumps([str(engine), str(tmp_path)])
 
@@ -76,7 +78,8 @@ def test_a_worker_that_is_cut_off_ends_with_its_containers(
     removed = tmp_path / "removed"
     assert removed.exists() is bool(status)
     if status:
-        assert removed.read_text(encoding="utf-8") == "rm --force step\n"
+        lines = removed.read_text(encoding="utf-8").splitlines()
+        assert lines == [f"rm --force {name}" for name in ("stays", "step", "elsewhere")]
 
 
 def test_a_worker_that_cannot_look_ends_too(run: Any) -> None:

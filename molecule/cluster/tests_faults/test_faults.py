@@ -8,7 +8,7 @@ import shlex
 import subprocess
 import threading
 import time
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 import pytest
 import testinfra
@@ -76,15 +76,17 @@ class Watch(threading.Thread):
 
     def run(self):
         """Look until it is enough."""
-        command = ["docker", "ps", "--no-trunc", "--format", "{{.ID}} {{.Command}}"]
         while not self.ended.wait(0.5):
             for name in NODES:
-                # A host that is down has none, which is no error.
-                done = subprocess.run(
-                    ["docker", "exec", name, *command], capture_output=True, text=True, check=False, timeout=60
-                )
-                lines = [line for line in done.stdout.splitlines() if MARK in line]
-                self.seen += [(name, line.split()[0], time.monotonic()) for line in lines]
+                # A host that is down has none, which is no error, nor is one that is busy.
+                with suppress(subprocess.TimeoutExpired):
+                    self._look(name)
+
+    def _look(self, name):
+        command = ["docker", "exec", name, "docker", "ps", "--no-trunc", "--format", "{{.ID}} {{.Command}}"]
+        done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+        lines = [line for line in done.stdout.splitlines() if MARK in line]
+        self.seen += [(name, line.split()[0], time.monotonic()) for line in lines]
 
     def hosts(self):
         """Return on which hosts there was one."""
@@ -161,8 +163,15 @@ def ended(dag, watch, fault, began, tries, seconds=900):
     assert dag.ended(seconds) == "success"
     print(f"\n| {fault} | {task(dag)['try_number']} | {time.monotonic() - began:.0f} s |")
     assert task(dag)["try_number"] <= tries
+    assert watch.is_alive()
     assert watch.never_two_at_a_time(), watch.seen
     assert dag.report()["said"]["class"] == "File"
+
+
+def start_of(name, unit):
+    """Return when a unit of a host was started, by the clock of this machine, which is that of the containers."""
+    shown = at(name).check_output(f"systemctl show --property=ActiveEnterTimestampMonotonic --value {unit}")
+    return int(shown) / 1e6
 
 
 def booted(name):
@@ -261,13 +270,16 @@ def test_the_host_of_the_web_pages_is_gone_for_a_minute(dag, watch):
 @pytest.mark.full
 def test_the_site_is_set_up_again_during_a_step(dag, watch, head):
     """With a change for each service: what it reports from then on arrives."""
-    begun(dag, watch, 300)  # longer than site.yml takes to come to the workers
+    on = begun(dag, watch, 300)  # longer than site.yml takes to come to the workers
     began = time.monotonic()
     receiver = Receiver(head)
     receiver.start()
     try:
         converge(cwl_airflow_report_url="http://127.0.0.1:18080", airflow_config={"core": {"parallelism": 40}})
         ended(dag, watch, "site.yml", began, 1)
+        assert (
+            began < start_of("cluster-head", "airflow-scheduler") < watch.seen[-1][2] < start_of(on, "airflow-worker")
+        )
         assert receiver.wait(dag.dag_id, "results")
     finally:
         receiver.stop()

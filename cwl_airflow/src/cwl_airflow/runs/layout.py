@@ -154,6 +154,14 @@ def run_folders(tmp: Path, outputs: Path, dag_id: str, run_id: str, given: Mappi
     )
 
 
+def is_intermediate(folder: Path, tmp: Path) -> bool:
+    """Tell whether a folder has intermediate data of some run, wherever its job put that.
+
+    :param tmp: where the intermediate data of all runs is.
+    """
+    return folder.is_relative_to(tmp) or RUNS in folder.parts
+
+
 def folder_name(run_id: str) -> str:
     """Return what the folder of a run's outputs is called; another run's may be called the same."""
     name = re.sub(r"[:+/]", "_", run_id)
