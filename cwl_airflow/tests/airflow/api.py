@@ -34,9 +34,12 @@ PERMISSIONS = [("can_read", "DAG:mine"), ("can_edit", "DAG:mine")] + [
 class Api:
     """The application, asked without a server."""
 
-    def __init__(self, app: Any) -> None:
-        """Note which."""
-        self.app = app
+    def __init__(self, app: Any, address: str | None = None) -> None:
+        """Note which.
+
+        :param address: where requests come from; none for one of their own.
+        """
+        self.app, self._client = app, (address or uuid.uuid4().hex, 1)
 
     def ask(
         self, method: str, path: str, user: str | tuple[str, str] | None = None, base: str = BASE, **more: Any
@@ -59,7 +62,7 @@ class Api:
         return answer
 
     async def _ask(self, method: str, path: str, **more: Any) -> httpx.Response:
-        transport = httpx.ASGITransport(self.app, raise_app_exceptions=False)
+        transport = httpx.ASGITransport(self.app, raise_app_exceptions=False, client=self._client)
         async with httpx.AsyncClient(transport=transport, base_url="http://localhost:8081", timeout=60) as client:
             return await client.request(method, path, **more)
 

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 from urllib.parse import quote
 
 import pytest
 from airflow.providers.fab.auth_manager.security_manager import override
 from api import BASE, DOCUMENT, HASH, PACKED, READERS, STARTERS, USERS, Api, left
+from cwl_airflow.api import failed_logins
 from home import HOME, Site
+from limits import RateLimitItemPerMinute
 
 EVERYBODY = set(USERS)
 JOB = quote('{"job": {}}')
@@ -204,3 +207,23 @@ def test_a_document_may_come_compressed(api: Api, site: Site) -> None:
         "dag_path": str(site.dags / "packed.py"),
     }
     assert json.loads((site.dags / "packed.cwl").read_text(encoding="utf-8")) == json.loads(DOCUMENT)
+
+
+def test_an_address_from_which_many_logins_failed_waits_for_a_minute(
+    api: Api, application: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(failed_logins, "MOST", RateLimitItemPerMinute(3))
+    wrong = ("user", "wrong")
+    assert [api.ask("GET", "/dags", user).status_code for user in (wrong, "user", wrong, wrong)] == [401, 200, 401, 401]
+    for user in (wrong, "user"):
+        answer = api.ask("GET", "/dags", user)
+        assert (answer.status_code, answer.json()["detail"]) == (429, "Too many logins failed: try again in a minute.")
+    # Others are not held up; and a proxy of this host says who they are.
+    assert Api(application).ask("GET", "/dags", "user").status_code == 200
+    proxy = Api(application, "127.0.0.1")
+    for address, status in (("192.0.2.1", 401), ("192.0.2.2", 401)) * 2 + (("192.0.2.1", 401), ("192.0.2.1", 429)):
+        said = {"X-Forwarded-For": f"192.0.2.3, {address}"}
+        assert proxy.ask("GET", "/dags", wrong, headers=said).status_code == status
+    # Nobody else is believed.
+    said = {"X-Forwarded-For": "192.0.2.2"}
+    assert api.ask("GET", "/dags", "user", headers=said).status_code == 429

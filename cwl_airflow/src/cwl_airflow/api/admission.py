@@ -21,6 +21,7 @@ from ..callers import Caller, unrestricted_caller
 from .access import ELSEWHERE, Access, RequestParts
 from .bodies import body_size, whole_body
 from .database import end_session
+from .failed_logins import FailedLogins, client_address
 from .limits import LARGEST_JOB
 from .login import basic_credentials
 from .names import check_name
@@ -46,7 +47,7 @@ class AdmissionMiddleware:
 
     def __init__(self, app: Any, routes: Iterable[Any], users: Users) -> None:
         """Note what is behind it."""
-        self._app, self._routes, self._users = app, routes, users
+        self._app, self._routes, self._users, self._failed = app, routes, users, FailedLogins()
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         """Let a request through, or answer it."""
@@ -55,7 +56,7 @@ class AdmissionMiddleware:
             return
         # A request for the head of an answer is one for the answer, and what serves it sends no body.
         served = {**scope, "method": "GET"} if scope["method"] == "HEAD" else scope
-        visit = Admission(scope, served, self._routes, self._users)
+        visit = Admission(scope, served, self._routes, self._users, self._failed)
         try:
             rights = await run_in_threadpool(visit.admit)
         except Problem as refusal:
@@ -71,9 +72,9 @@ class AdmissionMiddleware:
 class Admission:
     """One request at the gate."""
 
-    def __init__(self, scope: Any, served: Any, routes: Iterable[Any], users: Users) -> None:
+    def __init__(self, scope: Any, served: Any, routes: Iterable[Any], users: Users, failed: FailedLogins) -> None:
         """Find the route that it is for."""
-        self._request, self._users = Request(scope), users
+        self._request, self._users, self._failed = Request(scope), users, failed
         self._access, path = _find_access(served, routes)
         self._parts = RequestParts(path, self._request.query_params, self._json)
         self._used: Acceptance | None = None
@@ -82,7 +83,7 @@ class Admission:
     def admit(self) -> Caller:
         """Return what may be read in a run that the request starts.
 
-        :raises Problem: it may not go on: 401 if nobody is known to ask, 403 if they may not.
+        :raises Problem: it may not go on: 401 if nobody is known to ask, 403 if they may not, 429 if too many tried.
         """
         try:
             with ExitStack() as opened:
@@ -126,8 +127,11 @@ class Admission:
         header = request.headers.get("authorization", "")
         token, login, user = bearer_token(header), basic_credentials(header), None
         if login:
+            address = client_address(request)
+            self._failed.check(address)
             user = opened.enter_context(self._users.log_in(*login))
             if user is None:
+                self._failed.note(address)
                 log.warning("%s refused: login of %r", self._asked(), login[0])
                 raise Unauthenticated("User or password is wrong")
         elif is_token_of_airflow(token):

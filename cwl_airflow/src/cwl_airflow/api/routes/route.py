@@ -28,6 +28,7 @@ REFUSALS = {
     403: "Who asks may not do this.",
     413: "The request is too large.",
     415: "The body is of another media type.",
+    429: "Too many logins from this address failed.",
     500: "An unexpected error occurred.",
     503: "The server has too much to do: ask again later.",
 }
