@@ -101,6 +101,15 @@ def of_roles(variables: dict[str, object]) -> str:
             {"storage_mounts": [{"src": "nas:/x", "path": "srv", "fstype": "nfs"}]},
             ["storage_mounts has", "give src, path, fstype and opts as in fstab(5)"],
         ),
+        (
+            {
+                "storage_mounts": [
+                    {"src": "nas:/x", "path": "/srv", "fstype": "nfs"},
+                    {"src": "/srv/dags", "path": "/dags", "fstype": "none", "opts": "bind"},
+                ]
+            },
+            ["storage_mounts has /dags with opts 'bind', of /srv/dags below /srv", "add _netdev"],
+        ),
         ({"proxy_logins_per_minute": 0}, ["proxy_logins_per_minute is 0: give a number above 0"]),
         ({"certificates_days": 30}, ["certificates_days is 30 and certificates_renew_days 60", "must be more"]),
         (
@@ -608,6 +617,15 @@ def test_mariadb_that_is_there(refused: Refused, shell: Callable[[str], str]) ->
         shell("rm /usr/sbin/mariadbd")
     assert f"{HOST} has MariaDB (/usr/sbin/mariadbd), on which Airflow 3 does not run" in output
     assert "take a new host" in output
+
+
+def test_logins_that_would_not_hold_any_more(refused: Refused, shell: Callable[[str], str]) -> None:
+    shell("mkdir /var/lib/airflow && touch /var/lib/airflow/webserver_config.py")
+    try:
+        output = refused({}, "--tags=airflow")
+    finally:
+        shell("rm -r /var/lib/airflow")
+    assert f"{HOST} has /var/lib/airflow/webserver_config.py, which holds no longer: set airflow_ldap_url" in output
 
 
 def test_host_without_systemd(refused: Refused, change_inventory: ChangeInventory) -> None:
