@@ -13,6 +13,12 @@ from pathlib import Path
 #: In Airflow's home, by the folder's option in the section ``[cwl]``.
 FOLDERS = ("tmp_folder", "inputs_folder", "outputs_folder", "pickle_folder")
 
+#: Said to who adds a DAG on one of several hosts that do not share them.
+OWN_DAGS_ONLY = (
+    "The hosts of this site do not share their DAG files, so that it runs those that its administrator names in "
+    "cwl_airflow_site_workflows, and no others"
+)
+
 
 def airflow_home() -> Path:
     """Return the folder of Airflow's own files."""

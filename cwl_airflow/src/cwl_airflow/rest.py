@@ -56,6 +56,14 @@ class DeadlineExceeded(Exception):
     """What was waited for took too long."""
 
 
+def server_url(tasks_url: str | None) -> str:
+    """Return the URL of the api-server.
+
+    :param tasks_url: of its API for tasks, ``[core] execution_api_server_url``; none where that is not set.
+    """
+    return (tasks_url or LOCAL_URL).removesuffix("/").removesuffix("/execution")
+
+
 class AirflowClient:
     """Airflow's REST API, as one user."""
 

@@ -364,3 +364,12 @@ def test_a_body_that_is_too_large_is_refused(api: Api, monkeypatch: pytest.Monke
 
     headers = {"Content-Length": str(LARGEST_UPLOAD + 1)}
     assert api.ask("POST", "/wes/runs", "admin", content=b"", headers=headers).status_code == 413
+
+
+def test_hosts_that_do_not_share_dag_files_get_none(api: Api, site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AIRFLOW__CWL__SHARES_DAGS", "False")
+    before = left(site.dags)
+    for path in ("/dags?dag_id=new", "/dags/dag_runs?dag_id=new&run_id=run"):
+        answer = api.ask("POST", path, "admin", files={"workflow": ("a.cwl", DOCUMENT)})
+        assert (answer.status_code, "do not share their DAG files" in answer.json()["detail"]) == (409, True)
+    assert left(site.dags) == before

@@ -16,7 +16,9 @@ from airflow.sdk.exceptions import AirflowException
 from airflow.utils.retries import run_with_db_retries
 from fastapi import UploadFile
 
+from ..configuration import OWN_DAGS_ONLY
 from ..dags.dag import CWLDAG
+from ..dags.settings import CWLSettings
 from ..documents.embedded import embedded_text
 from .models import NewDag
 from .names import check_dag_id
@@ -105,6 +107,8 @@ def make_dag(dag_id: str, workflow: str, made: list[str | Path]) -> NewDag:
     :param workflow: path of the document.
     :param made: as for `write_dag`.
     """
+    if not CWLSettings.read({}).shares_dags:
+        raise Problem(409, OWN_DAGS_ONLY)
     file = _dag_file(dag_id)
     try:
         dag = CWLDAG(dag_id=dag_id, workflow=workflow)

@@ -22,7 +22,7 @@ from typing import Any
 from airflow.configuration import conf
 
 from ..dags.settings import CWLSettings
-from ..rest import LOCAL_URL
+from ..rest import server_url
 from .database import end_session
 from .users import NoShellUser, Users
 
@@ -99,7 +99,7 @@ def answer_for(users: Users, uid: int) -> dict[str, Any]:
         end_session()
     log.info("Login of %r by shell", account.pw_name)
     settings = CWLSettings.read({})
-    url = conf.get("core", "execution_api_server_url", fallback=LOCAL_URL).removesuffix("/").removesuffix("/execution")
+    url = server_url(conf.get("core", "execution_api_server_url", fallback=None))
     return {
         "user": account.pw_name,
         "token": token,
@@ -108,6 +108,7 @@ def answer_for(users: Users, uid: int) -> dict[str, Any]:
         "places": settings.places.to_json(),
         "options": settings.cwltool,
         "min_free": settings.min_free,
+        "shares_dags": settings.shares_dags,
     }
 
 

@@ -40,6 +40,7 @@ def main(argv: list[str] | None = None) -> int:
         say(document)
         if options.check:
             return 0
+        host.check_dags_are_shared()
         pulled = pull(document.about.images)
         with written_dag(host, document, options.replace) as file:
             tasks = wait_for_tasks(host, document.dag_id, file)

@@ -63,6 +63,7 @@ def run_command(argv: list[str] | None, name: str, outdir: Path | None) -> int:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     try:
         host = find_host(options.url)
+        host.check_dags_are_shared()
         with Progress(host, options.quiet, options.rm) as progress:
             run = ShellRun(
                 options.tool,

@@ -20,7 +20,7 @@ FOLDERS = ("tmp_folder", "outputs_folder", "inputs_folder", "pickle_folder")
 #: Options of cwltool that ``airflow.cfg`` may set.
 CWLTOOL_SWITCHES = ("use_container", "no_match_user", "skip_schemas", "strict", "quiet", "relax_path_checks")
 #: What only the host says, and no DAG.
-OF_THE_HOST = ("data_paths", "fetch_hosts", "document_hosts", "share_host")
+OF_THE_HOST = ("data_paths", "fetch_hosts", "document_hosts", "share_host", "shares_dags")
 
 
 class CWLSettings(BaseModel, frozen=True):
@@ -107,6 +107,11 @@ class CWLSettings(BaseModel, frozen=True):
     def share_host(self) -> bool:
         """Whether the steps on a host wait for each other where they would take more together than it has."""
         return bool(conf.getboolean("cwl", "share_host", fallback=True))
+
+    @property
+    def shares_dags(self) -> bool:
+        """Whether what is written into the folder of DAG files on one host is there on all of the site."""
+        return bool(conf.getboolean("cwl", "shares_dags", fallback=True))
 
     def granted_resources(self, queue: str) -> tuple[float, float]:
         """Return the cores and the memory in MiB that a task in a queue may use: all where nothing says less."""

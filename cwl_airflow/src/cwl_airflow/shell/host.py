@@ -18,9 +18,9 @@ from typing import Any
 
 import requests
 
-from ..configuration import FOLDERS, read_administrator, read_option, read_option_if_set
+from ..configuration import FOLDERS, OWN_DAGS_ONLY, read_administrator, read_option, read_option_if_set
 from ..gate import Places
-from ..rest import LOCAL_API, LOCAL_URL, PAUSE, AirflowClient, NotFound, RestError, check_answer
+from ..rest import LOCAL_API, PAUSE, AirflowClient, NotFound, RestError, check_answer, server_url
 
 #: Where the CWL API listens. The environment's ``CWL_AIRFLOW_LOGIN`` names another socket.
 SOCKET = "/run/airflow-cwl-api/login.sock"
@@ -60,12 +60,22 @@ class Host:
     own_shell: bool
     #: What must stay free on the disk of the inputs, in MiB.
     min_free: float = 0
+    #: Whether all hosts of the site have the same DAG files.
+    shares_dags: bool = True
+
+    def check_dags_are_shared(self) -> None:
+        """Refuse to write DAG files that the other hosts would not have.
+
+        :raises ValueError: says who adds DAGs.
+        """
+        if not self.shares_dags:
+            raise ValueError(OWN_DAGS_ONLY)
 
 
 def find_host(url: str | None) -> Host:
     """Return the host, as seen by who runs this.
 
-    :param url: of Airflow's api-server; none for the host's own.
+    :param url: of Airflow's api-server; none for the one that this host is set up to ask.
     :raises NoLogin: who asks is not known.
     """
     try:
@@ -81,11 +91,12 @@ def find_host(url: str | None) -> Host:
     folders = {"dags_folder": dags, **{name: Path(read_option("cwl", name)) for name in FOLDERS}}
     places = Places.of(dags.parent, folders, lambda name: read_option_if_set("cwl", name))
     javascript = read_option_if_set("cwl", "javascript_socket")
-    pages = read_option_if_set("api", "base_url") or url or LOCAL_URL
+    url = url or server_url(read_option_if_set("core", "execution_api_server_url"))
+    pages = read_option_if_set("api", "base_url") or url
     options = {"javascript_socket": javascript} if javascript else {}
-    return Host(
-        AirflowClient(url or LOCAL_URL, user, password), user, pages.rstrip("/"), places, options, LOCAL_API, False
-    )
+    shares_dags = (read_option_if_set("cwl", "shares_dags") or "").lower() != "false"
+    client = AirflowClient(url, user, password)
+    return Host(client, user, pages.rstrip("/"), places, options, LOCAL_API, False, shares_dags=shares_dags)
 
 
 def _own_shell(login: Mapping[str, Any], url: str | None) -> Host:
@@ -95,9 +106,8 @@ def _own_shell(login: Mapping[str, Any], url: str | None) -> Host:
         raise NoLogin(
             f"{places.inputs} is not open to this shell yet, as new members of its group have to log in anew."
         )
-    return Host(
-        client, login["user"], login["pages"], places, login["options"], login["api"], True, login.get("min_free", 0)
-    )
+    known = {name: login[name] for name in ("min_free", "shares_dags") if name in login}
+    return Host(client, login["user"], login["pages"], places, login["options"], login["api"], True, **known)
 
 
 class ShellClient(AirflowClient):
