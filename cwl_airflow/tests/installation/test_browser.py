@@ -38,15 +38,16 @@ def browser() -> Iterator[Browser]:
         started.close()
 
 
-@pytest.fixture(params=["light", "dark"])
+@pytest.fixture
 def page(request: pytest.FixtureRequest, browser: Browser, site: Installation) -> Iterator[Page]:
-    """Return a page of somebody who has logged in; it may say no errors, and ask nobody else."""
+    """Return a page of somebody who has logged in, of a theme; it may say no errors, and ask nobody else."""
+    theme = getattr(request, "param", "light")
     context = browser.new_context(viewport={"width": 1400, "height": 1000}, accept_downloads=True)
     context.set_default_timeout(DEADLINE * 1000)
     # A page that is an output has no storage.
-    context.add_init_script(f"try {{ localStorage.setItem('theme', '{request.param}') }} catch {{}}")
+    context.add_init_script(f"try {{ localStorage.setItem('theme', '{theme}') }} catch {{}}")
     opened = context.new_page()
-    opened.theme = request.param  # type: ignore[attr-defined]
+    opened.theme = theme  # type: ignore[attr-defined]
     errors: list[str] = []
     hosts: set[str] = set()
     opened.on("pageerror", lambda error: errors.append(str(error)))
@@ -167,6 +168,7 @@ def test_a_form_starts_a_run_whose_results_are_looked_at(page: Page, site: Insta
     assert again["conf"]["title"] == "Quality of Ä"
 
 
+@pytest.mark.parametrize("page", ["light", "dark"], indirect=True)
 def test_a_dag_has_a_picture(page: Page, site: Installation) -> None:
     wait_for(lambda: Client(page, site).ask("GET", "dags/two-step"))
     page.goto(f"{site.url}/dags/two-step/plugin/cwl-workflow")
