@@ -604,8 +604,10 @@ def test_what_the_site_says_of_queues_and_workers_wins() -> None:
     assert command[command.index("--queues") + 1] == "big"
     assert command[command.index("--concurrency") + 1] == "7"
     assert evaluate("airflow_config_layers[0].cwl.worker_slots", values) == 7 + 7
-    core = evaluate("__airflow_config.core", site(airflow_worker_concurrency=70))
+    many = site(airflow_worker_concurrency=70)
+    core = evaluate("__airflow_config.core", many)
     assert (core["parallelism"], core["max_active_tasks_per_dag"]) == (140, 140), "Airflow holds up no worker"
+    assert [evaluate("mysql_max_connections", each) for each in (site(), many)] == [200, 300]
     of_queue = site(cwl_airflow_queues=queues, airflow_worker_queues=["big"])
     assert evaluate("airflow_worker_concurrency", of_queue) == 1
 
