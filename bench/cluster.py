@@ -6,7 +6,9 @@ before they run when many runs begin at once. All hosts share the cores of this 
 
 from __future__ import annotations
 
+import json
 import os
+import shlex
 import shutil
 import statistics
 import sys
@@ -50,6 +52,33 @@ WAITS = {
     "task handed to the broker": ("task_instance", "scheduled_dttm", "queued_dttm"),
     "task running": ("task_instance", "queued_dttm", "start_date"),
 }
+
+
+#: Seconds to claim and to give back what is free, and of CPU in each second that is waited.
+CLAIMS = """
+import json, threading, time
+from cwl_airflow.runs.limits import Resources
+from cwl_airflow.runs.shares import held_share, host_resources
+
+def hold(seconds, wanted):
+    with held_share(wanted, lambda _: None):
+        time.sleep(seconds)
+
+everything = host_resources()
+part = Resources(everything.cores / 4, everything.ram / 4)
+began = time.perf_counter()
+for _ in range(1000):
+    hold(0, part)
+taken = (time.perf_counter() - began) / 1000
+with held_share(everything, lambda _: None):
+    waiter = threading.Thread(target=hold, args=(0, part))
+    waiter.start()
+    began = time.process_time()
+    time.sleep(10)
+    waited = (time.process_time() - began) / 10
+waiter.join()
+print(json.dumps([taken, waited]))
+"""
 
 
 def write_sites(hosts: list[str]) -> None:
@@ -241,7 +270,18 @@ def costs(client: AirflowClient) -> list[str]:
         *rows,
         "",
         f"Logs of a step without output: {written / STEPS / 1000:.1f} kB on its worker.",
+        "",
+        claims(),
     ]
+
+
+def claims() -> str:
+    """Return what it costs that the steps of a host never take more together than it has."""
+    taken, waited = json.loads(shell(NODES[0], f"/opt/airflow/bin/python -c {shlex.quote(CLAIMS)}"))
+    return (
+        f"That the steps of a host take no more together than it has costs each {1000 * taken:.1f} ms, and "
+        f"{100 * waited:.2f} % of a core while one waits."
+    )
 
 
 def lags(client: AirflowClient) -> list[str]:
