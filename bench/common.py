@@ -121,7 +121,8 @@ def write_section(title: str, lines: list[str]) -> None:
 
     :param title: its heading; what stood there is replaced.
     """
-    machine = f"{time.strftime('%Y-%m-%d')}, {os.cpu_count()} cores, {platform.machine()}, Linux {platform.release()}."
+    kernel = platform.release().partition("-")[0]  # without who built it
+    machine = f"{time.strftime('%Y-%m-%d')}, {os.cpu_count()} cores, {platform.machine()}, Linux {kernel}."
     text = "\n".join([f"## {title}", "", machine, "", *lines, ""])
     intro, *sections = re.split(r"^(?=## )", PAGE.read_text(), flags=re.MULTILINE)
     kept = [section.rstrip() for section in sections if not section.startswith(f"## {title}\n")]
