@@ -62,8 +62,9 @@ def test_logs_of_every_worker_are_read_over_tls(run, name, host):
     assert "::group::Post Execute" in log  # and that it is all of it
 
 
-def test_the_host_of_the_web_pages_says_that_the_site_is_well(head):
-    said = head.check_output("cwl-airflow-status")
+@pytest.mark.parametrize("name", ["cluster-head", "cluster-node-1", "cluster-node-2"])
+def test_each_host_says_that_the_site_is_well(name):
+    said = testinfra.get_host(f"docker://{name}").check_output("cwl-airflow-status")
     assert "This site is well." in said, said
 
 
