@@ -7,6 +7,7 @@ import os
 import re
 import shutil
 import subprocess
+from collections import defaultdict
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -17,6 +18,22 @@ PROJECT = Path(__file__).parents[2]
 HOST = "refusals-single"
 BINARIES = PROJECT / ".venv/bin"
 GROUPS = ["standin", "database", "broker", "webserver", "scheduler", "worker", "flower", "cwl_api", "proxy"]
+
+
+#: How many examples of one test `make test` has at most; `pytest tests/refusals` has all.
+MOST_EXAMPLES = 30
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark as `full` what more there is of examples of one test, a part of each kind."""
+    tests: dict[str, list[pytest.Item]] = defaultdict(list)
+    for item in items:
+        tests[item.nodeid.partition("[")[0]].append(item)
+    for examples in tests.values():
+        chosen = {place * len(examples) // MOST_EXAMPLES for place in range(MOST_EXAMPLES)}
+        for place, item in enumerate(examples):
+            if len(examples) > MOST_EXAMPLES and place not in chosen:
+                item.add_marker("full")
 
 
 def playbook(inventory: Path, name: str, *arguments: str) -> subprocess.CompletedProcess[str]:
@@ -87,10 +104,16 @@ def set_up_before(shell: Callable[[str], str]) -> Iterator[None]:
 
 @pytest.fixture
 def refused(inventory: Path, credentials: Path, shell: Callable[[str], str]) -> Callable[..., str]:
-    """Return a function that runs site.yml or another playbook, which must fail and leave host and controller alone."""
+    """Return a function that runs a playbook, which must fail and leave host and controller alone.
+
+    By default it is the first part of site.yml: to read all of it takes a third longer.
+    """
 
     def run(
-        variables: dict[str, object], *arguments: str, changed_inventory: Path | None = None, name: str = "site.yml"
+        variables: dict[str, object],
+        *arguments: str,
+        changed_inventory: Path | None = None,
+        name: str = "playbooks/checks.yml",
     ) -> str:
         kept = credentials.exists()
         # Everything but what a running system writes by itself.

@@ -612,7 +612,7 @@ def test_several_hosts(
 def test_mariadb_that_is_there(refused: Refused, shell: Callable[[str], str]) -> None:
     shell("touch /usr/sbin/mariadbd")
     try:
-        output = refused({})
+        output = refused({}, name="site.yml")
     finally:
         shell("rm /usr/sbin/mariadbd")
     assert f"{HOST} has MariaDB (/usr/sbin/mariadbd), on which Airflow 3 does not run" in output

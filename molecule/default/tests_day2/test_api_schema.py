@@ -47,7 +47,7 @@ def left_on(host):
     return {*files, *(dag["dag_id"] for dag in json.loads(curl(host, f"{API}/dags", user=ADMIN)[1])["dags"])}
 
 
-@pytest.fixture(params=["Admin", "Viewer", pytest.param("User", marks=pytest.mark.full)])
+@pytest.fixture(params=["Viewer", *(pytest.param(role, marks=pytest.mark.full) for role in ("Admin", "User"))])
 def login(host, request):
     """Return the login of a user of a role."""
     with made_user(host, "checks", request.param) as made:

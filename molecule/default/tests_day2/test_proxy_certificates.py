@@ -78,7 +78,7 @@ def test_a_certificate_by_acme_is_had_and_renewed(host, own):
     host.check_output("echo %s > /tmp/pebble.json", json.dumps(PEBBLE))
     # Otherwise it waits, and refuses a part of what it is asked, as the real one might.
     settings = "-E PEBBLE_VA_NOSLEEP=1 -E PEBBLE_WFE_NONCEREJECT=0"
-    host.check_output(f"systemd-run --unit=pebble {settings} pebble -config /tmp/pebble.json")
+    host.check_output(f"systemd-run --collect --unit=pebble {settings} pebble -config /tmp/pebble.json")
     try:
         wait_for("Pebble", lambda: host.run("curl --silent https://localhost:14000/dir").succeeded, 30)
         variables = {
@@ -91,7 +91,7 @@ def test_a_certificate_by_acme_is_had_and_renewed(host, own):
         assert "Pebble" in first[1]
         assert converge_proxy(**variables) == 0
         # As certbot's timer does, later.
-        host.check_output("certbot renew --quiet --force-renewal")
+        host.check_output("certbot renew --quiet --force-renewal --no-random-sleep-on-renew")
         wait_for("new certificate", lambda: served(host)[0] != first[0], 30)
         assert "Pebble" in served(host)[1]
         assert host.service("certbot.timer").is_running

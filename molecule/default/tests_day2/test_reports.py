@@ -101,6 +101,7 @@ def kill_worker_at(dag, seconds):
     assert dag.host.run(step).rc == 1
 
 
+@pytest.mark.full  # tests_faults has the killed worker, those before it how reports look
 def test_a_step_that_is_lost_is_reported_with_each_try(dag, running):
     dag.write(tool("sleep 19"))
     dag.trigger({"job": {}})

@@ -45,6 +45,7 @@ def second(host):
         host.check_output(f"systemctl stop {SECOND} && rm {UNITS}/{SECOND}.service && systemctl daemon-reload")
 
 
+@pytest.mark.full  # the scenario `cluster` has two on two hosts
 def test_two_schedulers_run_each_task_once(host, dag, second):
     notes = f"{TMP}/{dag.dag_id}.txt"
     text = DAG.format(dag_id=dag.dag_id, runs=RUNS, tasks=TASKS, notes=notes)
