@@ -1,5 +1,5 @@
 # A thin list of verbs: each calls the real tool.
-.PHONY: help up down role verify test lint unit unit-project unit-package unit-airflow unit-fast mutants try molecule test-cluster base-box box test-box faults conformance vagrant-docker bench bench-cluster lock audit docs site tools package standin
+.PHONY: help up down role verify test refusals lint unit unit-project unit-package unit-airflow unit-fast mutants try molecule test-cluster base-box box test-box faults conformance vagrant-docker bench bench-cluster lock audit docs site tools package standin
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
 help: ## list the verbs
@@ -68,6 +68,9 @@ box: ## make build/cwl-airflow-production-<version>-<provider>.box, the whole ho
 test-box: ## prove, package and prove the libvirt box under real Vagrant (LIBVIRT_DRIVER=qemu without KVM)
 	bin/controller guestfs
 	pytest -p no:cacheprovider -v tests/vagrant/test_libvirt_box.py --box build/cwl-airflow-production-*-libvirt.box --libvirt-driver=$(or $(LIBVIRT_DRIVER),kvm)
+
+refusals: standin ## give a bare stand-in host all values that site.yml refuses, of which `make test` tries a part
+	pytest -p no:cacheprovider tests/refusals
 
 faults: ## take parts of the stand-in host away while a run is at work: all faults of docs/reliability.md
 	CREDENTIALS=credentials/standin pytest -p no:cacheprovider -s --hosts=docker://cwl-airflow-production molecule/default/tests_faults

@@ -63,9 +63,25 @@ def site_slots(workers: Iterable[Mapping[str, Any]], queues: Queues) -> int:
     )
 
 
+def most_slots(workers: Iterable[Mapping[str, Any]]) -> int:
+    """Return how many tasks all workers of a site run at once at most, whatever its queues are.
+
+    :param workers: as for `site_slots`.
+    """
+    return sum(
+        int(worker.get("airflow_worker_concurrency") or worker_size(worker.get("ansible_facts") or {})["cpus"] + 2)
+        for worker in workers
+    )
+
+
 class FilterModule:
     """Ansible's way to find filters."""
 
     def filters(self) -> dict[str, object]:
         """Return the filters by name."""
-        return {"worker_size": worker_size, "worker_slots": worker_slots, "site_slots": site_slots}
+        return {
+            "most_slots": most_slots,
+            "site_slots": site_slots,
+            "worker_size": worker_size,
+            "worker_slots": worker_slots,
+        }

@@ -1,7 +1,7 @@
 """Bad input ends with a clear message before anything changes.
 
-Each case runs site.yml against a bare host, which must stay as it is: the whole, or with the tags of the roles whose
-variables it gives. The message must name the variable or file, the value, and what to do.
+Each case runs the checks of site.yml against a bare host, which must stay as it is: the whole, or with the tags of the
+roles whose variables it gives. The message must name the variable or file, the value, and what to do.
 """
 
 from __future__ import annotations
@@ -203,6 +203,10 @@ def of_roles(variables: dict[str, object]) -> str:
         (
             {**LDAP, **OIDC},
             ["airflow_ldap_url and airflow_oidc_url are given", "keep one of them"],
+        ),
+        (
+            {"airflow_config": {"fab": {"config_file": "/var/lib/airflow/own.py"}}},
+            ["airflow_config has the config_file /var/lib/airflow/own.py in the section fab", "where no service"],
         ),
         (
             {**LDAP, "airflow_config": {"fab": {"config_file": "/etc/airflow/own.py"}}},

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from workers import FilterModule, site_slots, worker_size, worker_slots
+from workers import FilterModule, most_slots, site_slots, worker_size, worker_slots
 
 FACTS = st.fixed_dictionaries({"processor_vcpus": st.integers(1, 256), "memtotal_mb": st.integers(512, 4_000_000)})
 QUEUES = st.dictionaries(
@@ -80,8 +80,18 @@ def test_slots_of_a_site(workers: list[dict[str, Any]], slots: int) -> None:
     assert site_slots(workers, {"default": DEFAULT, "big": {"cpus": 4, "ram": 4000}}) == slots
 
 
+def test_no_queue_gives_a_worker_more_slots_than_counted() -> None:
+    for facts_of in (facts(1, 512), facts(2, 8000), facts(64, 256_000)):
+        for served in (["default"], ["small"], ["big"], ["default", "small", "big"]):
+            queues = {"default": DEFAULT, "small": {"cpus": 1, "ram": 1}, "big": {"cpus": 4, "ram": 4000}}
+            worker = {"ansible_facts": facts_of, "airflow_worker_queues": served}
+            assert site_slots([worker], queues) <= most_slots([worker])
+    assert most_slots([{"airflow_worker_concurrency": 7}, {}]) == 7 + 3
+
+
 def test_ansible_finds_the_filters() -> None:
     assert FilterModule().filters() == {
+        "most_slots": most_slots,
         "worker_size": worker_size,
         "worker_slots": worker_slots,
         "site_slots": site_slots,

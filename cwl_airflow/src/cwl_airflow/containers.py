@@ -55,12 +55,12 @@ class ContainerEngine:
         lines = self._run("inspect", "--format", line_format, *containers).splitlines()
         return {container: sources for container, *sources in (line.split("\t") for line in lines)}
 
-    def remove(self, container: str) -> None:
-        """Remove a container, whether it runs or not; nothing happens if it is gone.
+    def remove(self, *containers: str) -> None:
+        """Remove containers, whether they run or not; nothing happens if they are gone.
 
-        :raises ContainerEngineError: it is still there, or the engine does not say.
+        :raises ContainerEngineError: one is still there, or the engine does not say.
         """
-        self._run("rm", "--force", container)
+        self._run("rm", "--force", *containers)
 
     def image_size(self, image: str) -> int | None:
         """Return the size of an image in bytes; none if it is not there.

@@ -224,6 +224,11 @@ def test_an_address_from_which_many_logins_failed_waits_for_a_minute(
     for address, status in (("192.0.2.1", 401), ("192.0.2.2", 401)) * 2 + (("192.0.2.1", 401), ("192.0.2.1", 429)):
         said = {"X-Forwarded-For": f"192.0.2.3, {address}"}
         assert proxy.ask("GET", "/dags", wrong, headers=said).status_code == status
+    for address, status in (("2001:db8::1", 401), ("2001:db8::2", 401), ("2001:db8::3", 401), ("2001:db8::4", 429)):
+        assert proxy.ask("GET", "/dags", wrong, headers={"X-Forwarded-For": address}).status_code == status
+    # On the host itself each user counts.
+    assert [proxy.ask("GET", "/dags", wrong).status_code for _ in range(4)] == [401, 401, 401, 429]
+    assert proxy.ask("GET", "/dags", "viewer").status_code == 200
     # Nobody else is believed.
     said = {"X-Forwarded-For": "192.0.2.2"}
     assert api.ask("GET", "/dags", "user", headers=said).status_code == 429

@@ -65,6 +65,8 @@ class _SecurityManager(FabAirflowSecurityManagerOverride):  # type: ignore[misc]
 
         Not by `find_user`, which says that there is none if the database does not answer.
         """
+        if not isinstance(username, str):
+            return False
         passwords = select(self.user_model.password).where(func.lower(self.user_model.username) == func.lower(username))
         return any(map(_opens, self.session.scalars(passwords)))
 

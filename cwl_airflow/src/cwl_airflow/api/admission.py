@@ -21,7 +21,7 @@ from ..callers import Caller, unrestricted_caller
 from .access import ELSEWHERE, Access, RequestParts
 from .bodies import body_size, whole_body
 from .database import end_session
-from .failed_logins import FailedLogins, client_address
+from .failed_logins import FailedLogins, client_of
 from .limits import LARGEST_JOB
 from .login import basic_credentials
 from .names import check_name
@@ -127,11 +127,11 @@ class Admission:
         header = request.headers.get("authorization", "")
         token, login, user = bearer_token(header), basic_credentials(header), None
         if login:
-            address = client_address(request)
-            self._failed.check(address)
+            client = client_of(request, login[0])
+            self._failed.check(client)
             user = opened.enter_context(self._users.log_in(*login))
             if user is None:
-                self._failed.note(address)
+                self._failed.note(client)
                 log.warning("%s refused: login of %r", self._asked(), login[0])
                 raise Unauthenticated("User or password is wrong")
         elif is_token_of_airflow(token):
