@@ -275,7 +275,11 @@ def test_the_site_is_set_up_again_during_a_step(dag, watch, head):
     receiver = Receiver(head)
     receiver.start()
     try:
-        converge(cwl_airflow_report_url="http://127.0.0.1:18080", airflow_config={"core": {"parallelism": 40}})
+        converge(
+            cwl_airflow_report_url="http://127.0.0.1:18080",
+            cwl_airflow_report_endpoint="satellite/v1/",
+            airflow_config={"core": {"parallelism": 40}},
+        )
         ended(dag, watch, "site.yml", began, 1)
         assert (
             began < start_of("cluster-head", "airflow-scheduler") < watch.seen[-1][2] < start_of(on, "airflow-worker")
