@@ -25,6 +25,7 @@ from common import (  # noqa: E402  # from the checkout
     say,
     shell,
     unchanged,
+    unit_costs,
     write_inventory,
     write_section,
     write_workflow,
@@ -240,18 +241,34 @@ def connections() -> dict[str, dict[str, int]]:
     }
 
 
+def seconds_of_units() -> dict[str, float]:
+    """Return the CPU time so far (s) of each service, on all hosts together."""
+    found: dict[str, float] = {}
+    for host in HOSTS:
+        for unit, (_, seconds) in unit_costs(host).items():
+            found[unit] = found.get(unit, 0) + seconds
+    return found
+
+
 def costs(client: AirflowClient) -> list[str]:
-    """Return a table of what a worker takes of database and broker, and a list of what a step leaves."""
+    """Return what a worker takes of database and broker, a step of each service, and what it leaves, as tables."""
     logs = "du --summarize --bytes --total /var/lib/airflow/logs | tail -n 1 | cut -f 1"
     use_workers(WORKERS[-1])
     workers = NODES[1 : WORKERS[-1]]  # the first one is a scheduler too
     run_once(client, "true")
     idle, before = connections(), sum(int(shell(node, logs)) for node in NODES)
-    name, began = f"bench-{time.time()}", time.monotonic()
+    at_first, resting = seconds_of_units(), time.monotonic()
+    time.sleep(SECONDS)
+    rested, name, began = seconds_of_units(), f"bench-{time.time()}", time.monotonic()
     client.trigger("sleep", name, {"job": {}})
     time.sleep(SECONDS)
     busy = connections()
     client.wait_for_run("sleep", name, began + TIMEOUT)
+    part = (time.monotonic() - began) / (began - resting)
+    spent = {
+        unit: (seconds - rested[unit] - part * (rested[unit] - at_first[unit])) / STEPS
+        for unit, seconds in seconds_of_units().items()
+    }
     written = sum(int(shell(node, logs)) for node in NODES) - before
 
     def most(found: dict[str, int], hosts: list[str]) -> int:
@@ -268,6 +285,10 @@ def costs(client: AirflowClient) -> list[str]:
         "| to | worker, idle | worker, all slots at work | worker and scheduler | web pages and scheduler |",
         "| --- | ---: | ---: | ---: | ---: |",
         *rows,
+        "",
+        "| service | CPU seconds per step, above idle, on all hosts |",
+        "| --- | ---: |",
+        *(f"| {unit} | {seconds:.3f} |" for unit, seconds in sorted(spent.items()) if seconds >= 0.001),
         "",
         f"Logs of a step without output: {written / STEPS / 1000:.1f} kB on its worker.",
         "",

@@ -110,6 +110,25 @@ def shell(host: str, command: str) -> str:
     return run("docker", "exec", host, "sh", "-c", command).stdout
 
 
+#: For each unit: its name, the memory of its processes (PSS, MiB), and the CPU time that they have had (s).
+UNITS = """
+for unit in $(systemctl list-units --plain --no-legend --type=service \\
+    'airflow-*' mysql.service rabbitmq-server.service docker.service containerd.service | cut -d ' ' -f 1); do
+  group=$(systemctl show --property=ControlGroup --value "$unit")/cgroup.procs
+  for pid in $(cat "/sys/fs/cgroup$group" "/sys/fs/cgroup/systemd$group" 2> /dev/null | sort -u); do
+    cat "/proc/$pid/smaps_rollup" "/proc/$pid/stat" 2> /dev/null
+  done | awk -v unit="${unit%.service}" -v ticks="$(getconf CLK_TCK)" '
+    /^Pss:/ {pss += $2} sub(/^[0-9]+ [(].*[)] /, "") {cpu += $12 + $13 + $14 + $15}
+    END {print unit, pss / 1024, cpu / ticks}'
+done"""
+
+
+def unit_costs(host: str) -> dict[str, tuple[float, float]]:
+    """Return the memory (MiB) and the CPU time so far (s) of each service of a host."""
+    lines = (line.split() for line in shell(host, UNITS).splitlines())
+    return {unit: (float(memory), float(seconds)) for unit, memory, seconds in lines}
+
+
 def cpu() -> float:
     """Return the CPU seconds that this machine has spent so far."""
     user, nice, system = map(int, Path("/proc/stat").read_text().split()[1:4])

@@ -30,6 +30,7 @@ from common import (  # noqa: E402  # from the checkout
     say,
     shell,
     unchanged,
+    unit_costs,
     write_dag_file,
     write_inventory,
     write_section,
@@ -185,31 +186,12 @@ def parse_seconds(dag: str) -> tuple[float, float]:
     return float(seconds), float(spent)
 
 
-#: For each unit: its name, the memory of its processes (PSS, MiB), and the CPU time that they have had (s).
-UNITS = """
-for unit in $(systemctl list-units --plain --no-legend --type=service \\
-    'airflow-*' mysql.service rabbitmq-server.service docker.service containerd.service | cut -d ' ' -f 1); do
-  group=$(systemctl show --property=ControlGroup --value "$unit")/cgroup.procs
-  for pid in $(cat "/sys/fs/cgroup$group" "/sys/fs/cgroup/systemd$group" 2> /dev/null | sort -u); do
-    cat "/proc/$pid/smaps_rollup" "/proc/$pid/stat" 2> /dev/null
-  done | awk -v unit="${unit%.service}" -v ticks="$(getconf CLK_TCK)" '
-    /^Pss:/ {pss += $2} sub(/^[0-9]+ [(].*[)] /, "") {cpu += $12 + $13 + $14 + $15}
-    END {print unit, pss / 1024, cpu / ticks}'
-done"""
-
-
-def unit_costs() -> dict[str, tuple[float, float]]:
-    """Return the memory (MiB) and the CPU time so far (s) of each service of the host."""
-    lines = (line.split() for line in shell(SITE, UNITS).splitlines())
-    return {unit: (float(memory), float(seconds)) for unit, memory, seconds in lines}
-
-
 def idle_costs() -> dict[str, tuple[float, float]]:
     """Return the memory (MiB) of each service of a host that has nothing to do, and its CPU in percent of a core."""
     time.sleep(IDLE)
-    before, began = unit_costs(), time.monotonic()
+    before, began = unit_costs(SITE), time.monotonic()
     time.sleep(IDLE)
-    after, passed = unit_costs(), time.monotonic() - began
+    after, passed = unit_costs(SITE), time.monotonic() - began
     return {unit: (memory, 100 * (cpu - before[unit][1]) / passed) for unit, (memory, cpu) in after.items()}
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import json
 import re
 import shlex
 import subprocess
@@ -19,7 +20,14 @@ from locks import other_lock
 from receiver import Receiver
 
 NETWORK = "molecule-cluster"
-ADDRESSES = {"cluster-head": "192.168.65.12", "cluster-node-1": "192.168.65.13", "cluster-node-2": "192.168.65.14"}
+#: A worker that is not there at first.
+THIRD = "cluster-node-3"
+ADDRESSES = {
+    "cluster-head": "192.168.65.12",
+    "cluster-node-1": "192.168.65.13",
+    "cluster-node-2": "192.168.65.14",
+    THIRD: "192.168.65.15",
+}
 NODES = ["cluster-node-1", "cluster-node-2"]
 AIRFLOW = ["cluster-head", *NODES]
 #: By which the container of the long step is known.
@@ -311,6 +319,46 @@ def test_a_worker_is_drained(dag, watch):
     finally:
         converge("--limit", on)
     assert dag.ended(120) == "success"
+
+
+@pytest.fixture
+def third(tmp_path):
+    """Return the inventory of a bare third worker, which is gone afterwards."""
+    hosts = {THIRD: {"site_address": ADDRESSES[THIRD], "airflow_worker_queues": ["default"]}}
+    children = {group: {"hosts": {THIRD: {}}} for group in ("standin", "worker")}
+    file = tmp_path / "third.json"
+    file.write_text(json.dumps({"all": {"hosts": hosts, "children": children}}))
+    create = playbook(f"--inventory={file}", f"--limit={THIRD},localhost", name="playbooks/standin/create.yml")
+    try:
+        subprocess.run(create, cwd=PROJECT, check=True, capture_output=True)
+        yield f"--inventory={file}"
+    finally:
+        docker("rm", "--force", "--volumes", THIRD)
+        docker("volume", "rm", "--force", f"{THIRD}-docker")
+
+
+@pytest.mark.full
+def test_the_site_grows_and_shrinks(dag, head, third):
+    """A host that is new among others gets steps, its logs are read, and nobody lets it in when it is gone."""
+    accounts = "mysql --batch --skip-column-names --execute='SELECT host FROM mysql.user'"
+    converge(third)
+    assert ADDRESSES[THIRD] in at("cluster-db").check_output(accounts).split()
+    control(head, "cancel_consumer", "cluster-node-1")
+    try:
+        dag.write(chain(0))
+        dag.trigger({"job": {}})
+        assert dag.ended(300) == "success"
+    finally:
+        control(head, "add_consumer", "cluster-node-1")
+    assert {task(dag, name)["hostname"] for name in ("one", "two", "three")} == {THIRD}
+    assert MARK in json.dumps(ask(head, "GET", f"{dag.url}/dagRuns/run/taskInstances/two/logs/1?full_content=true"))
+
+    drain = playbook(third, f"--limit={THIRD}", name="playbooks/drain.yml")
+    subprocess.run(drain, cwd=PROJECT, check=True, capture_output=True)
+    at(THIRD).check_output("systemctl disable --now 'airflow-*'")
+    converge()
+    assert ADDRESSES[THIRD] not in at("cluster-db").check_output(accounts).split()
+    assert ADDRESSES[THIRD] not in at("cluster-mq").check_output("nft list ruleset")
 
 
 @pytest.mark.full
