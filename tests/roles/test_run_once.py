@@ -38,8 +38,8 @@ def conditions(task: dict[str, Any]) -> str:
     return "\n".join(map(str, when)) if isinstance(when, list) else str(when)
 
 
-def found_on_hosts(path: Path) -> list[str]:
-    """Return what a file registers on each host."""
+def decided_by_one(path: Path) -> list[str]:
+    """Return the tasks that one host does by what it alone has found."""
     everything = list(tasks(yaml.load(path.read_text(encoding="utf-8"), Loader)))  # nosec B506  # a safe one
     each = [task["register"] for task in everything if task.get("register") and not task.get("run_once")]
     return [
@@ -53,5 +53,5 @@ def found_on_hosts(path: Path) -> list[str]:
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(PROJECT)))
 def test_all_hosts_decide_what_one_does(path: Path) -> None:
-    """Name the tasks that ask the first host alone."""
-    assert found_on_hosts(path) == []
+    """The first host decides nothing for the others."""
+    assert decided_by_one(path) == []

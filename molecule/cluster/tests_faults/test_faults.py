@@ -350,7 +350,7 @@ def test_the_site_grows_and_shrinks(dag, head, third):
         assert dag.ended(300) == "success"
     finally:
         control(head, "add_consumer", "cluster-node-1")
-    assert {task(dag, name)["hostname"] for name in ("one", "two", "three")} == {THIRD}
+    assert {task(dag, name)["hostname"] for name in ("one", "two", "three")} == {ADDRESSES[THIRD]}
     assert MARK in json.dumps(ask(head, "GET", f"{dag.url}/dagRuns/run/taskInstances/two/logs/1?full_content=true"))
 
     drain = playbook(third, f"--limit={THIRD}", name="playbooks/drain.yml")
